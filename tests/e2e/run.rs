@@ -1,0 +1,348 @@
+//! A running adapter and the questions a test may put to it.
+//!
+//! Every wait has a deadline, the child is killed on drop, and a failing test prints the adapter's output and the
+//! conversation of both sides.
+
+use crate::fakes::api::{self, Turn};
+use crate::fakes::app;
+use crate::fakes::record::{Entry, Record, Side, What};
+use crate::fakes::wire::Message;
+use crate::scenario::Place;
+use serde_json::Value;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing in this suite takes this long unless it is stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Run {
+    child: Option<Child>,
+    status: Option<ExitStatus>,
+    output: Arc<Mutex<Vec<u8>>>,
+    app: Place,
+    api: Place,
+    turns: usize,
+    script: Arc<Mutex<api::Script>>,
+    app_script: Option<app::Script>,
+    pub record: Arc<Record>,
+}
+
+impl Run {
+    /// Both neighbours in place, nothing started.
+    pub fn new(app: Place, api: Place, app_script: app::Script, api_script: api::Script) -> Run {
+        let turns = api_script
+            .turns
+            .iter()
+            .filter(|turn| turn.raw.is_none())
+            .count();
+        Run {
+            child: None,
+            status: None,
+            output: Arc::default(),
+            app,
+            api,
+            turns,
+            script: Arc::new(Mutex::new(api_script)),
+            app_script: Some(app_script),
+            record: Arc::default(),
+        }
+    }
+
+    pub fn spawn(&mut self, binary: PathBuf, env: Vec<(String, String)>) {
+        let mut command = Command::new(binary);
+        command
+            .env_clear()
+            .envs(env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the adapter starts");
+        collect(child.stdout.take(), &self.output);
+        collect(child.stderr.take(), &self.output);
+        self.child = Some(child);
+    }
+
+    pub fn start_app(&mut self) {
+        if let Some(script) = self.app_script.take() {
+            app::start(self.app.listen(), script, self.record.clone());
+        }
+    }
+
+    pub fn start_api(&mut self) {
+        api::start(self.api.listen(), self.script.clone(), self.record.clone());
+    }
+
+    /// Sends a signal, by name, to the adapter.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child
+            .as_ref()
+            .map(Child::id)
+            .expect("a running adapter")
+    }
+
+    pub fn app_address(&self) -> SocketAddr {
+        self.app.address
+    }
+
+    /// Hands out one more invocation.
+    pub fn invoke(&mut self, turn: impl Into<Turn>) {
+        self.script.lock().unwrap().turns.push_back(turn.into());
+        self.turns += 1;
+        self.record.open("");
+    }
+
+    pub fn open(&self, gate: &str) {
+        self.record.open(gate);
+    }
+
+    pub fn is_open(&self, gate: &str) -> bool {
+        self.record.lock().gates.contains(gate)
+    }
+
+    /// Waits until the condition holds, and fails when it does not in good time.
+    pub fn until(&mut self, what: &str, condition: impl Fn(&Run) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(Instant::now() < deadline, "still waiting: {what}");
+            let ended = self.ended();
+            // What was sent just before the end may still be on its way into the record.
+            let grace = Instant::now() + Duration::from_millis(500);
+            while ended.is_some() && !condition(self) {
+                assert!(
+                    Instant::now() < grace,
+                    "the adapter ended ({ended:?}) while waiting: {what}"
+                );
+                self.record.doze();
+            }
+            self.record.doze();
+        }
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        if let (None, Some(child)) = (self.status, &mut self.child) {
+            self.status = child.try_wait().expect("the adapter's state");
+        }
+        self.status
+    }
+
+    /// Waits until every invocation is answered, exactly once, and the next one asked for.
+    pub fn finish(&mut self) {
+        self.until(
+            "every invocation is answered and /next asked again",
+            |run| {
+                let done = |number| {
+                    run.posts(number)
+                        .iter()
+                        .any(|(_, message)| message.complete)
+                };
+                (1..=run.turns).all(done)
+                    && run
+                        .api_requests("/2018-06-01/runtime/invocation/next")
+                        .len()
+                        > run.turns
+            },
+        );
+        for number in 1..=self.turns {
+            assert_eq!(
+                self.posts(number).len(),
+                1,
+                "answers to invocation {number}"
+            );
+        }
+    }
+
+    /// Waits for the end of the adapter.
+    pub fn exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        while self.ended().is_none() {
+            assert!(Instant::now() < deadline, "the adapter still runs");
+            self.record.doze();
+        }
+        self.status.expect("an exit status")
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.ended().is_none()
+    }
+
+    /// All that the adapter wrote to standard output and error so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+
+    pub fn entries(&self) -> Vec<Entry> {
+        self.record.lock().entries.clone()
+    }
+
+    fn messages(&self, side: Side) -> Vec<(Entry, Message)> {
+        let entries = self
+            .entries()
+            .into_iter()
+            .filter(|entry| entry.side == side);
+        entries
+            .filter_map(|entry| entry.message().cloned().map(|message| (entry, message)))
+            .collect()
+    }
+
+    /// Everything Lambda received, in order, as "METHOD /path".
+    pub fn api_calls(&self) -> Vec<String> {
+        self.messages(Side::Api)
+            .iter()
+            .map(|(_, m)| format!("{} {}", m.method, m.target))
+            .collect()
+    }
+
+    pub fn api_requests(&self, target: &str) -> Vec<(Entry, Message)> {
+        self.messages(Side::Api)
+            .into_iter()
+            .filter(|(_, message)| message.target == target)
+            .collect()
+    }
+
+    /// What was posted for one invocation, counted from 1.
+    pub fn posts(&self, number: usize) -> Vec<(Entry, Message)> {
+        let mine = |(_, message): &(Entry, Message)| api::posted(&message.target) == Some(number);
+        self.messages(Side::Api).into_iter().filter(mine).collect()
+    }
+
+    /// What was posted to `/response` for one invocation.
+    pub fn response(&self, number: usize) -> Message {
+        self.post(number, "/response")
+    }
+
+    /// What was posted to `/error` for one invocation.
+    pub fn error(&self, number: usize) -> Message {
+        self.post(number, "/error")
+    }
+
+    fn post(&self, number: usize, kind: &str) -> Message {
+        let mut posts = self.posts(number).into_iter();
+        let (_, message) = posts
+            .next()
+            .unwrap_or_else(|| panic!("invocation {number} has no answer"));
+        assert!(
+            message.target.ends_with(kind),
+            "{} instead of {kind}: {}",
+            message.target,
+            message.text()
+        );
+        message
+    }
+
+    /// The Lambda answer to one invocation, as JSON.
+    pub fn reply(&self, number: usize) -> Value {
+        let message = self.response(number);
+        serde_json::from_slice(&message.body)
+            .unwrap_or_else(|error| panic!("{error} in reply {}", message.text()))
+    }
+
+    /// The error posted for one invocation: type, and message. The header and the body must agree.
+    pub fn failure(&self, number: usize) -> (String, String) {
+        let message = self.error(number);
+        let body: Value = serde_json::from_slice(&message.body).expect("an error body in JSON");
+        let kind = body["errorType"].as_str().expect("an errorType");
+        assert_eq!(
+            message.header("lambda-runtime-function-error-type"),
+            Some(kind),
+            "header and body differ"
+        );
+        (
+            kind.to_owned(),
+            body["errorMessage"]
+                .as_str()
+                .expect("an errorMessage")
+                .to_owned(),
+        )
+    }
+
+    /// Asserts the error of one invocation: its type, and words its message must hold.
+    pub fn fails(&self, number: usize, kind: &str, words: &[&str]) {
+        let (found, message) = self.failure(number);
+        assert_eq!(found, kind, "{message}");
+        for word in words {
+            assert!(message.contains(word), "{message:?} does not hold {word:?}");
+        }
+    }
+
+    /// The requests of invocations, as the app received them.
+    pub fn requests(&self) -> Vec<Message> {
+        self.app_requests()
+            .into_iter()
+            .filter(|(_, message)| !app::is_probe(message))
+            .map(|(_, m)| m)
+            .collect()
+    }
+
+    /// The request of one invocation, counted from 1.
+    pub fn request(&self, number: usize) -> Message {
+        let mut requests = self.requests();
+        assert!(
+            requests.len() >= number,
+            "the app got {} requests",
+            requests.len()
+        );
+        requests.swap_remove(number - 1)
+    }
+
+    pub fn probes(&self) -> Vec<(Entry, Message)> {
+        self.app_requests()
+            .into_iter()
+            .filter(|(_, message)| app::is_probe(message))
+            .collect()
+    }
+
+    /// All that the app received, probes among it.
+    pub fn app_requests(&self) -> Vec<(Entry, Message)> {
+        self.messages(Side::App)
+    }
+
+    /// How many connections one side has accepted.
+    pub fn connections(&self, side: Side) -> usize {
+        self.entries()
+            .iter()
+            .filter(|entry| entry.side == side && matches!(entry.what, What::Opened))
+            .count()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.record.end();
+        app::stop(self.app.address);
+        app::stop(self.api.address);
+        if thread::panicking() {
+            println!("--- what the adapter wrote\n{}", self.log());
+            println!("--- the conversation\n{}", self.record.dump());
+        }
+    }
+}
+
+/// Both streams of the adapter end in one text, line by line as they came.
+fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<Vec<u8>>>) {
+    let (Some(mut stream), output) = (stream, output.clone()) else {
+        return;
+    };
+    thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            output.lock().unwrap().extend_from_slice(&buffer[..length]);
+        }
+    });
+}

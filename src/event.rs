@@ -163,7 +163,7 @@ fn http_v2<'a>(
         .unwrap_or_default();
     Http {
         method: http.text("method").unwrap_or_default(),
-        path: path.or_else(|| http.text("path")).unwrap_or_default(),
+        path: path.unwrap_or_default(),
         query: match event.text("rawQueryString") {
             Some(query) => Query::Whole(query),
             // Events written by hand often leave it out.

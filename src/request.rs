@@ -118,9 +118,9 @@ fn pass_through<'a>(
     config: &Config,
 ) -> Request<'a> {
     let mut headers = Headers::new();
-    headers.push(b"host", host(config).as_bytes());
     headers.push(b"content-type", b"application/json");
     add_contexts(&mut headers, context, invocation, config);
+    headers.push(b"host", host(config).as_bytes());
     headers.push(b"content-length", payload.len().to_string().as_bytes());
     Request {
         method: Cow::Borrowed("POST"),
@@ -194,21 +194,30 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
             name,
             b"content-length" | b"expect" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
         );
-        let by_cookies = name == b"cookie" && !http.cookies.is_empty();
-        if ours || by_cookies || given.stops_here(name) {
+        if ours || given.stops_here(name) {
             continue;
         }
-        if Some(name) == replaced {
+        if name == b"cookie" && !http.cookies.is_empty() {
+            if !headers.contains(name) {
+                headers.push(name, &cookies(http));
+            }
+        } else if Some(name) == replaced {
             headers.push(b"authorization", value);
         } else if name != b"authorization" || replaced.is_none() {
             headers.push(name, value);
         }
     }
-    if !http.cookies.is_empty() {
-        // One field, its pairs parted by `; ` (RFC 6265 4.2.1).
-        headers.push(b"cookie", clean_value(&http.cookies.join("; ")).as_bytes());
+    if !http.cookies.is_empty() && !headers.contains(b"cookie") {
+        headers.push(b"cookie", &cookies(http));
     }
     Ok(())
+}
+
+/// The event's cookies as one field, its pairs parted by `; ` (RFC 6265 4.2.1).
+fn cookies(http: &Http) -> Vec<u8> {
+    clean_value(&http.cookies.join("; "))
+        .into_owned()
+        .into_bytes()
 }
 
 /// What Lambda says of this invocation.
@@ -347,7 +356,7 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
             });
         }
         Query::Encoded(list) => pairs(&mut target, list, b"\"<>`#&"),
-        Query::Decoded(list) => pairs(&mut target, list, b"\"<>`#&+%\\^|{}[]"),
+        Query::Decoded(list) => pairs(&mut target, list, b"\"<>`#&=+%\\^|{}[]"),
     }
     target
 }

@@ -33,6 +33,10 @@ pub struct Config {
     /// Lower case.
     pub authorization_source: Option<String>,
     pub error_statuses: Statuses,
+    /// Answers go out as they come in, where the event's front end can take that.
+    pub streaming: bool,
+    /// How long before its deadline an unanswered invocation is failed.
+    pub timeout_margin: Option<Duration>,
     pub context_headers: bool,
     pub pool_idle: Duration,
     /// How many invocations Lambda may have in flight here at once.
@@ -153,6 +157,12 @@ impl Config {
             error_statuses: settings
                 .read(&ERROR_STATUS_CODES, Statuses::parse)?
                 .unwrap_or_default(),
+            streaming: settings
+                .read(&INVOKE_MODE, |text| {
+                    values::one_of(text, [("buffered", false), ("response_stream", true)])
+                })?
+                .unwrap_or(false),
+            timeout_margin: settings.read(&INVOKE_TIMEOUT_MARGIN, values::millis)?,
             context_headers: settings
                 .read(&CONTEXT_HEADERS, |text| {
                     values::one_of(text, [("full", true), ("off", false)])
@@ -269,6 +279,8 @@ mod tests {
             ("AWS_LWA_AUTHORIZATION_SOURCE", "x y"),
             ("AWS_LWA_ERROR_STATUS_CODES", "99"),
             ("AWS_LWA_CONTEXT_HEADERS", "some"),
+            ("AWS_LWA_INVOKE_MODE", "stream"),
+            ("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "0.5"),
             ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1"),
         ] {
             let error = read(&[(name, value)]).0.expect_err(name).to_string();

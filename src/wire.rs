@@ -81,15 +81,13 @@ impl Watch {
         }
         if self.warn_at.is_some_and(|at| at <= now) {
             self.warn_at = None;
-            let waited = self.waited_ms();
-            match self.give_up_at {
-                Some(at) => warn!(
-                    "no answer to {} after {waited} ms: given up in {} ms",
-                    self.what,
-                    left(at).as_millis()
-                ),
-                None => warn!("no answer to {} after {waited} ms", self.what),
-            }
+            let left = self.give_up_at.map_or(Duration::ZERO, left);
+            warn!(
+                "{} is not finished after {} ms: given up in {} ms",
+                self.what,
+                self.waited_ms(),
+                left.as_millis()
+            );
         }
         let next = [self.give_up_at, self.warn_at]
             .into_iter()

@@ -86,6 +86,18 @@ pub const PASS_THROUGH_PATH: Setting = setting("AWS_LWA_PASS_THROUGH_PATH", &[],
 pub const AUTHORIZATION_SOURCE: Setting =
     setting("AWS_LWA_AUTHORIZATION_SOURCE", &[], "", "a header name");
 pub const ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);
+pub const INVOKE_MODE: Setting = setting(
+    "AWS_LWA_INVOKE_MODE",
+    &[],
+    "buffered",
+    "buffered or response_stream",
+);
+pub const INVOKE_TIMEOUT_MARGIN: Setting = setting(
+    "AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS",
+    &[],
+    "",
+    "a whole number of milliseconds",
+);
 pub const CONTEXT_HEADERS: Setting = setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
 pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
@@ -105,6 +117,8 @@ pub const SETTINGS: &[Setting] = &[
     PASS_THROUGH_PATH,
     AUTHORIZATION_SOURCE,
     ERROR_STATUS_CODES,
+    INVOKE_MODE,
+    INVOKE_TIMEOUT_MARGIN,
     CONTEXT_HEADERS,
     RUNTIME_API_PROXY,
     POOL_IDLE,

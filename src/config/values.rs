@@ -73,6 +73,12 @@ pub fn seconds(text: &str) -> Option<Duration> {
         .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
+pub fn millis(text: &str) -> Option<Duration> {
+    text.parse::<u32>()
+        .ok()
+        .map(|millis| Duration::from_millis(millis.into()))
+}
+
 /// Sent as it is, so it must already be what a request target may hold (RFC 9112 3.2.1).
 pub fn path(text: &str) -> Option<String> {
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');

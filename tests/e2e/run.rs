@@ -10,7 +10,7 @@ use crate::fakes::wire::Message;
 use crate::scenario::Place;
 use serde_json::Value;
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -71,6 +71,25 @@ impl Run {
         if let Some(script) = self.app_script.take() {
             app::start(self.app.listen(), script, self.record.clone());
         }
+    }
+
+    /// The app goes away: nothing listens any more, and its connections are closed.
+    pub fn stop_app(&mut self) {
+        self.record.open(app::DOWN);
+        app::stop(self.app.address);
+        self.until("the app is down", |run| {
+            TcpStream::connect(run.app.address).is_err()
+        });
+    }
+
+    /// The app comes back with the default answers.
+    pub fn restart_app(&mut self) {
+        self.record.shut(app::DOWN);
+        app::start(
+            self.app.listen(),
+            app::Script::default(),
+            self.record.clone(),
+        );
     }
 
     pub fn start_api(&mut self) {
@@ -176,6 +195,21 @@ impl Run {
 
     pub fn is_alive(&mut self) -> bool {
         self.ended().is_none()
+    }
+
+    /// The most memory the adapter has held so far, in bytes (VmHWM of proc(5)).
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .expect("the adapter's status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("its peak memory");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<usize>()
+            .expect("a number of kilobytes")
+            * 1024
     }
 
     /// All that the adapter wrote to standard output and error so far.

@@ -132,6 +132,10 @@ impl Record {
         self.change(|inner| inner.gates.insert(gate.to_owned()));
     }
 
+    pub fn shut(&self, gate: &str) {
+        self.change(|inner| inner.gates.remove(gate));
+    }
+
     /// Waits for a gate, or for the end of the test: false then.
     pub fn pass(&self, gate: &str) -> bool {
         self.wait(|inner| inner.gates.contains(gate))

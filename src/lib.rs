@@ -39,7 +39,7 @@ pub mod wire;
 use std::env;
 use std::time::Duration;
 
-use log::{error, warn};
+use log::warn;
 
 use app::App;
 use config::Config;
@@ -113,6 +113,6 @@ fn variable(name: &str) -> Option<String> {
 
 /// The one way out: the reason, in one line.
 pub fn end(fatal: &Fatal) -> ! {
-    error!("{fatal}");
+    logger::fatal(&fatal.to_string());
     std::process::exit(1)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 
-use log::{error, warn};
+use log::error;
 
 use crate::app::Incoming;
 use crate::base64;
@@ -31,7 +31,7 @@ pub fn reply(runtime: &Runtime, invocation: &Invocation, body: &[u8]) {
 
 /// Posts the failure.
 pub fn failure(runtime: &Runtime, invocation: &Invocation, failure: &Failure) {
-    warn!("invocation failed: {failure}");
+    error!("invocation failed: {failure}");
     let body = error_body(&failure.error_type, &failure.message);
     let class = failure.class.name();
     let mut posted = runtime.fail(invocation, class, &body);
@@ -116,7 +116,7 @@ fn send_stream(
                 continue;
             }
             Err(failure) => {
-                warn!("invocation failed after its answer had begun: {failure}");
+                error!("invocation failed after its answer had begun: {failure}");
                 write_error_trailers(out, &failure)?;
                 return flush(wire, out, &[], watch);
             }

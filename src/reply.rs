@@ -40,7 +40,7 @@ pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Res
     let body = String::from_utf8_lossy(answer.body);
     let named = serde_json::from_str::<json::Object>(&body)
         .ok()
-        .and_then(|object| object.text("errorType").map(Cow::into_owned));
+        .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},\"body\":").into_bytes();
     json::write_string(&mut message, &body);
     message.push(b'}');

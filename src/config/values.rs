@@ -27,7 +27,7 @@ impl Statuses {
     pub fn parse(text: &str) -> Option<Statuses> {
         let range = |item: &str| -> Option<(u16, u16)> {
             let (low, high) = item.split_once('-').unwrap_or((item, item));
-            let (low, high) = (status(low)?, status(high)?);
+            let (low, high) = (status(low.trim())?, status(high.trim())?);
             (low <= high).then_some((low, high))
         };
         text.split(',')

@@ -1,1 +1,3 @@
+//! The tests that drive what users get, from the outside.
 
+mod wrapper;

@@ -6,18 +6,23 @@ APP      ?=
 BUDGET   ?= 440000
 
 ARCHES   := x86_64 arm64
+HOST     := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+FOREIGN  := $(filter-out $(HOST),$(ARCHES))
+QEMU     := qemu-$(FOREIGN:arm64=aarch64)-static
 BINARIES := $(ARCHES:%=dist/lambda-adapter-%)
 LAYERS   := $(ARCHES:%=dist/lambda-adapter-layer-%.zip)
 IMAGE    := dist/lambda-adapter-image.tar
 VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
+TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
 SOURCES  := $(shell find src -name '*.rs') Cargo.toml Cargo.lock layer/build
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint build reproducible size layer publish image rie clean \
+.PHONY: help run test lint build e2e reproducible size layer publish image packages rie clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Answer on localhost as Lambda would: the demo app, or APP="node server.js"
 	$(CARGO) build --release --features local --bins
@@ -32,11 +37,20 @@ test: ## Run every test that needs nothing but cargo (and python3 for the packag
 lint: ## Check the format and the lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --features local -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck (not here)'; fi
+	@if command -v cfn-lint >/dev/null; then cfn-lint $(TEMPLATES); else echo 'skipped: cfn-lint (not here)'; fi
 
 build: $(BINARIES) ## Build the static binaries for both architectures
 
 dist/lambda-adapter-x86_64 dist/lambda-adapter-arm64: dist/lambda-adapter-%: $(SOURCES)
 	layer/build $* $@
+
+e2e: build ## Run the end-to-end tests against the finished binaries (the foreign one under qemu)
+	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) $(CARGO) test --features local --test e2e
+	@if command -v $(QEMU) >/dev/null; then \
+	    printf '#!/bin/sh\nexec %s "%s" "$$@"\n' "$$(command -v $(QEMU))" "$(CURDIR)/dist/lambda-adapter-$(FOREIGN)" >build/emulated && \
+	    chmod +x build/emulated && ADAPTER=$(CURDIR)/build/emulated $(CARGO) test --features local --test e2e; \
+	else echo 'skipped: e2e for $(FOREIGN) (no $(QEMU) here)'; fi
 
 reproducible: build ## Build again in another folder and compare the bytes
 	layer/reproduce $(BINARIES)
@@ -53,8 +67,9 @@ $(LAYERS): dist/lambda-adapter-layer-%.zip: dist/lambda-adapter-% layer/bootstra
 build-LambdaAdapterLayerX86: dist/lambda-adapter-x86_64
 build-LambdaAdapterLayerArm64: dist/lambda-adapter-arm64
 build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64:
-	install -D -m 0755 $< "$(ARTIFACTS_DIR)/extensions/lambda-adapter"
-	install -D -m 0755 layer/bootstrap "$(ARTIFACTS_DIR)/bootstrap"
+	mkdir -p "$(ARTIFACTS_DIR)/extensions"
+	install -m 0755 $< "$(ARTIFACTS_DIR)/extensions/lambda-adapter"
+	install -m 0755 layer/bootstrap "$(ARTIFACTS_DIR)/bootstrap"
 
 publish: layer ## Publish the layers to AWS (REGIONS="eu-west-1 us-east-1", default: every one)
 	layer/publish $(REGIONS)
@@ -64,8 +79,11 @@ image: $(IMAGE) ## Build the multi-arch OCI image archive
 $(IMAGE): $(BINARIES) layer/image.py
 	python3 layer/image.py $@ $(VERSION) $(BINARIES)
 
+packages: layer image ## Check the finished image with skopeo and buildah
+	tests/layer/image.sh $(IMAGE) $(BINARIES)
+
 rie: build ## Run the binary in an empty tree under AWS's Runtime Interface Emulator
-	layer/rie
+	build/venv/bin/python3 tests/layer/rie.py dist/lambda-adapter-$(HOST)
 
 clean: ## Remove everything that was built
 	rm -rf build dist

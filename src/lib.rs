@@ -1,1 +1,112 @@
-//! lambda-adapter
+//! lambda-adapter: AWS Lambda events in, HTTP/1.1 to the app, Lambda responses out.
+//!
+//! One invocation meets the rooms in this order, and data flows one way; `serve` turns the
+//! handle:
+//!
+//! ```text
+//!   invocation -> event -> request -> app -> reply -> post
+//!      /next      shape     HTTP     HTTP     JSON    /response or /error
+//! ```
+
+pub mod config;
+pub mod extension;
+pub mod logger;
+pub mod readiness;
+pub mod runtime;
+pub mod serve;
+
+pub mod invocation;
+
+pub mod event;
+
+pub mod request;
+
+pub mod app;
+
+pub mod reply;
+
+pub mod post;
+
+// Leaves: know nothing of Lambda's life cycle.
+pub mod base64;
+pub mod error;
+pub mod headers;
+pub mod http1;
+pub mod json;
+pub mod wire;
+
+use std::env;
+use std::time::Duration;
+
+use log::{error, warn};
+
+use app::App;
+use config::Config;
+use error::Fatal;
+use runtime::Runtime;
+
+/// With asynchronous init, how long init itself waits for the app: Lambda ends it at 10 s.
+const ASYNC_INIT: Duration = Duration::from_millis(9800);
+
+/// Runs the adapter; comes back only when it cannot go on.
+pub fn run() -> Fatal {
+    logger::init(&variable);
+    match start() {
+        Ok((config, app, ready)) => serve::run(&config, app, ready),
+        Err(fatal) => fatal,
+    }
+}
+
+/// Init: register before anything else, then the settings, then the app.
+fn start() -> Result<(Config, App, bool), Fatal> {
+    let api = config::runtime_api(&variable)?;
+    extension::register(Runtime::new(&api), env::args_os().next())?;
+    init(&api).inspect_err(|fatal| {
+        // Lambda shows it to whoever invokes; the log line is written in any case.
+        if let Err(refusal) = Runtime::new(&api).init_error(fatal) {
+            warn!("failed to report the init error: {refusal}");
+        }
+    })
+}
+
+fn init(_api: &str) -> Result<(Config, App, bool), Fatal> {
+    let mut warnings = Vec::new();
+    let config = Config::from(&variable, &mut warnings);
+    let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    warnings.extend(config::unknown(names));
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    let config = config?;
+    let mut app = App::new(config.app.clone(), config.pool_idle);
+    let ready = await_app(&mut app, &config)?;
+    Ok((config, app, ready))
+}
+
+/// Waits for the app, on a port of its own if the settings give the probe one.
+fn await_app(app: &mut App, config: &Config) -> Result<bool, Fatal> {
+    let patience = match config.async_init {
+        true => ASYNC_INIT,
+        false => Duration::MAX,
+    };
+    if config.readiness.port == config.app.port {
+        return readiness::wait(app, &config.readiness, patience);
+    }
+    let mut address = config.app.clone();
+    address.port = config.readiness.port;
+    readiness::wait(
+        &mut App::new(address, config.pool_idle),
+        &config.readiness,
+        patience,
+    )
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// The one way out: the reason, in one line.
+pub fn end(fatal: &Fatal) -> ! {
+    error!("{fatal}");
+    std::process::exit(1)
+}

@@ -1,0 +1,194 @@
+//! The table of settings, and reading one by its names.
+
+use crate::error::Fatal;
+
+/// One row of the table in README.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    pub name: &'static str,
+    /// Names that still work, each with a warning that gives the new one.
+    pub deprecated: &'static [&'static str],
+    /// As README shows it; empty where unset means off.
+    pub default: &'static str,
+    pub accepted: &'static str,
+}
+
+const fn setting(
+    name: &'static str,
+    deprecated: &'static [&'static str],
+    default: &'static str,
+    accepted: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        deprecated,
+        default,
+        accepted,
+    }
+}
+
+const BOOLEAN: &str = "true or false";
+pub const A_PORT: &str = "a port from 1 to 65535";
+const A_PATH: &str = "a path of printable ASCII without spaces";
+const STATUSES: &str = "status codes and ranges, such as 200-399,404";
+const SECONDS: &str = "a whole number of seconds";
+
+pub const PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
+/// Not deprecated: what many platforms and frameworks agree on.
+pub const PLAIN_PORT: &str = "PORT";
+pub const HOST: Setting = setting(
+    "AWS_LWA_HOST",
+    &["HOST"],
+    "127.0.0.1",
+    "a host name or address",
+);
+pub const READINESS_PORT: Setting = setting(
+    "AWS_LWA_READINESS_CHECK_PORT",
+    &["READINESS_CHECK_PORT"],
+    "the app's port",
+    A_PORT,
+);
+pub const READINESS_PATH: Setting = setting(
+    "AWS_LWA_READINESS_CHECK_PATH",
+    &["READINESS_CHECK_PATH"],
+    "/",
+    A_PATH,
+);
+pub const READINESS_PROTOCOL: Setting = setting(
+    "AWS_LWA_READINESS_CHECK_PROTOCOL",
+    &["READINESS_CHECK_PROTOCOL"],
+    "http",
+    "http or tcp",
+);
+pub const READINESS_STATUS: Setting = setting(
+    "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS",
+    &[],
+    "100-499",
+    STATUSES,
+);
+/// Dropped by others, still set by many: N means healthy from 100 to N-1.
+pub const MIN_UNHEALTHY: Setting = setting(
+    "AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS",
+    &["READINESS_CHECK_MIN_UNHEALTHY_STATUS"],
+    "",
+    "a status code from 101 to 1000",
+);
+pub const READINESS_TIMEOUT: Setting =
+    setting("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", &[], "", SECONDS);
+pub const ASYNC_INIT: Setting = setting("AWS_LWA_ASYNC_INIT", &["ASYNC_INIT"], "false", BOOLEAN);
+pub const REMOVE_BASE_PATH: Setting = setting(
+    "AWS_LWA_REMOVE_BASE_PATH",
+    &["REMOVE_BASE_PATH"],
+    "",
+    A_PATH,
+);
+pub const PASS_THROUGH_PATH: Setting = setting("AWS_LWA_PASS_THROUGH_PATH", &[], "/events", A_PATH);
+pub const AUTHORIZATION_SOURCE: Setting =
+    setting("AWS_LWA_AUTHORIZATION_SOURCE", &[], "", "a header name");
+pub const ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);
+pub const CONTEXT_HEADERS: Setting = setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
+pub const RUNTIME_API_PROXY: Setting =
+    setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
+pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
+
+/// All settings, in README's order.
+pub const SETTINGS: &[Setting] = &[
+    PORT,
+    HOST,
+    READINESS_PORT,
+    READINESS_PATH,
+    READINESS_PROTOCOL,
+    READINESS_STATUS,
+    READINESS_TIMEOUT,
+    ASYNC_INIT,
+    REMOVE_BASE_PATH,
+    PASS_THROUGH_PATH,
+    AUTHORIZATION_SOURCE,
+    ERROR_STATUS_CODES,
+    CONTEXT_HEADERS,
+    RUNTIME_API_PROXY,
+    POOL_IDLE,
+    MIN_UNHEALTHY,
+];
+
+/// The environment, and what there is to say about it.
+pub struct Settings<'a> {
+    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+    pub warnings: &'a mut Vec<String>,
+}
+
+impl Settings<'_> {
+    /// The setting by its name or an old one; an empty value is an unset one.
+    pub fn read<T>(
+        &mut self,
+        setting: &Setting,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Fatal> {
+        let mut found = self.plain(setting.name).map(|value| (setting.name, value));
+        for old in setting.deprecated {
+            if found.is_none()
+                && let Some(value) = self.plain(old)
+            {
+                self.replaced(old, setting.name);
+                found = Some((old, value));
+            }
+        }
+        let Some((name, value)) = found else {
+            return Ok(None);
+        };
+        match parse(value.trim()) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => Err(Fatal::Setting {
+                name,
+                value,
+                accepted: setting.accepted,
+            }),
+        }
+    }
+
+    pub fn plain(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.trim().is_empty())
+    }
+
+    pub fn replaced(&mut self, old: &str, new: &str) {
+        self.warnings
+            .push(format!("{old} is deprecated: use {new} instead"));
+    }
+}
+
+/// One warning for each `AWS_LWA_*` name that no setting has, with the nearest that exists.
+pub fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known = || {
+        SETTINGS
+            .iter()
+            .flat_map(|s| s.deprecated.iter().copied().chain([s.name]))
+    };
+    names
+        .filter(|name| name.starts_with("AWS_LWA_") && !known().any(|known| known == name))
+        .map(|name| {
+            let nearest = known()
+                .min_by_key(|known| distance(known, &name))
+                .unwrap_or("");
+            format!("{name} is not a setting of lambda-adapter: did you mean {nearest}?")
+        })
+        .collect()
+}
+
+/// Levenshtein's edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (slot, y) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let replace = diagonal + usize::from(x != y);
+            diagonal = *slot;
+            left = replace.min(diagonal + 1).min(left + 1);
+            *slot = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,107 @@
+//! Text to value, for each kind of value that a setting can have; `None` is not accepted.
+
+use std::time::Duration;
+
+use super::Protocol;
+use crate::headers::is_token;
+
+/// Inclusive ranges of status codes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statuses(Vec<(u16, u16)>);
+
+impl Statuses {
+    pub fn contains(&self, status: u16) -> bool {
+        self.0
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&status))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn range(low: u16, high: u16) -> Statuses {
+        Statuses(vec![(low, high)])
+    }
+
+    pub fn parse(text: &str) -> Option<Statuses> {
+        let range = |item: &str| -> Option<(u16, u16)> {
+            let (low, high) = item.split_once('-').unwrap_or((item, item));
+            let (low, high) = (status(low)?, status(high)?);
+            (low <= high).then_some((low, high))
+        };
+        text.split(',')
+            .map(|item| range(item.trim()))
+            .collect::<Option<_>>()
+            .map(Statuses)
+    }
+}
+
+fn status(text: &str) -> Option<u16> {
+    text.parse()
+        .ok()
+        .filter(|status| (100..=999).contains(status))
+}
+
+pub fn one_of<T: Copy>(
+    text: &str,
+    accepted: impl IntoIterator<Item = (&'static str, T)>,
+) -> Option<T> {
+    accepted
+        .into_iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(text))
+        .map(|(_, value)| value)
+}
+
+pub fn boolean(text: &str) -> Option<bool> {
+    let yes = ["true", "1", "yes", "on"].map(|name| (name, true));
+    let no = ["false", "0", "no", "off"].map(|name| (name, false));
+    one_of(text, yes.into_iter().chain(no))
+}
+
+pub fn protocol(text: &str) -> Option<Protocol> {
+    one_of(text, [("http", Protocol::Http), ("tcp", Protocol::Tcp)])
+}
+
+pub fn port(text: &str) -> Option<u16> {
+    text.trim().parse().ok().filter(|port| *port != 0)
+}
+
+pub fn seconds(text: &str) -> Option<Duration> {
+    text.parse::<u32>()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Sent as it is, so it must already be what a request target may hold (RFC 9112 3.2.1).
+pub fn path(text: &str) -> Option<String> {
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    plain.then(|| match text.starts_with('/') {
+        true => text.to_owned(),
+        false => format!("/{text}"),
+    })
+}
+
+pub fn host(text: &str) -> Option<String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let plain = bare
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b));
+    (plain && !bare.is_empty()).then(|| bare.to_owned())
+}
+
+/// `HOST:PORT`, with or without `http://` in front, as people write it.
+pub fn endpoint(text: &str) -> Option<String> {
+    let text = text
+        .strip_prefix("http://")
+        .unwrap_or(text)
+        .trim_end_matches('/');
+    let (name, number) = text.rsplit_once(':')?;
+    host(name)?;
+    port(number)?;
+    Some(text.to_owned())
+}
+
+pub fn header_name(text: &str) -> Option<String> {
+    is_token(text.as_bytes()).then(|| text.to_ascii_lowercase())
+}

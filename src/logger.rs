@@ -1,0 +1,167 @@
+//! One line an event on stderr: text, or JSON in the layout that Lambda's own log filter reads.
+//!
+//! `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` are Lambda's advanced logging controls
+//! ("Configuring JSON and plain text log formats"): its level filter needs `timestamp` and
+//! `level` keys. `RUST_LOG` with a plain level counts where the former is unset.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::json;
+
+struct Logger {
+    json: bool,
+}
+
+static TEXT: Logger = Logger { json: false };
+static JSON: Logger = Logger { json: true };
+
+thread_local! {
+    /// The id of the invocation that this thread is at; empty between two.
+    static REQUEST_ID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Starts logging as Lambda's variables ask for.
+pub fn init(lookup: &dyn Fn(&str) -> Option<String>) {
+    let json = lookup("AWS_LAMBDA_LOG_FORMAT").is_some_and(|f| f.eq_ignore_ascii_case("json"));
+    let level = lookup("AWS_LAMBDA_LOG_LEVEL").or_else(|| lookup("RUST_LOG"));
+    log::set_max_level(
+        level
+            .as_deref()
+            .and_then(filter)
+            .unwrap_or(LevelFilter::Info),
+    );
+    // It fails only if a logger is set already, which then serves as well.
+    let _ = log::set_logger(if json { &JSON } else { &TEXT });
+}
+
+fn filter(level: &str) -> Option<LevelFilter> {
+    match level.trim() {
+        // Lambda knows a level above ERROR; nothing of ours is that bad but ERROR lines.
+        fatal if fatal.eq_ignore_ascii_case("fatal") => Some(LevelFilter::Error),
+        level => level.parse().ok(),
+    }
+}
+
+/// Until the next call, what this thread logs belongs to the invocation with this id.
+pub fn set_request_id(id: &str) {
+    REQUEST_ID.with_borrow_mut(|current| {
+        current.clear();
+        current.push_str(id);
+    });
+}
+
+impl Log for Logger {
+    /// Only our own lines: what a library traces would bury them.
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.target().starts_with("lambda_adapter")
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let message = record.args().to_string();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let line = REQUEST_ID.with_borrow(|id| match self.json {
+            true => json_line(now, record.level(), id, &message),
+            false => text_line(record.level(), id, &message),
+        });
+        // One write a line, so that lines of several threads never mix. Nobody is left to
+        // tell if it fails.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+/// `lambda-adapter WARN message requestId=...`: CloudWatch adds its own time.
+fn text_line(level: Level, id: &str, message: &str) -> String {
+    let mut line = format!("lambda-adapter {level} ");
+    for character in message.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    if !id.is_empty() {
+        let _ = write!(line, " requestId={id}");
+    }
+    line.push('\n');
+    line
+}
+
+fn json_line(now: Duration, level: Level, id: &str, message: &str) -> String {
+    let mut line = format!(
+        "{{\"timestamp\":\"{}\",\"level\":\"{level}\",\"message\":",
+        timestamp(now)
+    )
+    .into_bytes();
+    json::write_string(&mut line, message);
+    if !id.is_empty() {
+        line.extend_from_slice(b",\"requestId\":");
+        json::write_string(&mut line, id);
+    }
+    line.extend_from_slice(b"}\n");
+    String::from_utf8(line).unwrap_or_default()
+}
+
+/// RFC 3339 in UTC with milliseconds; the calendar by Howard Hinnant's days-to-civil rule.
+fn timestamp(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    let millis = since_epoch.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_the_calendar_date_in_utc() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_827_696_789, "2000-02-29T12:34:56.789Z"),
+            (1_770_113_472_001, "2026-02-03T10:11:12.001Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
+        ] {
+            assert_eq!(timestamp(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn a_line_stays_one_line_whatever_it_holds() {
+        let line = text_line(Level::Warn, "id-1", "a\nb\x1b[0m");
+        assert_eq!(line, "lambda-adapter WARN a\\nb\\u{1b}[0m requestId=id-1\n");
+        let line = json_line(Duration::ZERO, Level::Error, "", "a\n\"b\"");
+        let expected = "{\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"level\":\"ERROR\",\"message\":\"a\\n\\\"b\\\"\"}\n";
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn lambdas_level_names_are_known() {
+        assert_eq!(filter("FATAL"), Some(LevelFilter::Error));
+        assert_eq!(filter("debug"), Some(LevelFilter::Debug));
+        assert_eq!(filter("adapter=debug,hyper=info"), None);
+    }
+}

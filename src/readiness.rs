@@ -1,0 +1,130 @@
+//! Waiting for the app: knock until it answers with a healthy status.
+//!
+//! Each pause is a small part of the time already waited, so an app that starts fast is seen
+//! at once and one that starts slowly loses nothing that counts to our knocking. The probe's
+//! connection is kept for the first invocation.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use crate::app::App;
+use crate::config::{Protocol, Readiness};
+use crate::error::{Class, Failure, Fatal};
+use crate::headers::Headers;
+use crate::request::Request;
+use crate::runtime::USER_AGENT;
+use crate::wire::Watch;
+
+const SHORTEST: Duration = Duration::from_micros(300);
+const LONGEST: Duration = Duration::from_millis(10);
+/// How often a wait without success says so.
+const REPORT: Duration = Duration::from_secs(2);
+/// A probe that has no answer by then is followed by another.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// More than this of a health page is not read; its connection is not kept then.
+const PAGE: usize = 64 << 10;
+const PAGE_TIME: Duration = Duration::from_millis(20);
+
+/// Knocks until the app is healthy (true), until `patience` has passed (false), or until the
+/// settings call it a failure.
+pub fn wait(app: &mut App, settings: &Readiness, patience: Duration) -> Result<bool, Fatal> {
+    let started = Instant::now();
+    let mut reported = REPORT;
+    loop {
+        let last = match probe(app, settings) {
+            Ok(status) => {
+                let waited = started.elapsed().as_millis();
+                info!("the app is ready after {waited} ms");
+                if let Some(status @ (..200 | 400..)) = status {
+                    warn!(
+                        "the app counts as ready with status {status} for `{}`: is this the health path?",
+                        settings.path
+                    );
+                }
+                return Ok(true);
+            }
+            Err(cause) => cause,
+        };
+        let waited = started.elapsed();
+        if settings.timeout.is_some_and(|timeout| waited >= timeout) {
+            return Err(Fatal::NotReady {
+                waited_ms: waited.as_millis(),
+                last,
+            });
+        }
+        if waited >= patience {
+            return Ok(false);
+        }
+        if waited >= reported {
+            reported = waited + REPORT;
+            info!(
+                "the app is not ready after {} ms: {last}",
+                waited.as_millis()
+            );
+        }
+        thread::sleep(pause(waited));
+    }
+}
+
+fn pause(waited: Duration) -> Duration {
+    (waited / 500).clamp(SHORTEST, LONGEST)
+}
+
+/// One knock: the status it got, if it asked for one, or why the app is not ready.
+fn probe(app: &mut App, settings: &Readiness) -> Result<Option<u16>, String> {
+    if settings.protocol == Protocol::Tcp {
+        let knocked = app.knock().map(|()| None);
+        return knocked.map_err(|error| format!("connect to {}: {error}", app.name()));
+    }
+    let name = app.name();
+    let (path, healthy) = (&settings.path, &settings.healthy);
+    let mut watch = Watch::lasting(format!("the readiness probe GET {path}"), REPORT, ATTEMPT);
+    let mut response = app
+        .exchange(&request(path, &name), &mut watch)
+        .map_err(|failure| cause(&failure))?;
+    let status = response.head.status;
+    // Read to keep the connection; whether that works does not say how the app is, and a page
+    // that goes on for ever must not hold up init.
+    response.body.hurry(PAGE_TIME);
+    let _ = response.body.read_to(&mut Vec::new(), PAGE);
+    match healthy.contains(status) {
+        true => Ok(Some(status)),
+        false => Err(format!(
+            "GET http://{name}{path} answered with status {status}"
+        )),
+    }
+}
+
+/// A refused connection is the usual case here, and needs no more words than that.
+fn cause(failure: &Failure) -> String {
+    match failure.class {
+        Class::AppUnreachable => failure.message.clone(),
+        _ => failure.to_string(),
+    }
+}
+
+fn request<'a>(path: &str, host: &str) -> Request<'a> {
+    let mut headers = Headers::new();
+    headers.push(b"host", host.as_bytes());
+    headers.push(b"user-agent", USER_AGENT.as_bytes());
+    Request {
+        method: "GET".into(),
+        target: path.as_bytes().to_vec(),
+        headers,
+        body: Default::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knocking_slows_down_with_the_time_waited() {
+        let pauses = [0, 100, 1_000, 2_500, 60_000].map(|ms| pause(Duration::from_millis(ms)));
+        let expected = [300, 300, 2_000, 5_000, 10_000].map(Duration::from_micros);
+        assert_eq!(pauses, expected);
+    }
+}

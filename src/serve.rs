@@ -1,0 +1,190 @@
+//! The loop: one turn of it takes an invocation, asks the app, and posts what came of it.
+//!
+//! Why threads that block, and no event loop? Lambda says how many invocations an environment
+//! has in flight: one, or with Managed Instances a number that it sets. A thread for each is
+//! all the concurrency there can ever be; each owns its connections and buffers and shares
+//! nothing with the others, so one bad request has nothing to break but its own turn. A
+//! blocked thread costs a few pages, wakes straight in the code that waits, and its stack
+//! says where an invocation is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use log::{error, warn};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::error::{Failure, Fatal};
+use crate::event::{self, Event};
+use crate::headers::Headers;
+use crate::invocation::Invocation;
+use crate::logger;
+use crate::post;
+use crate::readiness;
+use crate::reply::{self, Answer};
+use crate::request::{self, Rejection};
+use crate::runtime::{ApiError, Runtime};
+use crate::wire::Watch;
+
+/// A thread keeps its buffers for the next invocation, but not what one large one took.
+const KEEP: usize = 256 << 10;
+/// How often `/next` may fail in a row; the pauses between add up to some three seconds.
+const TRIES: u32 = 9;
+const STACK: usize = 256 << 10;
+
+/// Serves with as many threads as Lambda asks for; comes back only when the environment is
+/// of no more use.
+pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
+    let ready = AtomicBool::new(ready);
+    let ready = &ready;
+    thread::scope(|scope| {
+        for number in 1..config.concurrency {
+            let app = App::new(config.app.clone(), config.pool_idle);
+            let serve = move || {
+                // The first thread meets the same end and reports it.
+                let _ = Server::new(config, app, ready).serve();
+            };
+            let builder = thread::Builder::new().stack_size(STACK);
+            if let Err(cause) = builder.spawn_scoped(scope, serve) {
+                error!(
+                    "serving with {number} threads, not {}: {cause}",
+                    config.concurrency
+                );
+                break;
+            }
+        }
+        let fatal = Server::new(config, app, ready).serve();
+        // Ends the process from here: the others would be waited for.
+        crate::end(&fatal)
+    })
+}
+
+/// What one thread of the loop owns.
+struct Server<'a> {
+    config: &'a Config,
+    runtime: Runtime,
+    app: App,
+    ready: &'a AtomicBool,
+    payload: Vec<u8>,
+    body: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl<'a> Server<'a> {
+    fn new(config: &'a Config, app: App, ready: &'a AtomicBool) -> Server<'a> {
+        Server {
+            config,
+            runtime: Runtime::new(&config.runtime_api),
+            app,
+            ready,
+            payload: Vec::new(),
+            body: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    fn serve(&mut self) -> Fatal {
+        loop {
+            if let Err(fatal) = self.turn() {
+                return fatal;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), Fatal> {
+        let invocation = self.next()?;
+        logger::set_request_id(&invocation.id);
+        self.await_app()?;
+        match self.answer(&invocation) {
+            Ok(()) => post::reply(&self.runtime, &invocation, &self.out),
+            Err(failure) => post::failure(&self.runtime, &invocation, &failure),
+        }
+        logger::set_request_id("");
+        for buffer in [&mut self.payload, &mut self.body, &mut self.out] {
+            buffer.clear();
+            buffer.shrink_to(KEEP);
+        }
+        Ok(())
+    }
+
+    /// The next invocation. A failure is tried again a few times, ever more slowly: an API
+    /// that is gone must neither be stormed nor waited for.
+    fn next(&mut self) -> Result<Invocation, Fatal> {
+        let mut pause = Duration::from_millis(10);
+        let mut tries = 1;
+        loop {
+            let cause = match self.runtime.next(&mut self.payload) {
+                Ok(invocation) => return Ok(invocation),
+                Err(error) => error,
+            };
+            if tries == TRIES {
+                return Err(Fatal::RuntimeApi {
+                    act: "get the next invocation",
+                    cause: format!("{cause} (tried {tries} times)"),
+                });
+            }
+            match &cause {
+                ApiError::Unusable(_) => error!("{cause}: left unanswered"),
+                _ => warn!("failed to get the next invocation, trying again: {cause}"),
+            }
+            thread::sleep(pause);
+            pause *= 2;
+            tries += 1;
+        }
+    }
+
+    /// With asynchronous init the first invocations may be here before the app is.
+    fn await_app(&mut self) -> Result<(), Fatal> {
+        while !self.ready.load(Ordering::Relaxed) {
+            let ready = readiness::wait(&mut self.app, &self.config.readiness, Duration::MAX)?;
+            self.ready.store(ready, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Asks the app and writes the reply into `self.out`.
+    fn answer(&mut self, invocation: &Invocation) -> Result<(), Failure> {
+        let config = self.config;
+        let event = event::parse(&self.payload)?;
+        let request = match request::build(&event, &self.payload, invocation, config) {
+            Ok(request) => request,
+            Err(rejection) => return reject(&rejection, &event, &mut self.out),
+        };
+        let what = format!("{} {}", request.method, request.target.escape_ascii());
+        let mut watch = Watch::until(what, invocation.deadline_ms, None);
+        let mut response = self.app.exchange(&request, &mut watch)?;
+        if !response.body.read_to(&mut self.body, reply::MAX_REPLY)? {
+            let size = response
+                .body
+                .declared()
+                .unwrap_or(reply::MAX_REPLY as u64 + 1);
+            return Err(reply::too_large(size, None));
+        }
+        let answer = Answer {
+            status: response.head.status,
+            headers: response.headers,
+            body: &self.body,
+            to_head: request.method == "HEAD",
+        };
+        reply::check_status(&answer, event.kind(), config)?;
+        reply::render(&answer, event.kind(), &mut self.out)
+    }
+}
+
+/// The client's mistake is answered, not failed: nothing is wrong with the function.
+fn reject(rejection: &Rejection, event: &Event, out: &mut Vec<u8>) -> Result<(), Failure> {
+    warn!(
+        "request refused with status {}: {}",
+        rejection.status, rejection.message
+    );
+    let mut headers = Headers::new();
+    headers.push(b"content-type", b"text/plain; charset=utf-8");
+    let answer = Answer {
+        status: rejection.status,
+        headers: &headers,
+        body: rejection.message.as_bytes(),
+        to_head: false,
+    };
+    reply::render(&answer, event.kind(), out)
+}

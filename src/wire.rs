@@ -1,0 +1,214 @@
+//! A TCP stream that is never waited on unwatched.
+//!
+//! Reads and writes block, but wake each [`TICK`] to look at the clock, so that a silent peer
+//! is told of before the invocation's deadline and given up at it. Watching costs nothing
+//! while data flows: the time limit of the socket is set once a connection, and the clock is
+//! read only when it has passed. The clock is the wall's, because a deadline is, and because
+//! it goes on while Lambda has the process frozen.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::os::linux::net::TcpStreamExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use log::warn;
+
+use crate::http1::Input;
+
+/// How often a wait looks at the clock.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// What is waited for, and until when.
+#[derive(Debug)]
+pub struct Watch {
+    what: String,
+    started: SystemTime,
+    warn_at: Option<SystemTime>,
+    give_up_at: Option<SystemTime>,
+}
+
+impl Watch {
+    /// Warns after one time and gives up after the other.
+    pub fn lasting(what: String, warn_after: Duration, give_up_after: Duration) -> Watch {
+        let now = SystemTime::now();
+        Watch {
+            what,
+            started: now,
+            warn_at: now.checked_add(warn_after),
+            give_up_at: now.checked_add(give_up_after),
+        }
+    }
+
+    /// Watches one invocation: warns when little of its time is left, and gives up the margin
+    /// before its deadline, or a moment after it where there is no margin (then Lambda has
+    /// ended it already, or has not ended the environment with it).
+    pub fn until(what: String, deadline_ms: Option<u64>, margin: Option<Duration>) -> Watch {
+        let now = SystemTime::now();
+        let deadline = deadline_ms.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        let left = deadline
+            .and_then(|at| at.duration_since(now).ok())
+            .unwrap_or_default();
+        let lead = (left / 10).min(Duration::from_secs(1));
+        Watch {
+            what,
+            started: now,
+            warn_at: deadline.and_then(|at| at.checked_sub(lead)),
+            give_up_at: deadline.and_then(|at| match margin {
+                Some(margin) => at.checked_sub(margin),
+                None => at.checked_add(Duration::from_secs(1)),
+            }),
+        }
+    }
+
+    /// How long it has been waited.
+    pub fn waited_ms(&self) -> u128 {
+        self.started.elapsed().unwrap_or_default().as_millis()
+    }
+
+    /// From now on, gives up after this time.
+    pub fn hurry(&mut self, stream: &TcpStream, patience: Duration) {
+        self.give_up_at = SystemTime::now().checked_add(patience);
+        // If it fails, the next tick comes at its usual time.
+        let _ = stream.set_read_timeout(Some(patience));
+    }
+
+    /// Looks at the clock: the time to wait before the next look, or that time is up.
+    fn look(&mut self) -> io::Result<Duration> {
+        let now = SystemTime::now();
+        let left = |at: SystemTime| at.duration_since(now).unwrap_or_default();
+        if self.give_up_at.is_some_and(|at| at <= now) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        if self.warn_at.is_some_and(|at| at <= now) {
+            self.warn_at = None;
+            let waited = self.waited_ms();
+            match self.give_up_at {
+                Some(at) => warn!(
+                    "no answer to {} after {waited} ms: given up in {} ms",
+                    self.what,
+                    left(at).as_millis()
+                ),
+                None => warn!("no answer to {} after {waited} ms", self.what),
+            }
+        }
+        let next = [self.give_up_at, self.warn_at]
+            .into_iter()
+            .flatten()
+            .map(left)
+            .min();
+        Ok(next.unwrap_or(TICK).clamp(Duration::from_millis(1), TICK))
+    }
+}
+
+/// A connection with what has been received on it.
+#[derive(Debug)]
+pub struct Wire {
+    pub stream: TcpStream,
+    pub input: Input,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream, input: Input) -> io::Result<Wire> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TICK))?;
+        stream.set_write_timeout(Some(TICK))?;
+        Ok(Wire { stream, input })
+    }
+
+    /// Whether the peer has neither said anything nor gone: a connection fit for reuse.
+    pub fn is_quiet(&self) -> bool {
+        self.input.pending().is_empty()
+            && self.stream.set_nonblocking(true).is_ok()
+            && matches!(self.stream.peek(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock)
+            && self.stream.set_nonblocking(false).is_ok()
+    }
+
+    /// Whether the peer has said something already, while we still write.
+    fn has_answer(&self) -> bool {
+        let answer = self.stream.set_nonblocking(true).is_ok()
+            && !matches!(self.stream.peek(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock);
+        self.stream.set_nonblocking(false).is_err() || answer
+    }
+
+    /// Writes both parts, in one system call if the socket takes them. `Ok(false)` says that
+    /// the peer answers before it has read everything.
+    pub fn send(&self, head: &[u8], body: &[u8], watch: &mut Watch) -> io::Result<bool> {
+        let (mut head, mut body) = (head, body);
+        while !head.is_empty() || !body.is_empty() {
+            match (&self.stream).write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let of_head = count.min(head.len());
+                    head = head.get(of_head..).unwrap_or_default();
+                    body = body.get(count - of_head..).unwrap_or_default();
+                }
+                // A signal, a stop and continue among them, is no reason to end.
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // The tick has passed.
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if self.has_answer() {
+                        return Ok(false);
+                    }
+                    self.wait_next(watch)?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    fn wait_next(&self, watch: &mut Watch) -> io::Result<()> {
+        let wait = watch.look()?;
+        self.stream.set_read_timeout(Some(wait))?;
+        self.stream.set_write_timeout(Some(wait))
+    }
+
+    /// The stream as something to read an answer from, and where what is read goes.
+    pub fn reader<'a>(
+        &'a mut self,
+        watch: &'a mut Watch,
+        more: bool,
+    ) -> (&'a mut Input, Reader<'a>) {
+        let reader = Reader {
+            stream: &self.stream,
+            watch,
+            more,
+        };
+        (&mut self.input, reader)
+    }
+}
+
+/// Reads from the peer under watch.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    stream: &'a TcpStream,
+    watch: &'a mut Watch,
+    /// A part of the answer is here and more is awaited. Then what came is acknowledged at
+    /// once: a server that writes head and body apart with Nagle's algorithm on holds the
+    /// body back until then, and a delayed acknowledgement takes 40 ms.
+    pub more: bool,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.more {
+            self.stream.set_quickack(true)?;
+        }
+        loop {
+            match (&mut &*self.stream).read(out) {
+                Ok(count) => {
+                    self.more |= count > 0;
+                    return Ok(count);
+                }
+                // A signal, a stop and continue among them, is no reason to end.
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // The tick has passed.
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    let wait = self.watch.look()?;
+                    self.stream.set_read_timeout(Some(wait))?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}

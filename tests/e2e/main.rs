@@ -24,3 +24,4 @@ mod reuse;
 mod settings;
 mod streaming;
 mod targets;
+mod wrapper;

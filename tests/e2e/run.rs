@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Nothing in this suite takes this long unless it is stuck.
@@ -24,6 +24,7 @@ pub struct Run {
     child: Option<Child>,
     status: Option<ExitStatus>,
     output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
     app: Place,
     api: Place,
     turns: usize,
@@ -44,6 +45,7 @@ impl Run {
             child: None,
             status: None,
             output: Arc::default(),
+            readers: Vec::new(),
             app,
             api,
             turns,
@@ -62,8 +64,18 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the adapter starts");
-        collect(child.stdout.take(), &self.output);
-        collect(child.stderr.take(), &self.output);
+        self.readers.extend(
+            child
+                .stdout
+                .take()
+                .map(|stream| collect(stream, &self.output)),
+        );
+        self.readers.extend(
+            child
+                .stderr
+                .take()
+                .map(|stream| collect(stream, &self.output)),
+        );
         self.child = Some(child);
     }
 
@@ -190,11 +202,11 @@ impl Run {
             assert!(Instant::now() < deadline, "the adapter still runs");
             self.record.doze();
         }
+        // What it wrote last may still be on its way through the pipes.
+        while !self.readers.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
+            self.record.doze();
+        }
         self.status.expect("an exit status")
-    }
-
-    pub fn is_alive(&mut self) -> bool {
-        self.ended().is_none()
     }
 
     /// The most memory the adapter has held so far, in bytes (VmHWM of proc(5)).
@@ -369,14 +381,12 @@ impl Drop for Run {
 }
 
 /// Both streams of the adapter end in one text, line by line as they came.
-fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<Vec<u8>>>) {
-    let (Some(mut stream), output) = (stream, output.clone()) else {
-        return;
-    };
+fn collect(mut stream: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    let output = output.clone();
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
             output.lock().unwrap().extend_from_slice(&buffer[..length]);
         }
-    });
+    })
 }

@@ -262,7 +262,7 @@ fn healthy_statuses_are_100_to_499_unless_set() {
         .run();
     assert_eq!(run.probes().len(), 2);
     let narrow = scenario()
-        .env("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", " 200 - 204 , 301")
+        .env("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", " 200-204 , 301")
         .probe(answer("404 Not Found", ""));
     let run = narrow
         .probe(answer("205 Reset", ""))

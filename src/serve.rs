@@ -25,6 +25,7 @@ use crate::readiness;
 use crate::reply::{self, Answer};
 use crate::request;
 use crate::runtime::{ApiError, Runtime};
+use crate::stop::Stop;
 use crate::wire::Watch;
 
 /// A thread keeps its buffers for the next invocation, but not what one large one took.
@@ -35,7 +36,7 @@ const STACK: usize = 256 << 10;
 
 /// Serves with as many threads as Lambda asks for; comes back only when the environment is
 /// of no more use.
-pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
+pub fn run(config: &Config, stop: &Stop, app: App, ready: bool) -> Fatal {
     let ready = AtomicBool::new(ready);
     let ready = &ready;
     thread::scope(|scope| {
@@ -43,7 +44,7 @@ pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
             let app = App::new(config.app.clone(), config.pool_idle);
             let serve = move || {
                 // The first thread meets the same end and reports it.
-                let _ = Server::new(config, app, ready).serve();
+                let _ = Server::new(config, stop, app, ready).serve();
             };
             let builder = thread::Builder::new().stack_size(STACK);
             if let Err(cause) = builder.spawn_scoped(scope, serve) {
@@ -54,7 +55,7 @@ pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
                 break;
             }
         }
-        let fatal = Server::new(config, app, ready).serve();
+        let fatal = Server::new(config, stop, app, ready).serve();
         // Ends the process from here: the others would be waited for.
         crate::end(&fatal)
     })
@@ -63,6 +64,7 @@ pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
 /// What one thread of the loop owns.
 struct Server<'a> {
     config: &'a Config,
+    stop: &'a Stop,
     runtime: Runtime,
     app: App,
     ready: &'a AtomicBool,
@@ -72,9 +74,10 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    fn new(config: &'a Config, app: App, ready: &'a AtomicBool) -> Server<'a> {
+    fn new(config: &'a Config, stop: &'a Stop, app: App, ready: &'a AtomicBool) -> Server<'a> {
         Server {
             config,
+            stop,
             runtime: Runtime::new(&config.runtime_api),
             app,
             ready,
@@ -94,6 +97,7 @@ impl<'a> Server<'a> {
 
     fn turn(&mut self) -> Result<(), Fatal> {
         let invocation = self.next()?;
+        self.stop.invocation_begins();
         logger::set_request_id(&invocation.id);
         self.await_app()?;
         match self.answer(&invocation) {
@@ -102,6 +106,7 @@ impl<'a> Server<'a> {
             Err(failure) => post::failure(&self.runtime, &invocation, &failure),
         }
         logger::set_request_id("");
+        self.stop.invocation_ends();
         for buffer in [&mut self.payload, &mut self.body, &mut self.out] {
             buffer.clear();
             buffer.shrink_to(KEEP);

@@ -15,22 +15,29 @@ fn ok() -> Answer {
 
 /// The request for an event, of every kind, that carries these headers.
 fn requests(headers: Value) -> Vec<Message> {
-    let lists: serde_json::Map<_, _> = headers
-        .as_object()
+    let mut single = json!({"host": "h.example"});
+    single
+        .as_object_mut()
         .unwrap()
-        .iter()
+        .extend(headers.as_object().unwrap().clone());
+    let fields = single.as_object().unwrap().iter();
+    let lists: Value = fields
         .map(|(name, value)| (name.clone(), json!([value])))
-        .collect();
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     let kinds = http_kinds("GET", "/p")
         .into_iter()
-        .map(|(kind, event)| match kind {
-            "ALB multi-value" => with(event, json!({"multiValueHeaders": lists})),
-            "Lattice" => with(event, json!({"headers": lists})),
-            "REST API" => with(
-                event,
-                json!({"headers": headers, "multiValueHeaders": lists}),
-            ),
-            _ => with(event, json!({"headers": headers})),
+        .map(|(kind, mut event)| {
+            match kind {
+                "ALB multi-value" => event["multiValueHeaders"] = lists.clone(),
+                "Lattice" => event["headers"] = lists.clone(),
+                "REST API" => {
+                    event["headers"] = single.clone();
+                    event["multiValueHeaders"] = lists.clone();
+                }
+                _ => event["headers"] = single.clone(),
+            }
+            event
         });
     let requests = scenario().invoke_all(kinds).run().requests();
     assert!(requests.iter().all(|request| request.target == "/p"));

@@ -17,6 +17,7 @@ mod golden;
 mod headers;
 mod lifecycle;
 mod logging;
+mod mutations;
 mod pass_through;
 mod replies;
 mod requests;

@@ -114,8 +114,6 @@ pub struct Script {
     pub probes: VecDeque<Answer>,
     /// Answers to requests for one target, whatever they are.
     pub targets: Vec<(String, VecDeque<Answer>)>,
-    /// Sent as soon as a connection is accepted.
-    pub greeting: Option<Answer>,
 }
 
 impl Script {
@@ -196,13 +194,7 @@ fn serve(
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
-    let (resets, greeting) = {
-        let script = script.lock().unwrap();
-        (script.resets(), script.greeting.clone())
-    };
-    if let Some(greeting) = greeting {
-        play(stream, greeting, record)?;
-    }
+    let resets = script.lock().unwrap().resets();
     loop {
         if resets && let Some(request) = peek(stream)? {
             let answer = script.lock().unwrap().next(&request);

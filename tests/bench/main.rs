@@ -3,9 +3,10 @@
 //!     cargo bench --bench bench
 //!
 //! `ADAPTER` is the adapter to measure (the release build without it), `PEER` another to
-//! set beside it. `ONLY` keeps the kinds whose name holds it, `SECS` is the time for each
-//! subject and kind, `RUNS` the number of starts. `VERBOSE` lets the adapters' own
-//! stderr through. An answer that is wrong ends its subject's part and the exit code is 1.
+//! set beside it. `ONLY` keeps the kind of that name, or else those whose name holds it;
+//! `SECS` is the time for each subject and kind, `RUNS` the number of starts. `VERBOSE`
+//! lets the adapters' own stderr through. An answer that is wrong ends its subject's part,
+//! and the exit code is 1.
 //!
 //! With two processors most of a small invocation is one waking the other, and how long
 //! that takes depends on what else runs; under `taskset -c 1` what is left is the work
@@ -49,17 +50,25 @@ fn bench() -> std::io::Result<bool> {
     let seconds = number("SECS", 3.0);
     let runs = number("RUNS", 40.0) as usize;
     let only = std::env::var("ONLY").unwrap_or_default();
+    let exact = kinds::KINDS.iter().any(|kind| kind.name == only);
+    let wanted = |name: &str| {
+        if exact {
+            name == only
+        } else {
+            name.contains(&only)
+        }
+    };
     let (mut series, mut broken) = (Vec::new(), Vec::new());
     for subject in &subjects {
         println!("{}: {}", subject.name, subject.program.display());
     }
     print!("{}", report::COLUMNS);
-    for cold in measure::COLD.iter().filter(|c| c.name.contains(&only)) {
+    for cold in measure::COLD.iter().filter(|c| wanted(c.name)) {
         let from = series.len();
         measure::cold(cold, &subjects, runs, &mut series, &mut broken);
         print!("{}", report::lines(&series[from..]));
     }
-    for kind in kinds::KINDS.iter().filter(|k| k.name.contains(&only)) {
+    for kind in kinds::KINDS.iter().filter(|k| wanted(k.name)) {
         let from = series.len();
         measure::steady(kind, &subjects, seconds, &mut series, &mut broken);
         print!("{}", report::lines(&series[from..]));

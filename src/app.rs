@@ -6,7 +6,7 @@
 //! once more over a fresh one, if that cannot make the app do a thing twice (RFC 9110 9.2.2,
 //! RFC 9112 9.3.1).
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -256,15 +256,22 @@ fn attempt(
 }
 
 impl Incoming<'_> {
-    /// The next bytes, as they come; empty is the end. [`Incoming::consume`] says how much was
-    /// used.
-    pub fn fill(&mut self) -> Result<&[u8], Failure> {
+    /// The next bytes, as they come; empty is the end, `None` that there are none without
+    /// waiting, where that is not wished. [`Incoming::consume`] says how much was used.
+    pub fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
         let Some(wire) = &mut self.wire else {
-            return Ok(&[]);
+            return Ok(Some(&[]));
         };
         let (input, mut reader) = wire.reader(self.watch, true);
-        let count = match self.body.fill(input, &mut reader) {
+        let filled = match wait {
+            true => self.body.fill(input, &mut reader),
+            false => self.body.fill(input, &mut NotNow),
+        };
+        let count = match filled {
             Ok(count) => count,
+            Err(Error::Io(error)) if !wait && error.kind() == ErrorKind::WouldBlock => {
+                return Ok(None);
+            }
             Err(error) => return Err(self.give_up(&error)),
         };
         if count == 0 {
@@ -274,7 +281,7 @@ impl Incoming<'_> {
             .wire
             .as_ref()
             .map_or(&[][..], |wire| wire.input.pending());
-        Ok(pending.get(..count).unwrap_or_default())
+        Ok(Some(pending.get(..count).unwrap_or_default()))
     }
 
     /// From here on, waits no longer than this for what is still to come.
@@ -289,18 +296,6 @@ impl Incoming<'_> {
             self.body.consume(&mut wire.input, count);
         }
         self.settle();
-    }
-
-    /// Whether all of it has been read.
-    pub fn is_done(&self) -> bool {
-        self.body.is_done()
-    }
-
-    /// Whether some of it can be had without waiting.
-    pub fn has_pending(&self) -> bool {
-        self.wire
-            .as_ref()
-            .is_some_and(|wire| !wire.input.pending().is_empty())
     }
 
     pub fn declared(&self) -> Option<u64> {
@@ -341,6 +336,15 @@ impl Incoming<'_> {
     fn give_up(&mut self, error: &Error) -> Failure {
         self.wire = None;
         broken(error, self.watch)
+    }
+}
+
+/// Has nothing to read: what is there already must do.
+struct NotNow;
+
+impl Read for NotNow {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Config {
     /// Lower case.
     pub authorization_source: Option<String>,
     pub error_statuses: Statuses,
+    /// Answers go out as they come in, where the event's front end can take that.
+    pub streaming: bool,
+    /// How long before its deadline an unanswered invocation is failed.
+    pub timeout_margin: Option<Duration>,
     pub context_headers: bool,
     pub pool_idle: Duration,
     /// How many invocations Lambda may have in flight here at once.
@@ -86,25 +90,23 @@ impl Config {
         lookup: &dyn Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Config, Fatal> {
-        let mut settings = Settings { lookup, warnings };
-        let port = match settings.read(&PORT, values::port)? {
-            Some(port) => port,
-            None => match settings.plain(PLAIN_PORT) {
-                Some(value) => values::port(&value).ok_or(Fatal::Setting {
-                    name: PLAIN_PORT,
-                    value,
-                    accepted: A_PORT,
-                })?,
-                None => 8080,
-            },
+        let mut settings = Settings {
+            lookup,
+            warnings,
+            bad: Vec::new(),
         };
-        let healthy = match settings.read(&READINESS_STATUS, Statuses::parse)? {
+        let port = settings.read(&PORT, values::port).or_else(|| {
+            let value = settings.plain(PLAIN_PORT)?;
+            settings.accept(PLAIN_PORT, value, A_PORT, values::port)
+        });
+        let port = port.unwrap_or(8080);
+        let healthy = match settings.read(&READINESS_STATUS, Statuses::parse) {
             Some(statuses) => statuses,
             None => settings
                 .read(&MIN_UNHEALTHY, |text| match text.parse() {
                     Ok(first @ 101..=1000) => Some(Statuses::range(100, first - 1)),
                     _ => None,
-                })?
+                })
                 .inspect(|_| settings.replaced(MIN_UNHEALTHY.name, READINESS_STATUS.name))
                 .unwrap_or(Statuses::range(100, 499)),
         };
@@ -117,53 +119,59 @@ impl Config {
             log_stream: text("AWS_LAMBDA_LOG_STREAM_NAME"),
         };
         let concurrency = text("AWS_LAMBDA_MAX_CONCURRENCY").parse().unwrap_or(1);
-        Ok(Config {
-            runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint)? {
+        let config = Config {
+            runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
                 Some(proxy) => proxy,
                 None => runtime_api(lookup)?,
             },
             app: Address {
-                host: settings.read(&HOST, values::host)?,
+                host: settings.read(&HOST, values::host),
                 port,
             },
             readiness: Readiness {
-                port: settings
-                    .read(&READINESS_PORT, values::port)?
-                    .unwrap_or(port),
+                port: settings.read(&READINESS_PORT, values::port).unwrap_or(port),
                 path: settings
-                    .read(&READINESS_PATH, values::path)?
+                    .read(&READINESS_PATH, values::path)
                     .unwrap_or("/".into()),
                 protocol: settings
-                    .read(&READINESS_PROTOCOL, values::protocol)?
+                    .read(&READINESS_PROTOCOL, values::protocol)
                     .unwrap_or(Protocol::Http),
                 healthy,
-                timeout: settings.read(&READINESS_TIMEOUT, values::seconds)?,
+                timeout: settings.read(&READINESS_TIMEOUT, values::seconds),
             },
-            async_init: settings
-                .read(&ASYNC_INIT, values::boolean)?
-                .unwrap_or(false),
+            async_init: settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false),
             base_path: settings
-                .read(&REMOVE_BASE_PATH, values::path)?
+                .read(&REMOVE_BASE_PATH, values::path)
                 .map(|path| path.trim_end_matches('/').to_owned())
                 .filter(|path| !path.is_empty()),
             pass_through_path: settings
-                .read(&PASS_THROUGH_PATH, values::path)?
+                .read(&PASS_THROUGH_PATH, values::path)
                 .unwrap_or("/events".into()),
-            authorization_source: settings.read(&AUTHORIZATION_SOURCE, values::header_name)?,
+            authorization_source: settings.read(&AUTHORIZATION_SOURCE, values::header_name),
             error_statuses: settings
-                .read(&ERROR_STATUS_CODES, Statuses::parse)?
+                .read(&ERROR_STATUS_CODES, Statuses::parse)
                 .unwrap_or_default(),
+            streaming: settings
+                .read(&INVOKE_MODE, |text| {
+                    values::one_of(text, [("buffered", false), ("response_stream", true)])
+                })
+                .unwrap_or(false),
+            timeout_margin: settings.read(&INVOKE_TIMEOUT_MARGIN, values::millis),
             context_headers: settings
                 .read(&CONTEXT_HEADERS, |text| {
                     values::one_of(text, [("full", true), ("off", false)])
-                })?
+                })
                 .unwrap_or(true),
             pool_idle: settings
-                .read(&POOL_IDLE, values::seconds)?
+                .read(&POOL_IDLE, values::seconds)
                 .unwrap_or(Duration::from_secs(4)),
             concurrency: usize::clamp(concurrency, 1, MAX_THREADS),
             function,
-        })
+        };
+        match settings.bad.is_empty() {
+            true => Ok(config),
+            false => Err(Fatal::Settings(settings.bad)),
+        }
     }
 }
 
@@ -269,6 +277,8 @@ mod tests {
             ("AWS_LWA_AUTHORIZATION_SOURCE", "x y"),
             ("AWS_LWA_ERROR_STATUS_CODES", "99"),
             ("AWS_LWA_CONTEXT_HEADERS", "some"),
+            ("AWS_LWA_INVOKE_MODE", "stream"),
+            ("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "0.5"),
             ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1"),
         ] {
             let error = read(&[(name, value)]).0.expect_err(name).to_string();

@@ -11,12 +11,8 @@ use std::fmt;
 /// possible, logged as one line, and then the process exits with status 1.
 #[derive(Debug)]
 pub enum Fatal {
-    /// A variable holds something else than what is accepted.
-    Setting {
-        name: &'static str,
-        value: String,
-        accepted: &'static str,
-    },
+    /// Variables that hold something else than what is accepted.
+    Settings(Vec<BadSetting>),
     /// A variable that only Lambda sets is missing.
     NotOnLambda { name: &'static str },
     /// The Runtime or Extensions API did not do what was asked.
@@ -29,11 +25,19 @@ pub enum Fatal {
     AfterRestore { cause: String },
 }
 
+/// A variable, what it holds, and what it may hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadSetting {
+    pub name: &'static str,
+    pub value: String,
+    pub accepted: &'static str,
+}
+
 impl Fatal {
     /// The error type that Lambda shows for a failed init.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Fatal::Setting { .. } => "Runtime.InvalidSetting",
+            Fatal::Settings(_) => "Runtime.InvalidSetting",
             Fatal::NotOnLambda { .. } | Fatal::RuntimeApi { .. } => "Runtime.ApiError",
             Fatal::NotReady { .. } => "Runtime.AppNotReady",
             Fatal::BeforeCheckpoint { .. } => "Runtime.BeforeSnapshotError",
@@ -45,12 +49,24 @@ impl Fatal {
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fatal::Setting {
-                name,
-                value,
-                accepted,
-            } => {
-                write!(f, "{name}=`{value}` is not valid: expected {accepted}")
+            Fatal::Settings(bad) => {
+                for (
+                    index,
+                    BadSetting {
+                        name,
+                        value,
+                        accepted,
+                    },
+                ) in bad.iter().enumerate()
+                {
+                    let separator = if index == 0 { "" } else { "; " };
+                    let value = value.escape_debug();
+                    write!(
+                        f,
+                        "{separator}{name}=`{value}` is not valid: expected {accepted}"
+                    )?;
+                }
+                Ok(())
             }
             Fatal::NotOnLambda { name } => write!(
                 f,

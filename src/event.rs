@@ -35,6 +35,14 @@ pub enum Kind {
     Lattice,
 }
 
+impl Kind {
+    /// Whether the front end can take an answer while it is made. An HTTP API cannot, but its
+    /// events are those of a function URL, and Lambda's invoke mode is set for the function.
+    pub fn streams(self) -> bool {
+        matches!(self, Kind::Rest | Kind::HttpApi | Kind::FunctionUrl)
+    }
+}
+
 /// An HTTP request in the form that all kinds share; nothing is decoded yet but JSON.
 #[derive(Debug)]
 pub struct Http<'a> {

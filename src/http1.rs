@@ -25,6 +25,8 @@ pub enum Error {
     ClosedInBody {
         got: u64,
         of: Option<u64>,
+        /// How, unless it was simply closed.
+        cause: Option<io::Error>,
     },
     Malformed(Cow<'static, str>),
 }
@@ -35,14 +37,15 @@ impl fmt::Display for Error {
             Error::Io(error) => write!(f, "{error}"),
             Error::ClosedInHead(0) => write!(f, "connection closed without an answer"),
             Error::ClosedInHead(n) => write!(f, "connection closed after {n} bytes of the head"),
-            Error::ClosedInBody { got, of: Some(of) } => {
-                write!(f, "connection closed after {got} of {of} bytes of the body")
-            }
-            Error::ClosedInBody { got, of: None } => {
-                write!(
-                    f,
-                    "connection closed after {got} bytes of an unfinished body"
-                )
+            Error::ClosedInBody { got, of, cause } => {
+                match cause {
+                    Some(cause) => write!(f, "{cause}")?,
+                    None => write!(f, "connection closed")?,
+                }
+                match of {
+                    Some(of) => write!(f, " after {got} of {of} bytes of the body"),
+                    None => write!(f, " after {got} bytes of an unfinished body"),
+                }
             }
             Error::Malformed(what) => write!(f, "not a valid HTTP/1.1 answer: {what}"),
         }

@@ -42,6 +42,12 @@ impl<'a> Object<'a> {
         self.member(key).and_then(text)
     }
 
+    /// The member's text if it is a string.
+    pub fn string(&self, key: &str) -> Option<Cow<'a, str>> {
+        let raw = self.member(key)?;
+        raw.get().starts_with('"').then(|| text(raw)).flatten()
+    }
+
     /// The members in their order.
     pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, Raw<'a>)> {
         self.0.into_iter().map(|(key, raw)| (key.0, raw))

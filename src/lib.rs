@@ -14,6 +14,7 @@ pub mod logger;
 pub mod readiness;
 pub mod runtime;
 pub mod serve;
+pub mod stop;
 
 pub mod invocation;
 
@@ -38,12 +39,13 @@ pub mod wire;
 use std::env;
 use std::time::Duration;
 
-use log::{error, warn};
+use log::warn;
 
 use app::App;
 use config::Config;
 use error::Fatal;
 use runtime::Runtime;
+use stop::Stop;
 
 /// With asynchronous init, how long init itself waits for the app: Lambda ends it at 10 s.
 const ASYNC_INIT: Duration = Duration::from_millis(9800);
@@ -52,16 +54,23 @@ const ASYNC_INIT: Duration = Duration::from_millis(9800);
 pub fn run() -> Fatal {
     logger::init(&variable);
     match start() {
-        Ok((config, app, ready)) => serve::run(&config, app, ready),
+        Ok((config, stop, app, ready)) => serve::run(&config, &stop, app, ready),
         Err(fatal) => fatal,
     }
 }
 
 /// Init: register before anything else, then the settings, then the app.
-fn start() -> Result<(Config, App, bool), Fatal> {
+fn start() -> Result<(Config, Stop, App, bool), Fatal> {
     let api = config::runtime_api(&variable)?;
     extension::register(Runtime::new(&api), env::args_os().next())?;
-    init(&api).inspect_err(|fatal| {
+    let stop = Stop::listen();
+    let init = || {
+        let config = settings()?;
+        let mut app = App::new(config.app.clone(), config.pool_idle);
+        let ready = await_app(&mut app, &config)?;
+        Ok((config, stop, app, ready))
+    };
+    init().inspect_err(|fatal| {
         // Lambda shows it to whoever invokes; the log line is written in any case.
         if let Err(refusal) = Runtime::new(&api).init_error(fatal) {
             warn!("failed to report the init error: {refusal}");
@@ -69,7 +78,7 @@ fn start() -> Result<(Config, App, bool), Fatal> {
     })
 }
 
-fn init(_api: &str) -> Result<(Config, App, bool), Fatal> {
+fn settings() -> Result<Config, Fatal> {
     let mut warnings = Vec::new();
     let config = Config::from(&variable, &mut warnings);
     let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
@@ -77,10 +86,7 @@ fn init(_api: &str) -> Result<(Config, App, bool), Fatal> {
     for warning in warnings {
         warn!("{warning}");
     }
-    let config = config?;
-    let mut app = App::new(config.app.clone(), config.pool_idle);
-    let ready = await_app(&mut app, &config)?;
-    Ok((config, app, ready))
+    config
 }
 
 /// Waits for the app, on a port of its own if the settings give the probe one.
@@ -107,6 +113,6 @@ fn variable(name: &str) -> Option<String> {
 
 /// The one way out: the reason, in one line.
 pub fn end(fatal: &Fatal) -> ! {
-    error!("{fatal}");
+    logger::fatal(&fatal.to_string());
     std::process::exit(1)
 }

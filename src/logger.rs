@@ -7,18 +7,16 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::json;
 
-struct Logger {
-    json: bool,
-}
+struct Logger;
 
-static TEXT: Logger = Logger { json: false };
-static JSON: Logger = Logger { json: true };
+static JSON: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The id of the invocation that this thread is at; empty between two.
@@ -35,14 +33,15 @@ pub fn init(lookup: &dyn Fn(&str) -> Option<String>) {
             .and_then(filter)
             .unwrap_or(LevelFilter::Info),
     );
+    JSON.store(json, Ordering::Relaxed);
     // It fails only if a logger is set already, which then serves as well.
-    let _ = log::set_logger(if json { &JSON } else { &TEXT });
+    let _ = log::set_logger(&Logger);
 }
 
 fn filter(level: &str) -> Option<LevelFilter> {
     match level.trim() {
-        // Lambda knows a level above ERROR; nothing of ours is that bad but ERROR lines.
-        fatal if fatal.eq_ignore_ascii_case("fatal") => Some(LevelFilter::Error),
+        // Lambda's level above ERROR, which is only the line that the process ends with.
+        fatal if fatal.eq_ignore_ascii_case("fatal") => Some(LevelFilter::Off),
         level => level.parse().ok(),
     }
 }
@@ -55,6 +54,24 @@ pub fn set_request_id(id: &str) {
     });
 }
 
+/// The line that the process ends with, whatever the level.
+pub fn fatal(message: &str) {
+    write("FATAL", message);
+}
+
+fn write(level: &str, message: &str) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let line = REQUEST_ID.with_borrow(|id| match JSON.load(Ordering::Relaxed) {
+        true => json_line(now, level, id, message),
+        false => text_line(level, id, message),
+    });
+    // One write a line, so that lines of several threads never mix. Nobody is left to tell if
+    // it fails.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
 impl Log for Logger {
     /// Only our own lines: what a library traces would bury them.
     fn enabled(&self, metadata: &Metadata) -> bool {
@@ -62,27 +79,16 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record) {
-        if !self.enabled(record.metadata()) {
-            return;
+        if self.enabled(record.metadata()) {
+            write(record.level().as_str(), &record.args().to_string());
         }
-        let message = record.args().to_string();
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let line = REQUEST_ID.with_borrow(|id| match self.json {
-            true => json_line(now, record.level(), id, &message),
-            false => text_line(record.level(), id, &message),
-        });
-        // One write a line, so that lines of several threads never mix. Nobody is left to
-        // tell if it fails.
-        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
 }
 
 /// `lambda-adapter WARN message requestId=...`: CloudWatch adds its own time.
-fn text_line(level: Level, id: &str, message: &str) -> String {
+fn text_line(level: &str, id: &str, message: &str) -> String {
     let mut line = format!("lambda-adapter {level} ");
     for character in message.chars() {
         match character.is_control() {
@@ -97,7 +103,7 @@ fn text_line(level: Level, id: &str, message: &str) -> String {
     line
 }
 
-fn json_line(now: Duration, level: Level, id: &str, message: &str) -> String {
+fn json_line(now: Duration, level: &str, id: &str, message: &str) -> String {
     let mut line = format!(
         "{{\"timestamp\":\"{}\",\"level\":\"{level}\",\"message\":",
         timestamp(now)
@@ -151,16 +157,16 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line_whatever_it_holds() {
-        let line = text_line(Level::Warn, "id-1", "a\nb\x1b[0m");
+        let line = text_line("WARN", "id-1", "a\nb\x1b[0m");
         assert_eq!(line, "lambda-adapter WARN a\\nb\\u{1b}[0m requestId=id-1\n");
-        let line = json_line(Duration::ZERO, Level::Error, "", "a\n\"b\"");
+        let line = json_line(Duration::ZERO, "ERROR", "", "a\n\"b\"");
         let expected = "{\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"level\":\"ERROR\",\"message\":\"a\\n\\\"b\\\"\"}\n";
         assert_eq!(line, expected);
     }
 
     #[test]
     fn lambdas_level_names_are_known() {
-        assert_eq!(filter("FATAL"), Some(LevelFilter::Error));
+        assert_eq!(filter("FATAL"), Some(LevelFilter::Off));
         assert_eq!(filter("debug"), Some(LevelFilter::Debug));
         assert_eq!(filter("adapter=debug,hyper=info"), None);
     }

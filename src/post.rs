@@ -1,10 +1,19 @@
 //! The last step of an invocation: its reply to `/response`, or its failure to `/error`.
 
-use log::{error, warn};
+use std::io::{self, Write};
+use std::net::TcpStream;
 
+use log::error;
+
+use crate::app::Incoming;
+use crate::base64;
+use crate::config::Config;
 use crate::error::Failure;
+use crate::headers::Headers;
+use crate::http1::{self, Input};
 use crate::invocation::Invocation;
-use crate::runtime::{ApiError, Runtime, error_body};
+use crate::runtime::{self, ApiError, Runtime, error_body};
+use crate::wire::{Watch, Wire};
 
 /// Posts the reply. A refusal ends this invocation and nothing else; it is told, since the
 /// caller gets no more than a generic error.
@@ -22,7 +31,7 @@ pub fn reply(runtime: &Runtime, invocation: &Invocation, body: &[u8]) {
 
 /// Posts the failure.
 pub fn failure(runtime: &Runtime, invocation: &Invocation, failure: &Failure) {
-    warn!("invocation failed: {failure}");
+    error!("invocation failed: {failure}");
     let body = error_body(&failure.error_type, &failure.message);
     let class = failure.class.name();
     let mut posted = runtime.fail(invocation, class, &body);
@@ -31,5 +40,171 @@ pub fn failure(runtime: &Runtime, invocation: &Invocation, failure: &Failure) {
     }
     if let Err(refusal) = posted {
         error!("the failure is lost: the Runtime API did not take it: {refusal}");
+    }
+}
+
+/// A body to be streamed, piece by piece.
+pub trait Source {
+    /// The next bytes; empty is the end, `None` that there are none without waiting.
+    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure>;
+    fn consume(&mut self, count: usize);
+}
+
+impl Source for Incoming<'_> {
+    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
+        Incoming::next(self, wait)
+    }
+
+    fn consume(&mut self, count: usize) {
+        Incoming::consume(self, count);
+    }
+}
+
+impl Source for &[u8] {
+    fn next(&mut self, _: bool) -> Result<Option<&[u8]>, Failure> {
+        Ok(Some(self))
+    }
+
+    fn consume(&mut self, count: usize) {
+        *self = self.get(count..).unwrap_or_default();
+    }
+}
+
+/// Posts an answer as it is made ("Response streaming", Runtime API): the prelude that is in
+/// `out`, then every piece of the body in a chunk of its own as soon as it is here.
+///
+/// Whatever goes wrong from here on is told in the trailers, since the answer has begun. If
+/// the Runtime API itself hangs up, nobody is left to tell; dropping the body then ends the
+/// app's connection too.
+pub fn stream(config: &Config, invocation: &Invocation, out: &mut Vec<u8>, body: &mut dyn Source) {
+    let what = "the streamed answer";
+    let mut watch = Watch::until(what.to_owned(), invocation.deadline_ms, None);
+    let posted = TcpStream::connect(&config.runtime_api)
+        .and_then(|stream| Wire::new(stream, Input::new(4096)))
+        .and_then(|mut wire| {
+            let sent = send_stream(&wire, config, invocation, out, body, &mut watch);
+            let accepted = accepted(&mut wire, &mut watch);
+            accepted.and(sent)
+        });
+    if let Err(cause) = posted {
+        error!("the rest of a streamed answer is lost: {cause}");
+    }
+}
+
+/// Pieces up to this size are gathered into one write with what is around them.
+const SMALL: usize = 16 << 10;
+
+fn send_stream(
+    wire: &Wire,
+    config: &Config,
+    invocation: &Invocation,
+    out: &mut Vec<u8>,
+    body: &mut dyn Source,
+    watch: &mut Watch,
+) -> io::Result<()> {
+    let prelude = std::mem::take(out);
+    write_head(out, config, invocation);
+    write_chunk(out, &prelude)?;
+    let mut wait = false;
+    loop {
+        let (data, ends) = match body.next(wait) {
+            Ok(Some([])) => (&[][..], true),
+            Ok(Some(data)) => (data, false),
+            Ok(None) => {
+                flush(wire, out, &[], watch)?;
+                wait = true;
+                continue;
+            }
+            Err(failure) => {
+                error!("invocation failed after its answer had begun: {failure}");
+                write_error_trailers(out, &failure)?;
+                return flush(wire, out, &[], watch);
+            }
+        };
+        wait = false;
+        if ends {
+            out.extend_from_slice(b"0\r\n\r\n");
+            return flush(wire, out, &[], watch);
+        }
+        let count = data.len();
+        if count <= SMALL {
+            write_chunk(out, data)?;
+            if out.len() >= 2 * SMALL {
+                flush(wire, out, &[], watch)?;
+            }
+        } else {
+            write!(out, "{count:x}\r\n")?;
+            flush(wire, out, data, watch)?;
+            out.extend_from_slice(b"\r\n");
+        }
+        body.consume(count);
+    }
+}
+
+fn flush(wire: &Wire, out: &mut Vec<u8>, data: &[u8], watch: &mut Watch) -> io::Result<()> {
+    let sent = wire.send(out, data, watch)?;
+    out.clear();
+    match sent {
+        true => Ok(()),
+        false => Err(io::Error::other(
+            "the Runtime API does not want the whole of it",
+        )),
+    }
+}
+
+fn write_head(out: &mut Vec<u8>, config: &Config, invocation: &Invocation) {
+    let path = runtime::response_path(invocation);
+    http1::write_request_line(out, b"POST", path.as_bytes());
+    for (name, value) in [
+        ("host", &*config.runtime_api),
+        ("user-agent", runtime::USER_AGENT),
+        (
+            "content-type",
+            "application/vnd.awslambda.http-integration-response",
+        ),
+        ("lambda-runtime-function-response-mode", "streaming"),
+        ("transfer-encoding", "chunked"),
+        (
+            "trailer",
+            "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+        ),
+    ] {
+        http1::write_field(out, name.as_bytes(), value.as_bytes());
+    }
+    if let Some(id) = &invocation.invocation_id {
+        http1::write_field(out, runtime::INVOCATION_ID.as_bytes(), id.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_chunk(out: &mut Vec<u8>, data: &[u8]) -> io::Result<()> {
+    write!(out, "{:x}\r\n", data.len())?;
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// The end of a body that is not whole (RFC 9112 7.1.2): the same JSON as for `/error`.
+fn write_error_trailers(out: &mut Vec<u8>, failure: &Failure) -> io::Result<()> {
+    let class = failure.class.name();
+    write!(out, "0\r\nLambda-Runtime-Function-Error-Type: {class}\r\n")?;
+    out.extend_from_slice(b"Lambda-Runtime-Function-Error-Body: ");
+    base64::encode(out, &error_body(&failure.error_type, &failure.message));
+    out.extend_from_slice(b"\r\n\r\n");
+    Ok(())
+}
+
+/// Reads what the Runtime API says to the whole of it. The connection ends here, as AWS
+/// documents for streamed answers.
+fn accepted(wire: &mut Wire, watch: &mut Watch) -> io::Result<()> {
+    let mut headers = Headers::new();
+    let (input, mut reader) = wire.reader(watch, true);
+    match http1::read_head(input, &mut reader, &mut headers, false) {
+        Ok(head) if (200..300).contains(&head.status) => Ok(()),
+        Ok(head) => Err(io::Error::other(format!(
+            "the Runtime API answered with status {}",
+            head.status
+        ))),
+        Err(error) => Err(io::Error::other(error.to_string())),
     }
 }

@@ -40,7 +40,7 @@ pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Res
     let body = String::from_utf8_lossy(answer.body);
     let named = serde_json::from_str::<json::Object>(&body)
         .ok()
-        .and_then(|object| object.text("errorType").map(Cow::into_owned));
+        .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},\"body\":").into_bytes();
     json::write_string(&mut message, &body);
     message.push(b'}');
@@ -137,6 +137,8 @@ fn proxy_reply(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
 
 /// What comes before a streamed body: status, headers and cookies as one JSON object
 /// ("Response streaming for Lambda functions").
+///
+/// Eight zero bytes end it, whether or not a body follows: without them the front end waits.
 pub fn write_prelude(out: &mut Vec<u8>, answer: &Answer, kind: Kind) {
     out.extend_from_slice(format!("{{\"statusCode\":{}", answer.status).as_bytes());
     match kind {
@@ -147,7 +149,7 @@ pub fn write_prelude(out: &mut Vec<u8>, answer: &Answer, kind: Kind) {
             write_cookies(out, answer);
         }
     }
-    out.push(b'}');
+    out.extend_from_slice(b"}\0\0\0\0\0\0\0\0");
 }
 
 /// The fields that go on to the caller, each name once, in the order of their first coming.

@@ -30,18 +30,14 @@ pub struct Request<'a> {
     pub body: Cow<'a, [u8]>,
 }
 
-/// A request that the app never sees: the client gets this status.
+/// Why the app never sees a request: the client gets status 400 with this message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rejection {
-    pub status: u16,
     pub message: String,
 }
 
 fn bad_request(message: String) -> Rejection {
-    Rejection {
-        status: 400,
-        message,
-    }
+    Rejection { message }
 }
 
 impl Request<'_> {

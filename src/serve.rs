@@ -13,18 +13,19 @@ use std::time::Duration;
 
 use log::{error, warn};
 
-use crate::app::App;
+use crate::app::{App, Response};
 use crate::config::Config;
 use crate::error::{Failure, Fatal};
-use crate::event::{self, Event};
+use crate::event;
 use crate::headers::Headers;
 use crate::invocation::Invocation;
 use crate::logger;
 use crate::post;
 use crate::readiness;
 use crate::reply::{self, Answer};
-use crate::request::{self, Rejection};
+use crate::request;
 use crate::runtime::{ApiError, Runtime};
+use crate::stop::Stop;
 use crate::wire::Watch;
 
 /// A thread keeps its buffers for the next invocation, but not what one large one took.
@@ -35,7 +36,7 @@ const STACK: usize = 256 << 10;
 
 /// Serves with as many threads as Lambda asks for; comes back only when the environment is
 /// of no more use.
-pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
+pub fn run(config: &Config, stop: &Stop, app: App, ready: bool) -> Fatal {
     let ready = AtomicBool::new(ready);
     let ready = &ready;
     thread::scope(|scope| {
@@ -43,7 +44,7 @@ pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
             let app = App::new(config.app.clone(), config.pool_idle);
             let serve = move || {
                 // The first thread meets the same end and reports it.
-                let _ = Server::new(config, app, ready).serve();
+                let _ = Server::new(config, stop, app, ready).serve();
             };
             let builder = thread::Builder::new().stack_size(STACK);
             if let Err(cause) = builder.spawn_scoped(scope, serve) {
@@ -54,7 +55,7 @@ pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
                 break;
             }
         }
-        let fatal = Server::new(config, app, ready).serve();
+        let fatal = Server::new(config, stop, app, ready).serve();
         // Ends the process from here: the others would be waited for.
         crate::end(&fatal)
     })
@@ -63,6 +64,7 @@ pub fn run(config: &Config, app: App, ready: bool) -> Fatal {
 /// What one thread of the loop owns.
 struct Server<'a> {
     config: &'a Config,
+    stop: &'a Stop,
     runtime: Runtime,
     app: App,
     ready: &'a AtomicBool,
@@ -72,9 +74,10 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    fn new(config: &'a Config, app: App, ready: &'a AtomicBool) -> Server<'a> {
+    fn new(config: &'a Config, stop: &'a Stop, app: App, ready: &'a AtomicBool) -> Server<'a> {
         Server {
             config,
+            stop,
             runtime: Runtime::new(&config.runtime_api),
             app,
             ready,
@@ -94,13 +97,16 @@ impl<'a> Server<'a> {
 
     fn turn(&mut self) -> Result<(), Fatal> {
         let invocation = self.next()?;
+        self.stop.invocation_begins();
         logger::set_request_id(&invocation.id);
         self.await_app()?;
         match self.answer(&invocation) {
-            Ok(()) => post::reply(&self.runtime, &invocation, &self.out),
+            Ok(Answered::Whole) => post::reply(&self.runtime, &invocation, &self.out),
+            Ok(Answered::Streamed) => {}
             Err(failure) => post::failure(&self.runtime, &invocation, &failure),
         }
         logger::set_request_id("");
+        self.stop.invocation_ends();
         for buffer in [&mut self.payload, &mut self.body, &mut self.out] {
             buffer.clear();
             buffer.shrink_to(KEEP);
@@ -143,48 +149,69 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Asks the app and writes the reply into `self.out`.
-    fn answer(&mut self, invocation: &Invocation) -> Result<(), Failure> {
+    /// Asks the app; the reply is in `self.out` then, or streamed already.
+    fn answer(&mut self, invocation: &Invocation) -> Result<Answered, Failure> {
         let config = self.config;
         let event = event::parse(&self.payload)?;
+        let kind = event.kind();
+        let streams = kind.filter(|kind| config.streaming && kind.streams());
         let request = match request::build(&event, &self.payload, invocation, config) {
             Ok(request) => request,
-            Err(rejection) => return reject(&rejection, &event, &mut self.out),
+            Err(rejection) => {
+                warn!("the client gets status 400: {}", rejection.message);
+                let mut headers = Headers::new();
+                headers.push(b"content-type", b"text/plain; charset=utf-8");
+                let mut answer = Answer {
+                    status: 400,
+                    headers: &headers,
+                    body: rejection.message.as_bytes(),
+                    to_head: false,
+                };
+                let Some(kind) = streams else {
+                    reply::render(&answer, kind, &mut self.out)?;
+                    return Ok(Answered::Whole);
+                };
+                reply::write_prelude(&mut self.out, &answer, kind);
+                post::stream(config, invocation, &mut self.out, &mut answer.body);
+                return Ok(Answered::Streamed);
+            }
         };
         let what = format!("{} {}", request.method, request.target.escape_ascii());
-        let mut watch = Watch::until(what, invocation.deadline_ms, None);
-        let mut response = self.app.exchange(&request, &mut watch)?;
-        if !response.body.read_to(&mut self.body, reply::MAX_REPLY)? {
-            let size = response
-                .body
-                .declared()
-                .unwrap_or(reply::MAX_REPLY as u64 + 1);
-            return Err(reply::too_large(size, None));
-        }
-        let answer = Answer {
-            status: response.head.status,
-            headers: response.headers,
-            body: &self.body,
+        let mut watch = Watch::until(what, invocation.deadline_ms, config.timeout_margin);
+        let Response {
+            head,
+            headers,
+            mut body,
+        } = self.app.exchange(&request, &mut watch)?;
+        let mut answer = Answer {
+            status: head.status,
+            headers,
+            body: &[],
             to_head: request.method == "HEAD",
         };
-        reply::check_status(&answer, event.kind(), config)?;
-        reply::render(&answer, event.kind(), &mut self.out)
+        if let Some(kind) = streams
+            && !config.error_statuses.contains(answer.status)
+        {
+            reply::write_prelude(&mut self.out, &answer, kind);
+            post::stream(config, invocation, &mut self.out, &mut body);
+            return Ok(Answered::Streamed);
+        }
+        if !body.read_to(&mut self.body, reply::MAX_REPLY)? {
+            let size = body.declared().unwrap_or(reply::MAX_REPLY as u64 + 1);
+            return Err(reply::too_large(size, None));
+        }
+        answer.body = &self.body;
+        reply::check_status(&answer, kind, config)?;
+        reply::render(&answer, kind, &mut self.out)?;
+        Ok(Answered::Whole)
     }
 }
 
-/// The client's mistake is answered, not failed: nothing is wrong with the function.
-fn reject(rejection: &Rejection, event: &Event, out: &mut Vec<u8>) -> Result<(), Failure> {
-    warn!(
-        "request refused with status {}: {}",
-        rejection.status, rejection.message
-    );
-    let mut headers = Headers::new();
-    headers.push(b"content-type", b"text/plain; charset=utf-8");
-    let answer = Answer {
-        status: rejection.status,
-        headers: &headers,
-        body: rejection.message.as_bytes(),
-        to_head: false,
-    };
-    reply::render(&answer, event.kind(), out)
+/// How an invocation was answered.
+#[derive(Debug, Clone, Copy)]
+enum Answered {
+    /// The reply is ready to be posted.
+    Whole,
+    /// It has been posted as it came.
+    Streamed,
 }

@@ -24,6 +24,7 @@ pub struct Watch {
     what: String,
     started: SystemTime,
     warn_at: Option<SystemTime>,
+    deadline: Option<SystemTime>,
     give_up_at: Option<SystemTime>,
 }
 
@@ -35,6 +36,7 @@ impl Watch {
             what,
             started: now,
             warn_at: now.checked_add(warn_after),
+            deadline: None,
             give_up_at: now.checked_add(give_up_after),
         }
     }
@@ -53,6 +55,7 @@ impl Watch {
             what,
             started: now,
             warn_at: deadline.and_then(|at| at.checked_sub(lead)),
+            deadline,
             give_up_at: deadline.and_then(|at| match margin {
                 Some(margin) => at.checked_sub(margin),
                 None => at.checked_add(Duration::from_secs(1)),
@@ -81,14 +84,15 @@ impl Watch {
         }
         if self.warn_at.is_some_and(|at| at <= now) {
             self.warn_at = None;
-            let waited = self.waited_ms();
-            match self.give_up_at {
-                Some(at) => warn!(
-                    "no answer to {} after {waited} ms: given up in {} ms",
-                    self.what,
-                    left(at).as_millis()
-                ),
-                None => warn!("no answer to {} after {waited} ms", self.what),
+            let (what, waited) = (&self.what, self.waited_ms());
+            match self.deadline.map(left) {
+                Some(left) => {
+                    let left = left.as_millis();
+                    warn!(
+                        "{what} is not finished after {waited} ms, {left} ms before the deadline"
+                    );
+                }
+                None => warn!("{what} is not finished after {waited} ms"),
             }
         }
         let next = [self.give_up_at, self.warn_at]

@@ -1,6 +1,6 @@
 //! The table of settings, and reading one by its names.
 
-use crate::error::Fatal;
+use crate::error::BadSetting;
 
 /// One row of the table in README.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +86,18 @@ pub const PASS_THROUGH_PATH: Setting = setting("AWS_LWA_PASS_THROUGH_PATH", &[],
 pub const AUTHORIZATION_SOURCE: Setting =
     setting("AWS_LWA_AUTHORIZATION_SOURCE", &[], "", "a header name");
 pub const ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);
+pub const INVOKE_MODE: Setting = setting(
+    "AWS_LWA_INVOKE_MODE",
+    &[],
+    "buffered",
+    "buffered or response_stream",
+);
+pub const INVOKE_TIMEOUT_MARGIN: Setting = setting(
+    "AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS",
+    &[],
+    "",
+    "a whole number of milliseconds",
+);
 pub const CONTEXT_HEADERS: Setting = setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
 pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
@@ -105,6 +117,8 @@ pub const SETTINGS: &[Setting] = &[
     PASS_THROUGH_PATH,
     AUTHORIZATION_SOURCE,
     ERROR_STATUS_CODES,
+    INVOKE_MODE,
+    INVOKE_TIMEOUT_MARGIN,
     CONTEXT_HEADERS,
     RUNTIME_API_PROXY,
     POOL_IDLE,
@@ -115,15 +129,13 @@ pub const SETTINGS: &[Setting] = &[
 pub struct Settings<'a> {
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
     pub warnings: &'a mut Vec<String>,
+    /// All that is wrong, so that it can be mended at once.
+    pub bad: Vec<BadSetting>,
 }
 
 impl Settings<'_> {
     /// The setting by its name or an old one; an empty value is an unset one.
-    pub fn read<T>(
-        &mut self,
-        setting: &Setting,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Fatal> {
+    pub fn read<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut found = self.plain(setting.name).map(|value| (setting.name, value));
         for old in setting.deprecated {
             if found.is_none()
@@ -133,17 +145,27 @@ impl Settings<'_> {
                 found = Some((old, value));
             }
         }
-        let Some((name, value)) = found else {
-            return Ok(None);
-        };
-        match parse(value.trim()) {
-            Some(parsed) => Ok(Some(parsed)),
-            None => Err(Fatal::Setting {
+        let (name, value) = found?;
+        self.accept(name, value, setting.accepted, parse)
+    }
+
+    /// The value if it is accepted; else it is put down as bad.
+    pub fn accept<T>(
+        &mut self,
+        name: &'static str,
+        value: String,
+        accepted: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let parsed = parse(value.trim());
+        if parsed.is_none() {
+            self.bad.push(BadSetting {
                 name,
                 value,
-                accepted: setting.accepted,
-            }),
+                accepted,
+            });
         }
+        parsed
     }
 
     pub fn plain(&self, name: &str) -> Option<String> {

@@ -27,7 +27,7 @@ impl Statuses {
     pub fn parse(text: &str) -> Option<Statuses> {
         let range = |item: &str| -> Option<(u16, u16)> {
             let (low, high) = item.split_once('-').unwrap_or((item, item));
-            let (low, high) = (status(low)?, status(high)?);
+            let (low, high) = (status(low.trim())?, status(high.trim())?);
             (low <= high).then_some((low, high))
         };
         text.split(',')
@@ -71,6 +71,12 @@ pub fn seconds(text: &str) -> Option<Duration> {
     text.parse::<u32>()
         .ok()
         .map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+pub fn millis(text: &str) -> Option<Duration> {
+    text.parse::<u32>()
+        .ok()
+        .map(|millis| Duration::from_millis(millis.into()))
 }
 
 /// Sent as it is, so it must already be what a request target may hold (RFC 9112 3.2.1).

@@ -1,6 +1,6 @@
 //! The body of an answer, by any of the framings of RFC 9112 6.3 and 7.1.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 
 use super::{Error, Framing, Input, excerpt, find, hexadecimal, malformed};
 
@@ -66,7 +66,8 @@ impl Body {
                     if !input.pending().is_empty() {
                         break u64::MAX;
                     }
-                    if input.fill(from)? == 0 {
+                    let read = input.fill(from).map_err(|error| self.broken(error))?;
+                    if read == 0 {
                         self.state = State::Done;
                     }
                     continue;
@@ -81,17 +82,31 @@ impl Body {
                     self.state = next;
                 }
                 None => {
-                    if input.fill(from)? == 0 {
-                        return Err(Error::ClosedInBody {
-                            got: self.got,
-                            of: self.of,
-                        });
+                    let read = input.fill(from).map_err(|error| self.broken(error))?;
+                    if read == 0 {
+                        return Err(self.closed(None));
                     }
                 }
             }
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(input.pending().len().min(limit))
+    }
+
+    fn closed(&self, cause: Option<io::Error>) -> Error {
+        Error::ClosedInBody {
+            got: self.got,
+            of: self.of,
+            cause,
+        }
+    }
+
+    /// A time limit is the reader's own doing; anything else is the end of the connection.
+    fn broken(&self, error: io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => Error::Io(error),
+            _ => self.closed(Some(error)),
+        }
     }
 
     pub fn consume(&mut self, input: &mut Input, count: usize) {
@@ -130,12 +145,9 @@ impl Body {
                 out.resize(at + step, 0);
                 let count = from.read(out.get_mut(at..).unwrap_or_default());
                 out.truncate(at + count.as_ref().map_or(0, |count| *count));
-                let count = count?;
+                let count = count.map_err(|error| self.broken(error))?;
                 if count == 0 {
-                    return Err(Error::ClosedInBody {
-                        got: self.got,
-                        of: self.of,
-                    });
+                    return Err(self.closed(None));
                 }
                 self.consume(input, count);
                 continue;

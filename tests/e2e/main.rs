@@ -2,13 +2,27 @@
 //!
 //! Each file holds one capability, each test one rule, named by it. `ADAPTER=/path` judges another adapter instead.
 
+// The harness: both neighbours, the builder, the questions.
+mod base64;
 mod differences;
 mod events;
 mod fakes;
-mod golden;
-mod lifecycle;
-mod pass_through;
-mod requests;
 mod run;
 mod scenario;
+
+// The capabilities, in the order in which an invocation meets them.
+mod compression;
+mod errors;
+mod golden;
+mod headers;
+mod lifecycle;
+mod logging;
+mod mutations;
+mod pass_through;
+mod replies;
+mod requests;
+mod reuse;
+mod settings;
+mod streaming;
 mod targets;
+mod wrapper;

@@ -10,11 +10,11 @@ use crate::fakes::wire::Message;
 use crate::scenario::Place;
 use serde_json::Value;
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Nothing in this suite takes this long unless it is stuck.
@@ -24,6 +24,7 @@ pub struct Run {
     child: Option<Child>,
     status: Option<ExitStatus>,
     output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
     app: Place,
     api: Place,
     turns: usize,
@@ -44,6 +45,7 @@ impl Run {
             child: None,
             status: None,
             output: Arc::default(),
+            readers: Vec::new(),
             app,
             api,
             turns,
@@ -62,8 +64,18 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the adapter starts");
-        collect(child.stdout.take(), &self.output);
-        collect(child.stderr.take(), &self.output);
+        self.readers.extend(
+            child
+                .stdout
+                .take()
+                .map(|stream| collect(stream, &self.output)),
+        );
+        self.readers.extend(
+            child
+                .stderr
+                .take()
+                .map(|stream| collect(stream, &self.output)),
+        );
         self.child = Some(child);
     }
 
@@ -71,6 +83,25 @@ impl Run {
         if let Some(script) = self.app_script.take() {
             app::start(self.app.listen(), script, self.record.clone());
         }
+    }
+
+    /// The app goes away: nothing listens any more, and its connections are closed.
+    pub fn stop_app(&mut self) {
+        self.record.open(app::DOWN);
+        app::stop(self.app.address);
+        self.until("the app is down", |run| {
+            TcpStream::connect(run.app.address).is_err()
+        });
+    }
+
+    /// The app comes back with the default answers.
+    pub fn restart_app(&mut self) {
+        self.record.shut(app::DOWN);
+        app::start(
+            self.app.listen(),
+            app::Script::default(),
+            self.record.clone(),
+        );
     }
 
     pub fn start_api(&mut self) {
@@ -143,25 +174,38 @@ impl Run {
         self.until(
             "every invocation is answered and /next asked again",
             |run| {
-                let done = |number| {
-                    run.posts(number)
-                        .iter()
-                        .any(|(_, message)| message.complete)
-                };
-                (1..=run.turns).all(done)
-                    && run
-                        .api_requests("/2018-06-01/runtime/invocation/next")
-                        .len()
-                        > run.turns
+                let (answers, asked) = run.tally();
+                answers.iter().all(|answers| *answers > 0) && asked > run.turns
             },
         );
-        for number in 1..=self.turns {
-            assert_eq!(
-                self.posts(number).len(),
-                1,
-                "answers to invocation {number}"
-            );
+        let (answers, _) = self.tally();
+        let odd: Vec<_> = (1..)
+            .zip(&answers)
+            .filter(|(_, answers)| **answers != 1)
+            .collect();
+        assert!(
+            odd.is_empty(),
+            "invocations and their number of answers: {odd:?}"
+        );
+    }
+
+    /// How many whole answers each invocation has, and how often the next one was asked for.
+    fn tally(&self) -> (Vec<usize>, usize) {
+        let (mut answers, mut asked) = (vec![0; self.turns], 0);
+        let record = self.record.lock();
+        for message in record
+            .entries
+            .iter()
+            .filter_map(Entry::message)
+            .filter(|message| message.complete)
+        {
+            match api::posted(&message.target) {
+                Some(number) if number <= self.turns => answers[number - 1] += 1,
+                _ if message.target == "/2018-06-01/runtime/invocation/next" => asked += 1,
+                _ => {}
+            }
         }
+        (answers, asked)
     }
 
     /// Waits for the end of the adapter.
@@ -171,11 +215,26 @@ impl Run {
             assert!(Instant::now() < deadline, "the adapter still runs");
             self.record.doze();
         }
+        // What it wrote last may still be on its way through the pipes.
+        while !self.readers.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
+            self.record.doze();
+        }
         self.status.expect("an exit status")
     }
 
-    pub fn is_alive(&mut self) -> bool {
-        self.ended().is_none()
+    /// The most memory the adapter has held so far, in bytes (VmHWM of proc(5)).
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .expect("the adapter's status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("its peak memory");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<usize>()
+            .expect("a number of kilobytes")
+            * 1024
     }
 
     /// All that the adapter wrote to standard output and error so far.
@@ -216,6 +275,14 @@ impl Run {
     pub fn posts(&self, number: usize) -> Vec<(Entry, Message)> {
         let mine = |(_, message): &(Entry, Message)| api::posted(&message.target) == Some(number);
         self.messages(Side::Api).into_iter().filter(mine).collect()
+    }
+
+    /// What was posted for all invocations, in the order of posting.
+    pub fn all_posts(&self) -> Vec<(Entry, Message)> {
+        let posts = self.messages(Side::Api).into_iter();
+        posts
+            .filter(|(_, message)| api::posted(&message.target).is_some())
+            .collect()
     }
 
     /// What was posted to `/response` for one invocation.
@@ -335,14 +402,12 @@ impl Drop for Run {
 }
 
 /// Both streams of the adapter end in one text, line by line as they came.
-fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<Vec<u8>>>) {
-    let (Some(mut stream), output) = (stream, output.clone()) else {
-        return;
-    };
+fn collect(mut stream: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    let output = output.clone();
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
             output.lock().unwrap().extend_from_slice(&buffer[..length]);
         }
-    });
+    })
 }

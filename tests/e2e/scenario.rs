@@ -70,12 +70,6 @@ impl Scenario {
         self
     }
 
-    /// The app does this to each connection before it reads.
-    pub fn greeting(mut self, answer: Answer) -> Scenario {
-        self.app.greeting = Some(answer);
-        self
-    }
-
     pub fn api(mut self, change: impl FnOnce(&mut api::Script)) -> Scenario {
         change(&mut self.api);
         self

@@ -8,9 +8,12 @@ use super::wire::{self, Message};
 use std::collections::VecDeque;
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// The gate that ends the listener and every connection.
+pub const DOWN: &str = "the app goes down";
 
 #[derive(Clone)]
 pub enum Step {
@@ -111,8 +114,6 @@ pub struct Script {
     pub probes: VecDeque<Answer>,
     /// Answers to requests for one target, whatever they are.
     pub targets: Vec<(String, VecDeque<Answer>)>,
-    /// Sent as soon as a connection is accepted.
-    pub greeting: Option<Answer>,
 }
 
 impl Script {
@@ -159,15 +160,21 @@ fn is_reset(answer: &Answer) -> bool {
 pub fn start(listener: TcpListener, script: Script, record: Arc<Record>) {
     let script = Arc::new(Mutex::new(script));
     thread::spawn(move || {
+        let mut streams: Vec<Weak<TcpStream>> = Vec::new();
         for stream in listener.incoming() {
-            if record.is_over() {
+            if record.is_over() || record.lock().gates.contains(DOWN) {
+                let open = streams.iter().filter_map(Weak::upgrade);
+                open.for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
                 return;
             }
             let Ok(stream) = stream else { continue };
+            let stream = Arc::new(stream);
+            streams.push(Arc::downgrade(&stream));
             let (record, script) = (record.clone(), script.clone());
             let connection = record.opened(Side::App);
             thread::spawn(move || {
-                let _ = serve(stream, connection, &script, &record);
+                let _ = serve(&stream, connection, &script, &record);
+                drop(stream);
                 record.closed(Side::App, connection);
             });
         }
@@ -180,32 +187,26 @@ pub fn stop(address: SocketAddr) {
 }
 
 fn serve(
-    stream: TcpStream,
+    stream: &TcpStream,
     connection: usize,
     script: &Mutex<Script>,
     record: &Record,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let (resets, greeting) = {
-        let script = script.lock().unwrap();
-        (script.resets(), script.greeting.clone())
-    };
-    if let Some(greeting) = greeting {
-        play(&stream, greeting, record)?;
-    }
+    let mut reader = BufReader::new(stream);
+    let resets = script.lock().unwrap().resets();
     loop {
-        if resets && let Some(request) = peek(&stream)? {
+        if resets && let Some(request) = peek(stream)? {
             let answer = script.lock().unwrap().next(&request);
             let number = record.received(Side::App, connection, request);
             if is_reset(&answer) {
                 // Closing a socket that holds unread bytes sends a reset on Linux, which is the only way to one in std.
-                return play(&stream, answer, record);
+                return play(stream, answer, record);
             }
             if let Some(head) = wire::read_head(&mut reader)? {
                 finish(&mut reader, &Message::parse(head), number, record)?;
             }
-            play(&stream, answer, record)?;
+            play(stream, answer, record)?;
             continue;
         }
         let Some(head) = wire::read_head(&mut reader)? else {
@@ -215,12 +216,12 @@ fn serve(
         let number = record.received(Side::App, connection, request.clone());
         let answer = script.lock().unwrap().next(&request);
         finish(&mut reader, &request, number, record)?;
-        play(&stream, answer, record)?;
+        play(stream, answer, record)?;
     }
 }
 
 fn finish(
-    reader: &mut BufReader<TcpStream>,
+    reader: &mut BufReader<&TcpStream>,
     request: &Message,
     number: usize,
     record: &Record,

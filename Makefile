@@ -1,0 +1,90 @@
+# Everything a user or a maintainer does with this repository, one target each.
+# What takes more than a few lines lives in layer/, one script per artifact.
+
+CARGO    ?= cargo
+APP      ?=
+BUDGET   ?= 440000
+
+ARCHES   := x86_64 arm64
+HOST     := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+FOREIGN  := $(filter-out $(HOST),$(ARCHES))
+QEMU     := qemu-$(FOREIGN:arm64=aarch64)-static
+BINARIES := $(ARCHES:%=dist/lambda-adapter-%)
+LAYERS   := $(ARCHES:%=dist/lambda-adapter-layer-%.zip)
+IMAGE    := dist/lambda-adapter-image.tar
+VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
+TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
+SOURCES  := $(shell find src -name '*.rs') Cargo.toml Cargo.lock layer/build
+
+.DELETE_ON_ERROR:
+.PHONY: help run test lint build e2e reproducible size layer publish image packages rie clean \
+        build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Answer on localhost as Lambda would: the demo app, or APP="node server.js"
+	$(CARGO) build --release --features local --bins
+	@echo 'open http://127.0.0.1:3000/ or run: curl -i http://127.0.0.1:3000/'
+	@$(CARGO) run --quiet --release --features local --bin lambda-local $(if $(APP),-- -- $(APP))
+
+test: ## Run every test that needs nothing but cargo (and python3 for the packages)
+	$(CARGO) test --features local
+	@if command -v python3 >/dev/null; then python3 -m unittest discover -s tests/layer; \
+	else echo 'skipped: tests/layer (no python3)'; fi
+
+lint: ## Check the format and the lints
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --features local -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck (not here)'; fi
+	@if command -v cfn-lint >/dev/null; then cfn-lint $(TEMPLATES); else echo 'skipped: cfn-lint (not here)'; fi
+
+build: $(BINARIES) ## Build the static binaries for both architectures
+
+dist/lambda-adapter-x86_64 dist/lambda-adapter-arm64: dist/lambda-adapter-%: $(SOURCES)
+	layer/build $* $@
+
+e2e: build ## Run the end-to-end tests against the finished binaries (the foreign one under qemu)
+	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) $(CARGO) test --features local --test e2e
+	@if command -v $(QEMU) >/dev/null; then \
+	    printf '#!/bin/sh\nexec %s "%s" "$$@"\n' "$$(command -v $(QEMU))" "$(CURDIR)/dist/lambda-adapter-$(FOREIGN)" >build/emulated && \
+	    chmod +x build/emulated && ADAPTER=$(CURDIR)/build/emulated $(CARGO) test --features local --test e2e; \
+	else echo 'skipped: e2e for $(FOREIGN) (no $(QEMU) here)'; fi
+
+reproducible: build ## Build again in another folder and compare the bytes
+	layer/reproduce $(BINARIES)
+
+size: build ## Print the sizes and check what the binaries are (BUDGET=440000)
+	python3 layer/inspect.py --budget $(BUDGET) $(BINARIES)
+
+layer: $(LAYERS) ## Build the layer zips
+
+$(LAYERS): dist/lambda-adapter-layer-%.zip: dist/lambda-adapter-% layer/bootstrap layer/zip.py
+	python3 layer/zip.py $@ extensions/lambda-adapter=$< bootstrap=layer/bootstrap
+
+# What `sam build` calls for layer/template.yaml.
+build-LambdaAdapterLayerX86: dist/lambda-adapter-x86_64
+build-LambdaAdapterLayerArm64: dist/lambda-adapter-arm64
+build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64:
+	mkdir -p "$(ARTIFACTS_DIR)/extensions"
+	install -m 0755 $< "$(ARTIFACTS_DIR)/extensions/lambda-adapter"
+	install -m 0755 layer/bootstrap "$(ARTIFACTS_DIR)/bootstrap"
+
+publish: layer ## Publish the layers to AWS (REGIONS="eu-west-1 us-east-1", default: every one)
+	layer/publish $(REGIONS)
+
+image: $(IMAGE) ## Build the multi-arch OCI image archive
+
+$(IMAGE): $(BINARIES) layer/image.py
+	python3 layer/image.py $@ $(VERSION) $(BINARIES)
+
+packages: layer image ## Check the finished image with skopeo and buildah
+	tests/layer/image.sh $(IMAGE) $(BINARIES)
+
+rie: build ## Run the binary in an empty tree under AWS's Runtime Interface Emulator
+	build/venv/bin/python3 tests/layer/rie.py dist/lambda-adapter-$(HOST)
+
+clean: ## Remove everything that was built
+	rm -rf build dist
+	$(CARGO) clean

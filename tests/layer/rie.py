@@ -1,0 +1,269 @@
+"""The scratch test: rie.py BINARY runs the finished adapter where there is nothing else.
+
+An empty tree gets the adapter as an extension, a static app as the function, and
+AWS's own Runtime Interface Emulator; chroot makes it the whole world. Whatever the
+binary would miss on a bare image is missing here, and the other side of every
+protocol is AWS's code, not ours. Each kind of event goes in by
+POST /2015-03-31/functions/function/invocations and its answer is compared.
+
+RIE comes inside the wheel of AWS's SAM CLI (PyPI). Without root, network or an
+x86_64 or arm64 Linux the test says so and counts as skipped.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEEL = "aws-sam-cli==1.170.0"
+RIE = {
+    "x86_64": ("aws-lambda-rie-x86_64", "6b1e686e62ab2baf5759c412c4864276ef2a88b094fca53ec070637ccba9b9a5"),
+    "aarch64": ("aws-lambda-rie-arm64", "ec2e5d09633d853834c008b1ef264bf834b258a94d551d2b2074966494b39a21"),
+}
+
+ELB = {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/tg/0a"}}
+SQS = {"Records": [{"messageId": "m1", "body": "hi", "eventSource": "aws:sqs", "awsRegion": "eu-west-1"}]}
+
+
+def rest(method, path, **more):
+    context = {"stage": "live", "requestId": "q-1", "httpMethod": method, "path": f"/live{path}"}
+    event = {"resource": "/{proxy+}", "path": path, "httpMethod": method, "requestContext": context}
+    return event | {"headers": {"Host": "r1.example"}, "multiValueHeaders": {"Host": ["r1.example"]}} | more
+
+
+def http(method, path, **more):
+    context = {"stage": "$default", "requestId": "q-2", "http": {"method": method, "path": path}}
+    event = {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": ""}
+    return event | {"headers": {"host": "h2.example"}, "requestContext": context} | more
+
+
+def alb(method, path, **more):
+    return {"requestContext": ELB, "httpMethod": method, "path": path, "body": "", "isBase64Encoded": False} | more
+
+
+def lattice(method, path, **more):
+    context = {"serviceArn": "arn:aws:vpc-lattice:eu-west-1:111122223333:service/svc-1", "region": "eu-west-1"}
+    return {"version": "2.0", "path": path, "method": method, "requestContext": context} | more
+
+
+# kind, event, and what must come back: the status, then the app's words (or bytes).
+# A status of None is for answers that are not HTTP: they are the app's own JSON.
+CASES = [
+    (
+        "REST API",
+        rest(
+            "POST",
+            "/shop/caf%C3%A9",
+            multiValueHeaders={"Host": ["r1.example"], "X-Rep": ["one", "two"]},
+            multiValueQueryStringParameters={"q": ["a&b", "x y"]},
+            body='{"dish":"soup"}',
+        ),
+        200,
+        'POST /shop/caf%C3%A9?q=a%26b&q=x%20y\nhost: r1.example\nx-rep: one\nx-rep: two\n{"dish":"soup"}',
+    ),
+    (
+        "HTTP API",
+        http(
+            "PUT",
+            "/live/a b",
+            rawQueryString="t=1&t=2&e=%C3%A9",
+            cookies=["sid=77", "lang=fr"],
+            body=base64.b64encode("crêpe".encode()).decode(),
+            isBase64Encoded=True,
+        ),
+        200,
+        "PUT /live/a%20b?t=1&t=2&e=%C3%A9\nhost: h2.example\ncookie: sid=77; lang=fr\ncrêpe",
+    ),
+    ("Function URL", http("GET", "/bytes"), 200, bytes(range(256))),
+    ("Function URL, not found", http("GET", "/missing"), 404, "no such page"),
+    (
+        "ALB",
+        alb("GET", "/find", queryStringParameters={"q": "a%26b"}, headers={"host": "lb.example"}),
+        200,
+        "GET /find?q=a%26b\nhost: lb.example\n",
+    ),
+    (
+        "ALB with multi-value headers",
+        alb(
+            "GET",
+            "/find",
+            multiValueQueryStringParameters={"q": ["1", "2%2B2"]},
+            multiValueHeaders={"host": ["lb.example"], "x-rep": ["one", "two"]},
+        ),
+        200,
+        "GET /find?q=1&q=2%2B2\nhost: lb.example\nx-rep: one\nx-rep: two\n",
+    ),
+    (
+        "VPC Lattice",
+        lattice("GET", "/p", headers={"host": ["svc.lattice"]}, queryStringParameters={"q": ["1", "2"]}),
+        200,
+        "GET /p?q=1&q=2\nhost: svc.lattice\n",
+    ),
+    ("SQS", SQS, None, SQS),
+    ("EventBridge", {"version": "0", "id": "e1", "detail-type": "Order", "detail": {"id": 7}}, None, ...),
+    ("anything else", [1, "two", None], None, ...),
+]
+
+
+def skip(why):
+    print(f"skipped: rie.py ({why})")
+    sys.exit(0)
+
+
+def emulator(folder):
+    """AWS's RIE for this machine, unpacked once into `folder` and checked."""
+    name, digest = RIE.get(platform.machine()) or skip(f"no RIE for {platform.machine()}")
+    path = folder / name
+    if not path.exists():
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHEEL]
+        if subprocess.run(download).returncode != 0:
+            skip(f"failed to download {WHEEL}")
+        with zipfile.ZipFile(next(folder.glob("aws_sam_cli-*.whl"))) as wheel:
+            path.write_bytes(wheel.read(f"samcli/local/rapid/{name}"))
+        path.chmod(0o755)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        sys.exit(f"failed to verify `{path}`: not the file of {WHEEL}")
+    return path
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class World:
+    """The empty tree, and RIE as its first process."""
+
+    def __init__(self, tree, adapter, build):
+        rie = emulator(build)
+        for folder in ("opt/extensions", "var/task", "tmp", "dev"):
+            (tree / folder).mkdir(parents=True)
+        # RIE gives its children this as their standard input; empty does as well as a device.
+        (tree / "dev/null").touch()
+        shutil.copy(adapter, tree / "opt/extensions/lambda-adapter")
+        shutil.copy(rie, tree / "rie")
+        app = tree / "var/task/bootstrap"
+        compiler = ["rustc", "--edition", "2024", "-O", "-C", "target-feature=+crt-static", "-o", app]
+        subprocess.run([*compiler, ROOT / "tests/layer/app.rs"], check=True)
+
+        api, self.port, port = free_ports(3)
+        self.log = tempfile.TemporaryFile()
+        flags = ["--runtime-api-address", f"127.0.0.1:{api}"]
+        flags += ["--runtime-interface-emulator-address", f"127.0.0.1:{self.port}"]
+
+        def enter():
+            os.chroot(tree)
+            os.chdir("/var/task")
+
+        self.process = subprocess.Popen(
+            ["/rie", *flags],
+            env={"PORT": str(port), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"},
+            preexec_fn=enter,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def invoke(self, event):
+        url = f"http://127.0.0.1:{self.port}/2015-03-31/functions/function/invocations"
+        request = urllib.request.Request(url, json.dumps(event).encode(), method="POST")
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return answer.read()
+            except urllib.error.HTTPError as error:
+                return error.read()
+            except urllib.error.URLError:
+                # Until RIE listens; an invocation once accepted is never repeated.
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def words(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")[-8000:]
+
+
+def compare(event, status, expected, answer):
+    """What is wrong with `answer`, or nothing."""
+    try:
+        got = json.loads(answer)
+    except ValueError:
+        return f"not JSON: {answer!r}"
+    if status is None:
+        expected = event if expected is ... else expected
+        return "" if got == expected else f"expected {json.dumps(expected)}"
+    content = got.get("body", "")
+    content = base64.b64decode(content) if got.get("isBase64Encoded") else content.encode()
+    expected = expected if isinstance(expected, bytes) else expected.encode()
+    headers = {name: [value] for name, value in got.get("headers", {}).items()} | got.get("multiValueHeaders", {})
+    cookies = got.get("cookies") or headers.get("set-cookie")
+    if got.get("statusCode") != status:
+        return f"expected status {status}"
+    if content != expected:
+        return f"expected body {expected!r}, got {content!r}"
+    if cookies != ["s=1"] or "content-type" not in headers:
+        return "a header is missing"
+    return ""
+
+
+def main():
+    adapter = Path(sys.argv[1])
+    if sys.platform != "linux" or os.geteuid() != 0:
+        skip("chroot needs root on Linux")
+    build = ROOT / "build/rie"
+    build.mkdir(parents=True, exist_ok=True)
+
+    wrong = 0
+    with tempfile.TemporaryDirectory() as tree:
+        world = World(Path(tree), adapter, build)
+        try:
+            for kind, event, status, expected in CASES:
+                answer = world.invoke(event)
+                fault = compare(event, status, expected, answer)
+                print(f"{'FAIL' if fault else 'ok'}  {kind}\n      {json.dumps(event)}\n   -> {answer.decode(errors='replace')}")
+                if fault:
+                    wrong += 1
+                    print(f"      {fault}")
+        finally:
+            ended = world.end()
+    if ended != 0:
+        wrong += 1
+        print(f"FAIL  RIE ended with {ended} after SIGTERM")
+    if wrong:
+        sys.exit(f"{world.words()}\nrie.py: {wrong} of {len(CASES) + 1} checks failed")
+    print(f"rie.py: {len(CASES)} kinds of event through {adapter} in an empty tree, each answer right; clean shutdown")
+
+
+if __name__ == "__main__":
+    main()

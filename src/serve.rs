@@ -110,9 +110,9 @@ impl<'a> Server<'a> {
         logger::set_request_id(&invocation.id);
         self.await_app()?;
         match self.answer(&invocation) {
-            Ok(Answered::Whole) => post::reply(&self.runtime, &invocation, &self.out),
+            Ok(Answered::Whole) => post::reply(&mut self.runtime, &invocation, &self.out),
             Ok(Answered::Streamed) => {}
-            Err(failure) => post::failure(&self.runtime, &invocation, &failure),
+            Err(failure) => post::failure(&mut self.runtime, &invocation, &failure),
         }
         logger::set_request_id("");
         self.stop.invocation_ends();

@@ -25,4 +25,7 @@ mod reuse;
 mod settings;
 mod streaming;
 mod targets;
+
+// The source.
+mod tidy;
 mod wrapper;

@@ -197,6 +197,8 @@ impl Read for Reader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.more {
             self.stream.set_quickack(true)?;
+            // A peer that drips never lets the tick pass.
+            self.watch.look()?;
         }
         loop {
             match (&mut &*self.stream).read(out) {

@@ -170,11 +170,13 @@ fn nothing_is_indexed_by_a_number() {
     nowhere(|source| lines_with(source, indexes_by_number));
 }
 
-/// Whether a line holds something like `name[0]`, `name[..8]` or `name()[1..]`.
+/// Whether a line holds something like `name[0]`, `name[..8]` or `name()[1..]`, outside its strings.
 fn indexes_by_number(line: &str) -> bool {
-    line.match_indices('[').any(|(at, _)| {
-        let after_value = line[..at].ends_with(|c: char| c.is_alphanumeric() || "_])".contains(c));
-        let inside = line[at + 1..].trim_start_matches(['.', '=']);
+    let outside: String = line.split('"').step_by(2).collect();
+    outside.match_indices('[').any(|(at, _)| {
+        let after_value =
+            outside[..at].ends_with(|c: char| c.is_alphanumeric() || "_])".contains(c));
+        let inside = outside[at + 1..].trim_start_matches(['.', '=']);
         after_value && inside.starts_with(|c: char| c.is_ascii_digit())
     })
 }

@@ -29,6 +29,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         "posts Rust type names as error types, and `unhandled` in the header",
         &[
             "answer_may_come_before_the_request_is_read",
+            "failing_invocation_touches_no_other",
             "app_that_closes_before_it_answers_fails_the_invocation",
             "app_that_dies_mid_body_fails_saying_how_far_it_got",
             "app_that_dies_mid_chunked_body_fails_saying_how_far_it_got",
@@ -198,6 +199,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         "does not know the invocation id",
         &[
             "invocation_id_is_echoed_on_a_stream",
+            "invocation_ids_are_echoed_to_their_own_invocations",
             "invocation_id_is_echoed_when_lambda_gave_one",
         ],
     ),
@@ -221,6 +223,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         &[
             "json_lines_have_what_lambda_filters_by",
             "level_is_lambdas",
+            "log_lines_carry_the_request_id_of_their_invocation",
             "secrets_are_not_logged",
         ],
     ),
@@ -320,6 +323,35 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
             "mutated_answers_are_each_answered_once_to_lambda_in_a_stream",
             "mutated_answers_are_each_answered_once_to_lambda_when_compressing",
             "mutated_events_are_each_answered_once_and_reach_the_app_as_http",
+        ],
+    ),
+    (
+        "registers with the proxy, and does not wait for it",
+        &[
+            "addresses_that_are_none_are_refused",
+            "init_errors_go_where_lambda_hears_them",
+            "invocations_go_through_the_proxy_and_registration_does_not",
+            "proxy_that_is_not_up_yet_is_waited_for",
+            "proxy_that_never_comes_up_ends_the_process_with_its_address",
+            "streams_go_through_the_proxy",
+        ],
+    ),
+    (
+        "takes no part in SnapStart",
+        &[
+            "async_init_is_ignored_with_a_warning_where_init_has_time",
+            "failing_hook_after_the_restore_is_a_restore_error",
+            "failing_hook_before_the_snapshot_is_an_init_error",
+            "hook_path_is_closed_behind_the_base_path_too",
+            "hook_path_that_cannot_be_guarded_fails_init",
+            "hook_paths_are_closed_in_every_kind_of_event_and_without_snap_start",
+            "hook_paths_are_closed_to_the_outside_however_they_are_spelled",
+            "hooks_are_empty_posts_on_either_side_of_the_snapshot",
+            "invocations_use_a_fresh_connection_to_lambda_after_the_restore",
+            "no_connection_to_the_app_lives_through_the_snapshot",
+            "readiness_is_checked_again_after_the_restore",
+            "refused_snapshot_is_an_init_error",
+            "snapshot_is_asked_for_after_readiness_and_before_any_invocation",
         ],
     ),
 ];

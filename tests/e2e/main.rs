@@ -12,6 +12,7 @@ mod scenario;
 
 // The capabilities, in the order in which an invocation meets them.
 mod compression;
+mod concurrency;
 mod errors;
 mod golden;
 mod headers;
@@ -19,10 +20,15 @@ mod lifecycle;
 mod logging;
 mod mutations;
 mod pass_through;
+mod proxy;
 mod replies;
 mod requests;
 mod reuse;
 mod settings;
+mod snapstart;
 mod streaming;
 mod targets;
+
+// The source.
+mod tidy;
 mod wrapper;

@@ -31,9 +31,9 @@ mod reason;
 mod runtime_api;
 mod samples;
 mod setup;
+mod signals;
 mod state;
 mod summary;
-mod supervise;
 mod wire;
 mod words;
 
@@ -88,7 +88,7 @@ fn perform(task: Task) -> Result<ExitCode, String> {
 }
 
 fn run(options: Options) -> Result<(), String> {
-    supervise::enter()?;
+    let signals = signals::catch()?;
     let address = format!("{}:{}", options.host, options.port);
     let in_use =
         |error| format!("failed to listen on `{address}`: {error} (another port: --port N)");
@@ -129,7 +129,7 @@ fn run(options: Options) -> Result<(), String> {
             .output
             .note(&format!("listening on {url} - try: curl -i {url}/"));
     });
-    supervise::wait_for_the_end();
+    signals::wait(signals);
     let summary = function.stop();
     setup.output.note(&summary);
     Ok(())

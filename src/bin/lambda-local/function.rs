@@ -20,6 +20,7 @@ use crate::state::Answer;
 use crate::summary::Summary;
 
 const RESTORE_LIMIT: Duration = Duration::from_secs(10);
+const EXIT_NEWS: Duration = Duration::from_millis(30);
 
 pub struct Function {
     pub setup: Arc<Setup>,
@@ -246,14 +247,14 @@ impl Function {
         let managed = environment.concurrency.is_some();
         let ended = environment.wait(deadline, |state| {
             let done = state.finished(&id, managed).map(Ending::Done);
-            done.or_else(|| state.fault.clone().map(Ending::Failed))
-                .or_else(|| {
-                    state.is_over().then(|| {
-                        Ending::Failed(Fault::new("Sandbox.Terminated", "lambda-local was stopped"))
-                    })
-                })
+            done.or_else(|| state.failure().map(Ending::Failed))
         });
         let ending = ended.unwrap_or(Ending::TimedOut);
+        if let Ending::Done(Some(_)) = ending {
+            // An app that dies is heard of through the adapter's error first, and of its exit a moment later: that is the better reason.
+            let fault = environment.wait(Instant::now() + EXIT_NEWS, |state| state.failure());
+            return fault.map_or(ending, Ending::Failed);
+        }
         if !matches!(ending, Ending::Done(_)) {
             let answer = environment.change(|state| state.abandon(&id, managed));
             self.answer_failure(&ending, &answer, reply);

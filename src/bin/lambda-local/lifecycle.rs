@@ -176,14 +176,9 @@ pub fn wait_or_fault(
     mut ready: impl FnMut(&State) -> bool,
 ) -> Result<(), Fault> {
     let outcome = environment.wait(deadline, |state| {
-        let stopped = (state.stopping || state.is_over())
-            .then(|| Fault::new("Sandbox.Terminated", "lambda-local was stopped"));
-        state
-            .fault
-            .clone()
-            .or(stopped)
-            .map(Err)
-            .or_else(|| ready(state).then_some(Ok(())))
+        let stopped = || Fault::new("Sandbox.Terminated", "lambda-local is being stopped");
+        let failure = state.failure().or_else(|| state.stopping.then(stopped));
+        failure.map(Err).or_else(|| ready(state).then_some(Ok(())))
     });
     outcome.unwrap_or_else(|| Err(late()))
 }

@@ -176,6 +176,12 @@ impl State {
         }
     }
 
+    /// Why nothing can be expected of this environment any more.
+    pub fn failure(&self) -> Option<Fault> {
+        let stopped = || Fault::new("Sandbox.Terminated", "lambda-local was stopped");
+        self.fault.clone().or_else(|| self.over.then(stopped))
+    }
+
     pub fn is_over(&self) -> bool {
         self.over
     }

@@ -37,6 +37,20 @@ fn an_app_that_crashes_fails_its_invocation_and_the_next_one_gets_a_new_environm
 }
 
 #[test]
+fn an_app_that_dies_between_invocations_is_told_of_at_once_and_replaced() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    let before = local.get("/pid").text();
+    local.until("REPORT");
+    run::signal("KILL", before.parse().expect("a number"));
+    local.until("Runtime exited with error: signal: killed: a new environment will be started");
+    let after = local.get("/pid");
+    assert_eq!(after.status, 200);
+    assert_ne!(after.text(), before);
+}
+
+#[test]
 fn a_timeout_fails_the_invocation_and_resets_the_environment() {
     let Some(mut local) = python_site(&["--timeout", "0.5", "--event", "rest-api"]) else {
         return;

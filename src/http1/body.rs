@@ -60,7 +60,7 @@ impl Body {
                     if !input.pending().is_empty() {
                         break left;
                     }
-                    None
+                    Ok(None)
                 }
                 State::UntilClose => {
                     if !input.pending().is_empty() {
@@ -72,11 +72,11 @@ impl Body {
                     }
                     continue;
                 }
-                State::ChunkLine => chunk_line(input.pending())?,
-                State::ChunkEnd => chunk_end(input.pending())?,
-                State::Trailers(seen) => trailer(input.pending(), seen)?,
+                State::ChunkLine => chunk_line(input.pending()),
+                State::ChunkEnd => chunk_end(input.pending()),
+                State::Trailers(seen) => trailer(input.pending(), seen),
             };
-            match step {
+            match step.map_err(|error| self.placed(error))? {
                 Some((used, next)) => {
                     input.consume(used);
                     self.state = next;
@@ -98,6 +98,16 @@ impl Body {
             got: self.got,
             of: self.of,
             cause,
+        }
+    }
+
+    /// Says where in the body it went wrong.
+    fn placed(&self, error: Error) -> Error {
+        match error {
+            Error::Malformed(what) => {
+                Error::Malformed(format!("{what}, after {} bytes of the body", self.got).into())
+            }
+            error => error,
         }
     }
 

@@ -148,7 +148,7 @@ fn parse_status_line(line: &[u8]) -> Option<(u8, u16)> {
     let ends_well = reason.first().is_none_or(|byte| *byte == b' ');
     let printable = !reason.iter().any(|b| matches!(b, 0 | b'\r'));
     (minor.is_ascii_digit() && status >= 100 && ends_well && printable)
-        .then_some((minor - b'0', status))
+        .then(|| (minor - b'0', status))
 }
 
 /// RFC 9112 6.3, for answers. The second value is false where the framing was contradictory:

@@ -17,6 +17,7 @@ mod errors;
 mod golden;
 mod headers;
 mod lifecycle;
+mod local;
 mod logging;
 mod mutations;
 mod pass_through;

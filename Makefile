@@ -15,7 +15,7 @@ IMAGE    := dist/lambda-adapter-image.tar
 VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
 TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
-SOURCES  := $(shell find src -name '*.rs') Cargo.toml Cargo.lock layer/build
+SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
 
 .DELETE_ON_ERROR:
 .PHONY: help run test lint build e2e reproducible size layer publish image packages rie clean \

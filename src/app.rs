@@ -97,7 +97,9 @@ impl App {
             let reused = kept.is_some();
             let mut wire = match kept.take() {
                 Some(wire) => wire,
-                None => self.connect().map_err(|error| self.unreachable(&error))?,
+                None => self
+                    .connect(true)
+                    .map_err(|error| self.unreachable(&error))?,
             };
             match attempt(&mut wire, &self.head, request, &mut self.headers, watch) {
                 Ok(head) => break (head, wire),
@@ -121,10 +123,12 @@ impl App {
         })
     }
 
-    /// Tries to connect and keeps the connection for the first request.
-    pub fn knock(&mut self) -> io::Result<()> {
-        let wire = self.connect()?;
-        self.kept = Some(Kept::new(wire));
+    /// Tries to connect, unless it is, and keeps the connection for the first request. Only
+    /// the address that is likeliest is tried where not `all` are to be.
+    pub fn knock(&mut self, all: bool) -> io::Result<()> {
+        if self.kept.is_none() {
+            self.kept = Some(Kept::new(self.connect(all)?));
+        }
         Ok(())
     }
 
@@ -138,10 +142,16 @@ impl App {
         (idle < self.idle && wire.is_quiet()).then_some(wire)
     }
 
-    fn connect(&self) -> io::Result<Wire> {
+    fn connect(&self, all: bool) -> io::Result<Wire> {
         let mut refused = None;
-        for address in resolve(&self.address)? {
-            match TcpStream::connect_timeout(&address, CONNECT) {
+        let addresses = resolve(&self.address)?;
+        for address in addresses.iter().take(if all { usize::MAX } else { 1 }) {
+            match TcpStream::connect_timeout(address, CONNECT) {
+                // A port that nobody listens on may be the one that we are given to connect
+                // from, and TCP then connects it to itself.
+                Ok(stream) if stream.local_addr()? == *address => {
+                    refused = Some(ErrorKind::ConnectionRefused.into());
+                }
                 Ok(stream) => return Wire::new(stream, Input::new(INPUT)),
                 // The first is the one that the settings name.
                 Err(error) => refused = refused.or(Some(error)),

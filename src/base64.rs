@@ -21,29 +21,35 @@ pub fn encoded_len(length: usize) -> usize {
     length.div_ceil(3) * 4
 }
 
-pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(encoded_len(bytes.len()));
-    let symbol = |bits: u32| ALPHABET[(bits & 63) as usize];
-    let mut triples = bytes.chunks_exact(3);
-    for triple in &mut triples {
-        let [a, b, c] = triple.try_into().unwrap_or([0; 3]);
-        let bits = u32::from_be_bytes([0, a, b, c]);
-        out.extend_from_slice(&[
-            symbol(bits >> 18),
-            symbol(bits >> 12),
-            symbol(bits >> 6),
-            symbol(bits),
-        ]);
+/// Both symbols of each twelve bits: half the look-ups of one at a time.
+const PAIRS: [[u8; 2]; 4096] = {
+    let mut pairs = [[0; 2]; 4096];
+    let mut bits = 0;
+    while bits < 4096 {
+        pairs[bits] = [ALPHABET[bits >> 6], ALPHABET[bits & 63]];
+        bits += 1;
     }
-    match *triples.remainder() {
-        [a] => {
-            let bits = u32::from(a) << 16;
-            out.extend_from_slice(&[symbol(bits >> 18), symbol(bits >> 12), b'=', b'=']);
+    pairs
+};
+
+pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + encoded_len(bytes.len()), b'=');
+    let mut quads = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(4);
+    let mut triples = bytes.chunks_exact(3);
+    let pair = |bits: u32| PAIRS[(bits & 4095) as usize];
+    for (triple, quad) in (&mut triples).zip(&mut quads) {
+        if let ([a, b, c], [w, x, y, z]) = (triple, quad) {
+            let bits = u32::from_be_bytes([0, *a, *b, *c]);
+            ([*w, *x], [*y, *z]) = (pair(bits >> 12), pair(bits));
         }
-        [a, b] => {
-            let bits = u32::from(a) << 16 | u32::from(b) << 8;
-            let last = symbol(bits >> 6);
-            out.extend_from_slice(&[symbol(bits >> 18), symbol(bits >> 12), last, b'=']);
+    }
+    // What is left stands before the padding that is there already.
+    match (triples.remainder(), quads.next()) {
+        ([a], Some([w, x, ..])) => [*w, *x] = pair(u32::from(*a) << 4),
+        ([a, b], Some([w, x, y, _])) => {
+            let bits = u32::from(*a) << 16 | u32::from(*b) << 8;
+            ([*w, *x], [*y, _]) = (pair(bits >> 12), pair(bits));
         }
         _ => {}
     }
@@ -61,17 +67,19 @@ pub fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
         .take_while(|byte| **byte == b'=')
         .count();
     let symbols = text.get(..text.len() - padding)?;
-    out.reserve(symbols.len() / 4 * 3 + 2);
+    let start = out.len();
+    out.resize(start + symbols.len() / 4 * 3, 0);
     let value = |byte: u8| VALUES[byte as usize];
+    let mut triples = out.get_mut(start..)?.chunks_exact_mut(3);
     let mut quads = symbols.chunks_exact(4);
     // Checked once at the end: an invalid value has bits that no valid one has.
     let mut seen = 0;
-    for quad in &mut quads {
-        let [a, b, c, d] = quad.try_into().map(|quad: [u8; 4]| quad.map(value)).ok()?;
-        seen |= a | b | c | d;
-        let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        let [_, x, y, z] = bits.to_be_bytes();
-        out.extend_from_slice(&[x, y, z]);
+    for (quad, triple) in (&mut quads).zip(&mut triples) {
+        if let ([a, b, c, d], [x, y, z]) = (quad, triple) {
+            let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
+            seen |= a | b | c | d;
+            (*x, *y, *z) = (a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d);
+        }
     }
     match *quads.remainder() {
         [] => {}

@@ -112,9 +112,9 @@ impl<'de> Visitor<'de> for KeyVisitor {
 
 /// The elements of an array; any other value is the one element.
 pub fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
-    match serde_json::from_str(raw.get()) {
-        Ok(Elements(elements)) => elements,
-        Err(_) => vec![raw],
+    match raw.get().starts_with('[') {
+        true => serde_json::from_str(raw.get()).map_or_else(|_| vec![raw], |list: Elements| list.0),
+        false => vec![raw],
     }
 }
 
@@ -232,20 +232,32 @@ fn write_unicode_escape(out: &mut Vec<u8>, unit: u16) {
 /// Appends a JSON value as one line of printable ASCII, fit for a header field: blanks between
 /// tokens dropped, everything else that is not printable ASCII as `\uXXXX`.
 pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
-    let (mut in_string, mut escaped) = (false, false);
-    for character in json.chars() {
-        match character {
-            ' ' | '\t' | '\r' | '\n' if !in_string => continue,
-            ' '..='~' => out.push(character as u8),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    write_unicode_escape(out, *unit);
-                }
-            }
+    let bytes = json.as_bytes();
+    let (mut in_string, mut escaped, mut run, mut at) = (false, false, 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let kept = match byte {
+            b' ' => in_string,
+            b'!'..=b'~' => true,
+            _ => false,
+        };
+        in_string ^= *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        at += 1;
+        if kept {
+            continue;
         }
-        in_string ^= character == '"' && !escaped;
-        escaped = character == '\\' && !escaped;
+        out.extend_from_slice(bytes.get(run..at - 1).unwrap_or_default());
+        if in_string {
+            let character = json.get(at - 1..).and_then(|rest| rest.chars().next());
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write_unicode_escape(out, *unit);
+            }
+            at += character.len_utf8() - 1;
+        }
+        run = at;
     }
+    out.extend_from_slice(bytes.get(run..).unwrap_or_default());
 }
 
 /// Appends the text as a JSON string of printable ASCII.

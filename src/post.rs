@@ -70,22 +70,56 @@ impl Source for &[u8] {
     }
 }
 
-/// Posts an answer as it is made ("Response streaming", Runtime API): the prelude that is in
-/// `out`, then every piece of the body in a chunk of its own as soon as it is here.
+/// Connections to the Runtime API for streamed answers, one an answer: AWS documents that it
+/// ends with the answer. The next one is made before it is needed.
+#[derive(Debug, Default)]
+pub struct Lines {
+    next: Option<Wire>,
+}
+
+impl Lines {
+    /// Connects ahead, while nobody waits. If that fails now, the need will tell.
+    pub fn prepare(&mut self, api: &str) {
+        if self.next.is_none() {
+            self.next = connect(api).ok();
+        }
+    }
+
+    fn take(&mut self, api: &str) -> io::Result<Wire> {
+        match self.next.take().filter(Wire::is_quiet) {
+            Some(wire) => Ok(wire),
+            None => connect(api),
+        }
+    }
+}
+
+fn connect(api: &str) -> io::Result<Wire> {
+    Wire::new(TcpStream::connect(api)?, Input::new(1024))
+}
+
+/// Posts an answer as it is made ("Response streaming", Runtime API): the prelude, then every
+/// piece of the body in a chunk of its own as soon as it is here.
 ///
 /// Whatever goes wrong from here on is told in the trailers, since the answer has begun. If
 /// the Runtime API itself hangs up, nobody is left to tell; dropping the body then ends the
 /// app's connection too.
-pub fn stream(config: &Config, invocation: &Invocation, out: &mut Vec<u8>, body: &mut dyn Source) {
+pub fn stream(
+    config: &Config,
+    lines: &mut Lines,
+    invocation: &Invocation,
+    prelude: &[u8],
+    body: &mut dyn Source,
+) {
     let what = "the streamed answer";
     let mut watch = Watch::until(what.to_owned(), invocation.deadline_ms, None);
-    let posted = TcpStream::connect(&config.runtime_api)
-        .and_then(|stream| Wire::new(stream, Input::new(4096)))
-        .and_then(|mut wire| {
-            let sent = send_stream(&wire, config, invocation, out, body, &mut watch);
-            let accepted = accepted(&mut wire, &mut watch);
-            accepted.and(sent)
-        });
+    let posted = lines.take(&config.runtime_api).and_then(|mut wire| {
+        let mut out = Vec::with_capacity(prelude.len() + 2048);
+        write_head(&mut out, config, invocation);
+        write_chunk(&mut out, prelude)?;
+        let sent = send_body(&wire, out, body, &mut watch);
+        let accepted = accepted(&mut wire, &mut watch);
+        accepted.and(sent)
+    });
     if let Err(cause) = posted {
         error!("the rest of a streamed answer is lost: {cause}");
     }
@@ -94,17 +128,14 @@ pub fn stream(config: &Config, invocation: &Invocation, out: &mut Vec<u8>, body:
 /// Pieces up to this size are gathered into one write with what is around them.
 const SMALL: usize = 16 << 10;
 
-fn send_stream(
+/// Sends the body behind what is in `out`, and whatever ends it.
+fn send_body(
     wire: &Wire,
-    config: &Config,
-    invocation: &Invocation,
-    out: &mut Vec<u8>,
+    mut out: Vec<u8>,
     body: &mut dyn Source,
     watch: &mut Watch,
 ) -> io::Result<()> {
-    let prelude = std::mem::take(out);
-    write_head(out, config, invocation);
-    write_chunk(out, &prelude)?;
+    let out = &mut out;
     let mut wait = false;
     loop {
         let (data, ends) = match body.next(wait) {

@@ -11,7 +11,7 @@ use log::{info, warn};
 
 use crate::app::App;
 use crate::config::{Protocol, Readiness};
-use crate::error::{Class, Failure, Fatal};
+use crate::error::Fatal;
 use crate::headers::Headers;
 use crate::request::Request;
 use crate::runtime::USER_AGENT;
@@ -32,8 +32,10 @@ const PAGE_TIME: Duration = Duration::from_millis(20);
 pub fn wait(app: &mut App, settings: &Readiness, patience: Duration) -> Result<bool, Fatal> {
     let started = Instant::now();
     let mut reported = REPORT;
+    let mut knocks = 0_u32;
     loop {
-        let last = match probe(app, settings) {
+        // The other address of an unset host is seldom it, and each knock takes from the app.
+        let last = match probe(app, settings, knocks.is_multiple_of(8)) {
             Ok(status) => {
                 let waited = started.elapsed().as_millis();
                 info!("the app is ready after {waited} ms");
@@ -64,6 +66,7 @@ pub fn wait(app: &mut App, settings: &Readiness, patience: Duration) -> Result<b
                 waited.as_millis()
             );
         }
+        knocks = knocks.wrapping_add(1);
         thread::sleep(pause(waited));
     }
 }
@@ -73,17 +76,19 @@ fn pause(waited: Duration) -> Duration {
 }
 
 /// One knock: the status it got, if it asked for one, or why the app is not ready.
-fn probe(app: &mut App, settings: &Readiness) -> Result<Option<u16>, String> {
-    if settings.protocol == Protocol::Tcp {
-        let knocked = app.knock().map(|()| None);
-        return knocked.map_err(|error| format!("connect to {}: {error}", app.name()));
-    }
+fn probe(app: &mut App, settings: &Readiness, all: bool) -> Result<Option<u16>, String> {
     let name = app.name();
+    app.knock(all)
+        .map_err(|error| format!("failed to connect to the app at {name}: {error}"))?;
+    if settings.protocol == Protocol::Tcp {
+        return Ok(None);
+    }
     let (path, healthy) = (&settings.path, &settings.healthy);
     let mut watch = Watch::lasting(format!("the readiness probe GET {path}"), REPORT, ATTEMPT);
+    let request = request(path, &name);
     let mut response = app
-        .exchange(&request(path, &name), &mut watch)
-        .map_err(|failure| cause(&failure))?;
+        .exchange(&request, &mut watch)
+        .map_err(|failure| failure.message)?;
     let status = response.head.status;
     // Read to keep the connection; whether that works does not say how the app is, and a page
     // that goes on for ever must not hold up init.
@@ -94,14 +99,6 @@ fn probe(app: &mut App, settings: &Readiness) -> Result<Option<u16>, String> {
         false => Err(format!(
             "GET http://{name}{path} answered with status {status}"
         )),
-    }
-}
-
-/// A refused connection is the usual case here, and needs no more words than that.
-fn cause(failure: &Failure) -> String {
-    match failure.class {
-        Class::AppUnreachable => failure.message.clone(),
-        _ => failure.to_string(),
     }
 }
 

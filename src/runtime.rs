@@ -6,11 +6,17 @@
 //! `post.rs`.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::os::linux::net::TcpStreamExt;
 use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::Response;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
 use ureq::{Agent, Body};
 
 use crate::error::Fatal;
@@ -49,7 +55,7 @@ impl fmt::Display for ApiError {
 }
 
 fn agent() -> Agent {
-    Agent::config_builder()
+    let config = Agent::config_builder()
         // The Runtime API is on this machine, whatever HTTP_PROXY says.
         .proxy(None)
         // A redirect is no answer that the API gives.
@@ -63,13 +69,115 @@ fn agent() -> Agent {
         // it: it is as good afterwards. ureq looks at it before each use.
         .max_idle_age(Duration::from_secs(u32::MAX.into()))
         .max_idle_connections(1)
-        // The client context comes in a header, and may be large.
-        .max_response_header_size(256 << 10)
-        .input_buffer_size(64 << 10)
-        .output_buffer_size(64 << 10)
+        // A head has to fit: the client context in it takes 3.5 kB at most.
+        .max_response_header_size(BUFFER)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
         // No time limits: a long poll ends when Lambda has work.
-        .build()
-        .into()
+        .build();
+    Agent::with_parts(config, Direct, DefaultResolver::default())
+}
+
+/// ureq clears its buffers when it makes them, so all of this counts as memory.
+const BUFFER: usize = 16 << 10;
+
+/// Connects to an address as it is given: no proxy, no TLS.
+#[derive(Debug)]
+struct Direct;
+
+impl Connector for Direct {
+    type Out = Line;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        _: Option<()>,
+    ) -> Result<Option<Line>, ureq::Error> {
+        let stream = TcpStream::connect(&details.addrs[..])?;
+        stream.set_nodelay(true)?;
+        Ok(Some(Line {
+            stream,
+            buffers: LazyBuffers::new(BUFFER, BUFFER),
+            held: Vec::new(),
+            answered: false,
+        }))
+    }
+}
+
+/// A connection that costs two system calls an exchange: ureq's own sends head and body apart,
+/// waking the API twice, and looks at the socket before and after each use.
+#[derive(Debug)]
+struct Line {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    /// What is to be sent, held back until an answer is waited for.
+    held: Vec<u8>,
+    /// Whether a part of the answer is here: see `Reader::more` in `wire.rs`.
+    answered: bool,
+}
+
+impl Line {
+    fn send(&mut self, more: usize) -> io::Result<()> {
+        let mut held = &self.held[..];
+        let mut more = self.buffers.output().get(..more).unwrap_or_default();
+        while !held.is_empty() || !more.is_empty() {
+            match (&self.stream).write_vectored(&[IoSlice::new(held), IoSlice::new(more)]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let of_held = count.min(held.len());
+                    held = held.get(of_held..).unwrap_or_default();
+                    more = more.get(count - of_held..).unwrap_or_default();
+                }
+                // A signal, a stop and continue among them, is no reason to end.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.held.clear();
+        Ok(())
+    }
+}
+
+impl Transport for Line {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        self.answered = false;
+        if self.held.len() + amount > BUFFER {
+            return Ok(self.send(amount)?);
+        }
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        self.held.extend_from_slice(output);
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if !self.held.is_empty() {
+            self.send(0)?;
+        }
+        if self.answered {
+            self.stream.set_quickack(true)?;
+        }
+        let input = self.buffers.input_append_buf();
+        let count = loop {
+            match (&self.stream).read(input) {
+                // A signal, a stop and continue among them, is no reason to end.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        self.answered = true;
+        self.buffers.input_appended(count);
+        Ok(count > 0)
+    }
+
+    /// Not looked at: the API does not close a connection while it lives, and if one fails
+    /// all the same, what was sent on it is sent again (see `post.rs` and `serve.rs`).
+    fn is_open(&mut self) -> bool {
+        true
+    }
 }
 
 impl Runtime {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::{error, warn};
+use log::{debug, error, warn};
 
 use crate::app::{App, Response};
 use crate::config::Config;
@@ -20,7 +20,7 @@ use crate::event;
 use crate::headers::Headers;
 use crate::invocation::Invocation;
 use crate::logger;
-use crate::post;
+use crate::post::{self, Lines};
 use crate::readiness;
 use crate::reply::{self, Answer};
 use crate::request;
@@ -28,8 +28,10 @@ use crate::runtime::{ApiError, Runtime};
 use crate::stop::Stop;
 use crate::wire::Watch;
 
-/// A thread keeps its buffers for the next invocation, but not what one large one took.
-const KEEP: usize = 256 << 10;
+/// A thread keeps its buffers for the next invocation, but what a large one took only until
+/// so many in a row have been content with this.
+const KEEP: usize = 64 << 10;
+const SMALL_TURNS: u32 = 16;
 /// How often `/next` may fail in a row; the pauses between add up to some three seconds.
 const TRIES: u32 = 9;
 const STACK: usize = 256 << 10;
@@ -66,11 +68,13 @@ struct Server<'a> {
     config: &'a Config,
     stop: &'a Stop,
     runtime: Runtime,
+    lines: Lines,
     app: App,
     ready: &'a AtomicBool,
     payload: Vec<u8>,
     body: Vec<u8>,
     out: Vec<u8>,
+    small_turns: u32,
 }
 
 impl<'a> Server<'a> {
@@ -79,11 +83,13 @@ impl<'a> Server<'a> {
             config,
             stop,
             runtime: Runtime::new(&config.runtime_api),
+            lines: Lines::default(),
             app,
             ready,
             payload: Vec::new(),
             body: Vec::new(),
             out: Vec::new(),
+            small_turns: 0,
         }
     }
 
@@ -96,6 +102,9 @@ impl<'a> Server<'a> {
     }
 
     fn turn(&mut self) -> Result<(), Fatal> {
+        if self.config.streaming {
+            self.lines.prepare(&self.config.runtime_api);
+        }
         let invocation = self.next()?;
         self.stop.invocation_begins();
         logger::set_request_id(&invocation.id);
@@ -107,11 +116,24 @@ impl<'a> Server<'a> {
         }
         logger::set_request_id("");
         self.stop.invocation_ends();
-        for buffer in [&mut self.payload, &mut self.body, &mut self.out] {
-            buffer.clear();
-            buffer.shrink_to(KEEP);
-        }
+        self.tidy();
         Ok(())
+    }
+
+    /// Empties the buffers, and gives back what a large invocation took once it seems to have
+    /// been the exception: taking it anew each time costs more than the work with it.
+    fn tidy(&mut self) {
+        let buffers = [&mut self.payload, &mut self.body, &mut self.out];
+        self.small_turns = match buffers.iter().all(|buffer| buffer.len() <= KEEP) {
+            true => self.small_turns.saturating_add(1),
+            false => 0,
+        };
+        for buffer in buffers {
+            buffer.clear();
+            if self.small_turns == SMALL_TURNS {
+                buffer.shrink_to(KEEP);
+            }
+        }
     }
 
     /// The next invocation. A failure is tried again a few times, ever more slowly: an API
@@ -132,10 +154,16 @@ impl<'a> Server<'a> {
             }
             match &cause {
                 ApiError::Unusable(_) => error!("{cause}: left unanswered"),
+                // A kept connection may have been closed; a fresh one tells.
+                ApiError::Transport(_) if tries == 1 => {
+                    debug!("failed to get the next invocation, connecting again: {cause}");
+                }
                 _ => warn!("failed to get the next invocation, trying again: {cause}"),
             }
-            thread::sleep(pause);
-            pause *= 2;
+            if tries > 1 {
+                thread::sleep(pause);
+                pause *= 2;
+            }
             tries += 1;
         }
     }
@@ -172,7 +200,13 @@ impl<'a> Server<'a> {
                     return Ok(Answered::Whole);
                 };
                 reply::write_prelude(&mut self.out, &answer, kind);
-                post::stream(config, invocation, &mut self.out, &mut answer.body);
+                post::stream(
+                    config,
+                    &mut self.lines,
+                    invocation,
+                    &self.out,
+                    &mut answer.body,
+                );
                 return Ok(Answered::Streamed);
             }
         };
@@ -193,7 +227,7 @@ impl<'a> Server<'a> {
             && !config.error_statuses.contains(answer.status)
         {
             reply::write_prelude(&mut self.out, &answer, kind);
-            post::stream(config, invocation, &mut self.out, &mut body);
+            post::stream(config, &mut self.lines, invocation, &self.out, &mut body);
             return Ok(Answered::Streamed);
         }
         if !body.read_to(&mut self.body, reply::MAX_REPLY)? {

@@ -38,6 +38,8 @@ pub struct Config {
     /// How long before its deadline an unanswered invocation is failed.
     pub timeout_margin: Option<Duration>,
     pub context_headers: bool,
+    /// Whether the app gets the invocation's trace id in W3C form too.
+    pub traceparent: bool,
     pub pool_idle: Duration,
     /// How many invocations Lambda may have in flight here at once.
     pub concurrency: usize,
@@ -162,6 +164,9 @@ impl Config {
                     values::one_of(text, [("full", true), ("off", false)])
                 })
                 .unwrap_or(true),
+            traceparent: settings
+                .read(&TRACEPARENT, values::boolean)
+                .unwrap_or(false),
             pool_idle: settings
                 .read(&POOL_IDLE, values::seconds)
                 .unwrap_or(Duration::from_secs(4)),

@@ -21,6 +21,8 @@ pub mod invocation;
 pub mod event;
 
 pub mod request;
+// What `request` makes of a trace id.
+pub mod trace;
 
 pub mod app;
 

@@ -16,6 +16,7 @@ use crate::headers::{Headers, is_token};
 use crate::http1;
 use crate::invocation::{Invocation, clean_value};
 use crate::json::{self, Object, Raw};
+use crate::trace;
 
 const TRACE_ID: &[u8] = b"x-amzn-trace-id";
 const REQUEST_CONTEXT: &[u8] = b"x-amzn-request-context";
@@ -226,6 +227,9 @@ fn add_contexts(
     if let Some(trace_id) = &invocation.trace_id {
         headers.remove(TRACE_ID);
         headers.push(TRACE_ID, trace_id.as_bytes());
+        if config.traceparent {
+            trace::add_parent(headers, trace_id);
+        }
     }
     if config.context_headers {
         let mut value = Vec::with_capacity(1024);

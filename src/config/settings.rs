@@ -99,6 +99,7 @@ pub const INVOKE_TIMEOUT_MARGIN: Setting = setting(
     "a whole number of milliseconds",
 );
 pub const CONTEXT_HEADERS: Setting = setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
+pub const TRACEPARENT: Setting = setting("AWS_LWA_TRACEPARENT", &[], "false", BOOLEAN);
 pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
 pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
@@ -120,6 +121,7 @@ pub const SETTINGS: &[Setting] = &[
     INVOKE_MODE,
     INVOKE_TIMEOUT_MARGIN,
     CONTEXT_HEADERS,
+    TRACEPARENT,
     RUNTIME_API_PROXY,
     POOL_IDLE,
     MIN_UNHEALTHY,

@@ -69,7 +69,11 @@ fn start() -> Result<(Config, Stop, App, bool), Fatal> {
     let init = || {
         let config = settings()?;
         let mut app = App::new(config.app.clone(), config.pool_idle);
-        let ready = await_app(&mut app, &config)?;
+        let patience = match config.async_init {
+            true => ASYNC_INIT,
+            false => Duration::MAX,
+        };
+        let ready = readiness::wait(&mut app, &config, patience)?;
         Ok((config, stop, app, ready))
     };
     init().inspect_err(|fatal| {
@@ -89,24 +93,6 @@ fn settings() -> Result<Config, Fatal> {
         warn!("{warning}");
     }
     config
-}
-
-/// Waits for the app, on a port of its own if the settings give the probe one.
-fn await_app(app: &mut App, config: &Config) -> Result<bool, Fatal> {
-    let patience = match config.async_init {
-        true => ASYNC_INIT,
-        false => Duration::MAX,
-    };
-    if config.readiness.port == config.app.port {
-        return readiness::wait(app, &config.readiness, patience);
-    }
-    let mut address = config.app.clone();
-    address.port = config.readiness.port;
-    readiness::wait(
-        &mut App::new(address, config.pool_idle),
-        &config.readiness,
-        patience,
-    )
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -171,7 +171,7 @@ impl<'a> Server<'a> {
     /// With asynchronous init the first invocations may be here before the app is.
     fn await_app(&mut self) -> Result<(), Fatal> {
         while !self.ready.load(Ordering::Relaxed) {
-            let ready = readiness::wait(&mut self.app, &self.config.readiness, Duration::MAX)?;
+            let ready = readiness::wait(&mut self.app, self.config, Duration::MAX)?;
             self.ready.store(ready, Ordering::Relaxed);
         }
         Ok(())

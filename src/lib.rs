@@ -14,6 +14,7 @@ pub mod logger;
 pub mod readiness;
 pub mod runtime;
 pub mod serve;
+pub mod snapstart;
 pub mod stop;
 
 pub mod invocation;
@@ -21,7 +22,8 @@ pub mod invocation;
 pub mod event;
 
 pub mod request;
-// What `request` makes of a trace id.
+// What `request` asks of a path and of a trace id.
+pub mod guard;
 pub mod trace;
 
 pub mod app;
@@ -74,12 +76,15 @@ fn start() -> Result<(Config, Stop, App, bool), Fatal> {
             false => Duration::MAX,
         };
         let ready = readiness::wait(&mut app, &config, patience)?;
+        if config.snapstart.active {
+            snapstart::checkpoint(&mut app, &config, &Runtime::new(&api))?;
+        }
         Ok((config, stop, app, ready))
     };
     init().inspect_err(|fatal| {
         // Lambda shows it to whoever invokes; the log line is written in any case.
-        if let Err(refusal) = Runtime::new(&api).init_error(fatal) {
-            warn!("failed to report the init error: {refusal}");
+        if let Err(refusal) = Runtime::new(&api).report(fatal) {
+            warn!("failed to report why init failed: {refusal}");
         }
     })
 }

@@ -12,6 +12,7 @@ use log::debug;
 use crate::base64;
 use crate::config::Config;
 use crate::event::{Event, Http, Kind, Pairs, Query};
+use crate::guard;
 use crate::headers::{Headers, is_token};
 use crate::http1;
 use crate::invocation::{Invocation, clean_value};
@@ -31,14 +32,18 @@ pub struct Request<'a> {
     pub body: Cow<'a, [u8]>,
 }
 
-/// Why the app never sees a request: the client gets status 400 with this message.
+/// Why the app never sees a request: what the client gets instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rejection {
+    pub status: u16,
     pub message: String,
 }
 
 fn bad_request(message: String) -> Rejection {
-    Rejection { message }
+    Rejection {
+        status: 400,
+        message,
+    }
 }
 
 impl Request<'_> {
@@ -89,6 +94,14 @@ fn from_http<'a>(
             "`{method}` is not a method that can be forwarded"
         )));
     }
+    let target = target(http, config);
+    let mut hooks = config.snapstart.hooks();
+    if hooks.any(|hook| guard::refuses(hook, &target)) {
+        return Err(Rejection {
+            status: 403,
+            message: "this path is not open to requests from outside".into(),
+        });
+    }
     let body = body(http)?;
     let mut headers = Headers::new();
     copy_fields(http, config, &mut headers)?;
@@ -102,7 +115,7 @@ fn from_http<'a>(
     }
     Ok(Request {
         method: Cow::Borrowed(method),
-        target: target(http, config),
+        target,
         headers,
         body,
     })

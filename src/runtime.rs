@@ -224,12 +224,18 @@ impl Runtime {
         drain(success(request.header(ERROR_TYPE, class).send(body))?)
     }
 
-    /// Posts that init failed; to be followed by the end of the process.
-    pub fn init_error(&self, fatal: &Fatal) -> Result<(), ApiError> {
-        self.report("/2018-06-01/runtime/init/error", fatal)
+    /// Says that init is over and the snapshot may be taken; comes back after a restore.
+    pub fn restore_next(&self) -> Result<(), ApiError> {
+        let url = format!("{}/2018-06-01/runtime/restore/next", self.base);
+        drain(success(self.agent.get(&url).call())?)
     }
 
-    fn report(&self, path: &str, fatal: &Fatal) -> Result<(), ApiError> {
+    /// Posts that init or the restore failed; to be followed by the end of the process.
+    pub fn report(&self, fatal: &Fatal) -> Result<(), ApiError> {
+        let path = match fatal {
+            Fatal::AfterRestore { .. } => "/2018-06-01/runtime/restore/error",
+            _ => "/2018-06-01/runtime/init/error",
+        };
         let url = format!("{}{path}", self.base);
         let body = error_body(fatal.error_type(), &fatal.to_string());
         let request = self.agent.post(&url).content_type("application/json");

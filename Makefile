@@ -25,9 +25,9 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Answer on localhost as Lambda would: the demo app, or APP="node server.js"
-	$(CARGO) build --profile run --features local --bins
+	$(CARGO) build --profile quick --features local --bins
 	@echo 'open http://127.0.0.1:3000/ or run: curl -i http://127.0.0.1:3000/'
-	@$(CARGO) run --quiet --profile run --features local --bin lambda-local $(if $(APP),-- -- $(APP))
+	@$(CARGO) run --quiet --profile quick --features local --bin lambda-local $(if $(APP),-- -- $(APP))
 
 test: ## Run every test that needs nothing but cargo (and python3 for the packages)
 	$(CARGO) test --features local

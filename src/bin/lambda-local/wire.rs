@@ -312,13 +312,13 @@ pub fn respond<K: AsRef<str>, V: AsRef<str>>(
 ) -> io::Result<()> {
     let mut out = Vec::with_capacity(512 + body.len());
     push_head(&mut out, status, headers);
-    // RFC 9110 8.6: neither 204 nor 304 has a length of its own here, and a HEAD answer may name the length it would have had.
+    // RFC 9110 8.6: 204 and 304 have no length here, and a HEAD answer names the length it would have had, or none.
     let bodiless = head.method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
-    if !matches!(status, 204 | 304)
-        && !headers
-            .iter()
-            .any(|(name, _)| name.as_ref().eq_ignore_ascii_case("content-length"))
-    {
+    let unsized_answer = matches!(status, 204 | 304) || (head.method == "HEAD" && body.is_empty());
+    let given = headers
+        .iter()
+        .any(|(name, _)| name.as_ref().eq_ignore_ascii_case("content-length"));
+    if !unsized_answer && !given {
         out.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
     out.extend_from_slice(b"\r\n");

@@ -15,10 +15,10 @@ IMAGE    := dist/lambda-adapter-image.tar
 VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
 TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
-SOURCES  := $(shell find src -name '*.rs') Cargo.toml Cargo.lock layer/build
+SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint build e2e reproducible size layer publish image packages rie clean \
+.PHONY: help run test lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -48,7 +48,7 @@ dist/lambda-adapter-x86_64 dist/lambda-adapter-arm64: dist/lambda-adapter-%: $(S
 e2e: build ## Run the end-to-end tests against the finished binaries (the foreign one under qemu)
 	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) $(CARGO) test --features local --test e2e
 	@if command -v $(QEMU) >/dev/null; then \
-	    printf '#!/bin/sh\nexec %s "%s" "$$@"\n' "$$(command -v $(QEMU))" "$(CURDIR)/dist/lambda-adapter-$(FOREIGN)" >build/emulated && \
+	    printf '#!/bin/sh\nexec %s -0 "$$0" "%s" "$$@"\n' "$$(command -v $(QEMU))" "$(CURDIR)/dist/lambda-adapter-$(FOREIGN)" >build/emulated && \
 	    chmod +x build/emulated && ADAPTER=$(CURDIR)/build/emulated $(CARGO) test --features local --test e2e; \
 	else echo 'skipped: e2e for $(FOREIGN) (no $(QEMU) here)'; fi
 
@@ -73,6 +73,9 @@ build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64:
 
 publish: layer ## Publish the layers to AWS (REGIONS="eu-west-1 us-east-1", default: every one)
 	layer/publish $(REGIONS)
+
+bench: ## Measure it beside the floor and PEER=/path/to/another/adapter
+	$(CARGO) bench --bench bench
 
 image: $(IMAGE) ## Build the multi-arch OCI image archive
 

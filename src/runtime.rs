@@ -111,12 +111,17 @@ impl Runtime {
         }
     }
 
-    /// Posts that init failed; to be followed by the end of the process.
-    pub fn init_error(&mut self, fatal: &Fatal) -> Result<(), ApiError> {
-        self.report("/2018-06-01/runtime/init/error", fatal)
+    /// Says that init is over and the snapshot may be taken; comes back after a restore.
+    pub fn restore_next(&mut self) -> Result<(), ApiError> {
+        self.get("/2018-06-01/runtime/restore/next", &[])
     }
 
-    fn report(&mut self, path: &str, fatal: &Fatal) -> Result<(), ApiError> {
+    /// Posts that init or the restore failed; to be followed by the end of the process.
+    pub fn report(&mut self, fatal: &Fatal) -> Result<(), ApiError> {
+        let path = match fatal {
+            Fatal::AfterRestore { .. } => "/2018-06-01/runtime/restore/error",
+            _ => "/2018-06-01/runtime/init/error",
+        };
         let body = error_body(fatal.error_type(), &fatal.to_string());
         self.post(path, &[JSON, (ERROR_TYPE, fatal.error_type())], &body)
     }
@@ -135,9 +140,14 @@ impl Runtime {
 
     /// Parks in the extension's long poll, which ends Lambda's wait for this extension.
     pub fn next_extension_event(&mut self, identifier: &str) -> Result<(), ApiError> {
+        let path = "/2020-01-01/extension/event/next";
+        self.get(path, &[("lambda-extension-identifier", identifier)])
+    }
+
+    fn get(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<(), ApiError> {
         let call = Call {
-            path: "/2020-01-01/extension/event/next",
-            fields: &[("lambda-extension-identifier", identifier)],
+            path,
+            fields,
             body: None,
         };
         let status = self.client.call(&call, &mut self.headers, &mut self.said);

@@ -223,6 +223,28 @@ fn a_failed_function_is_a_200_with_a_header() {
 }
 
 #[test]
+fn an_answer_has_lambdas_limit_and_must_be_whole() {
+    if !has("python3") {
+        return;
+    }
+    let mut local = start(&["--no-adapter"], &["python3", &fixture("runtime.py")]);
+    // JSON puts two quotes around the text: these are the sizes at the border and one beyond it.
+    assert_eq!(
+        local.invoke(r#"{"size":6291554}"#, &[]).body.len(),
+        6_291_556
+    );
+    let answer = local.invoke(r#"{"size":6291555}"#, &[]);
+    assert_eq!(answer.header("x-amz-function-error"), Some("Unhandled"));
+    assert!(
+        answer.text().contains("Function.ResponseSizeTooLarge"),
+        "{}",
+        answer.text()
+    );
+    local.invoke(r#"{"break_off":true}"#, &[]);
+    local.until("Error Type: Runtime.TruncatedResponse");
+}
+
+#[test]
 fn the_end_of_one_run_leaves_nothing_behind() {
     let mut local = start(&[], &[]);
     let listening = local.app;

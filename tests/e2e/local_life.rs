@@ -118,6 +118,13 @@ fn a_command_that_is_not_there_is_named() {
 }
 
 #[test]
+fn an_extension_that_ends_fails_the_init() {
+    let mut local = start(&["--extension", "/bin/true"], &[]);
+    local.until("init failed: extension true ended: exit status 0");
+    assert!(local.invoke("{}", &[]).text().contains("Extension.Crash"));
+}
+
+#[test]
 fn a_frozen_app_does_nothing_between_invocations() {
     let ticks = |args: &[&str]| -> Option<u32> {
         let mut local = python_site(args)?;
@@ -176,7 +183,7 @@ fn an_app_that_ignores_sigterm_is_killed_within_its_time() {
     local.end("TERM");
     let took = started.elapsed();
     assert!(
-        took >= Duration::from_millis(300) && took < Duration::from_millis(2500),
+        took >= Duration::from_millis(300) && took < Duration::from_secs(4),
         "{took:?}"
     );
     assert!(!is_alive(&app));
@@ -251,7 +258,7 @@ fn classic_lambda_takes_one_at_a_time_and_managed_instances_take_several() {
         return;
     };
     assert!(
-        one >= 2.0 && four < 1.8,
+        one >= 2.0 && four < one * 0.8,
         "{one} s one by one, {four} s at once"
     );
 }

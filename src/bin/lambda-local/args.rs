@@ -35,7 +35,7 @@ What comes in:
   or: aws lambda invoke --endpoint-url http://127.0.0.1:3000 --function-name x out.json
 
 The function:
-  --timeout SECONDS     time limit of an invocation [30]
+  --timeout SECONDS     time limit of an invocation [30; Lambda's own default is 3]
   --memory MB           memory size: reported, and the limit above which it is killed [1024]
   --env NAME=VALUE      an environment variable; may be repeated
   --env-file FILE       a file of NAME=VALUE lines; may be repeated

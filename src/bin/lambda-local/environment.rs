@@ -5,6 +5,7 @@
 //! processes can reach the new ones. The rules are those of the Runtime API and Extensions API pages of the Lambda developer guide.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -13,7 +14,6 @@ use crate::clock;
 use crate::invocation::{Fault, Invocation, Refusal};
 use crate::json::object;
 use crate::state::{Extension, Phase, Restore, Running, State, wrong_state};
-use crate::wire;
 
 /// The life of one environment, from init to shutdown.
 pub struct Environment {
@@ -111,7 +111,7 @@ impl Environment {
                 break None;
             }
             if !state.waiting.is_empty() {
-                if wire::is_closed(caller) {
+                if is_closed(caller) {
                     break None;
                 }
                 if let Some(invocation) = state.waiting.pop_front() {
@@ -324,6 +324,18 @@ impl Environment {
         // The listener sleeps in accept; a connection wakes it, so that it sees that its time has come.
         let _ = TcpStream::connect(self.address);
     }
+}
+
+/// Has the peer closed this connection? Asked before an event is handed to a poller that may be gone.
+fn is_closed(stream: &TcpStream) -> bool {
+    if stream.set_nonblocking(true).is_err() {
+        return true;
+    }
+    let closed = match stream.peek(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    };
+    stream.set_nonblocking(false).is_err() || closed
 }
 
 #[cfg(test)]

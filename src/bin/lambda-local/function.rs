@@ -172,7 +172,11 @@ impl Function {
             turn.frozen = false;
         }
         if self.setup.options.init == Init::SnapStart && !turn.restored {
-            report.restore = Some(lifecycle::restore(&self.setup, &environment)?);
+            let restored = lifecycle::restore(&self.setup, &environment).inspect_err(|_| {
+                lifecycle::shutdown(&environment, "failure");
+                turn.environment = None;
+            });
+            report.restore = Some(restored?);
             turn.restored = true;
             *started = Instant::now();
         }

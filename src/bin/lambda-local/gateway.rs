@@ -15,7 +15,7 @@ use crate::front::{Front, HttpAnswer, HttpRequest, Trouble};
 use crate::function::Function;
 use crate::invocation::{Reply, Request};
 use crate::invoke;
-use crate::wire::{self, Body, Head};
+use crate::wire::{self, Body, Head, Headers};
 
 /// More than any front takes; what is larger is not even kept.
 const BODY_LIMIT: usize = 16 << 20;
@@ -29,6 +29,14 @@ pub struct Gateway {
     pub port: u16,
 }
 
+/// One request, and the way back to its client.
+struct Exchange<'e> {
+    id: String,
+    trace: String,
+    head: &'e Head,
+    stream: &'e TcpStream,
+}
+
 impl Gateway {
     pub fn handle<R: BufRead>(
         &self,
@@ -39,60 +47,43 @@ impl Gateway {
         if head.method == "POST" && invoke::is_invocation(head.path()) {
             return invoke::serve(&self.function, head, body, stream);
         }
-        let (id, trace) = (clock::uuid(), clock::trace_root(clock::now_ms()));
-        let Some(body) = body.all(BODY_LIMIT)? else {
-            return self.send(
-                &self.front.trouble(Trouble::TooLarge),
-                &id,
-                &trace,
-                head,
-                stream,
-            );
+        let exchange = Exchange {
+            id: clock::uuid(),
+            trace: clock::trace_root(clock::now_ms()),
+            head,
+            stream,
         };
-        let request = HttpRequest {
-            id: id.clone(),
-            trace: trace.clone(),
-            time_ms: clock::now_ms(),
-            method: head.method.clone(),
-            target: origin_form(&head.target).to_owned(),
-            headers: head.headers.clone(),
-            body,
-            source_ip: stream.peer_addr()?.ip().to_string(),
-            port: self.port,
-        };
-        let payload = match self.front.event(&request) {
+        let payload = match self.event(&exchange, body)? {
             Ok(payload) => payload,
-            Err(trouble) => {
-                return self.send(&self.front.trouble(trouble), &id, &trace, head, stream);
-            }
+            Err(trouble) => return self.send(&exchange, &self.front.trouble(trouble)),
         };
-        drop(request);
-        let tenant = self.function.setup.options.tenant.clone();
+        let options = &self.function.setup.options;
         let replies = self.function.invoke(Request {
-            id: id.clone(),
+            id: exchange.id.clone(),
             payload,
-            trace: trace.clone(),
+            trace: exchange.trace.clone(),
             client_context: None,
-            tenant,
+            tenant: options.tenant.clone(),
         });
         let answer = match self.first(&replies) {
-            Ok(Reply::Whole(payload)) if self.function.setup.options.stream => {
-                Ok(self.unstreamed(payload))
+            Ok(Reply::Stream { content_type }) if options.stream => {
+                return self.stream(&exchange, &replies, &content_type);
             }
+            Ok(Reply::Whole(payload)) if options.stream => Ok(self.unstreamed(payload)),
             Ok(Reply::Whole(payload)) => self
                 .front
                 .answer(&payload)
                 .map_err(|error| self.malformed(&error)),
-            Ok(Reply::Stream { content_type }) if self.function.setup.options.stream => {
-                return self.stream(&replies, &content_type, &id, &trace, head, stream);
+            Ok(Reply::Stream { .. }) => {
+                let answer = self.front.answer(&collect(&replies));
+                answer.map_err(|error| {
+                    self.malformed(&format!(
+                        "it was streamed to a buffered front (see --invoke-mode): {error}"
+                    ))
+                })
             }
-            Ok(Reply::Stream { .. }) => self.front.answer(&collect(&replies)).map_err(|error| {
-                self.malformed(&format!(
-                    "it was streamed to a buffered front (see --invoke-mode): {error}"
-                ))
-            }),
             Ok(Reply::Failed(fault) | Reply::End(Some(fault))) => {
-                self.function.setup.output.warn(&format!(
+                self.warn(&format!(
                     "the invocation failed: {}: {}",
                     fault.kind, fault.message
                 ));
@@ -106,19 +97,39 @@ impl Gateway {
                 Err(Trouble::Function)
             }
             Err(RecvTimeoutError::Timeout) => {
-                self.function.setup.output.warn(
+                self.warn(
                     "this front waits no longer for the function, which goes on all the same",
                 );
                 Err(Trouble::Timeout)
             }
         };
         self.send(
+            &exchange,
             &answer.unwrap_or_else(|trouble| self.front.trouble(trouble)),
-            &id,
-            &trace,
-            head,
-            stream,
         )
+    }
+
+    /// Reads the request and makes it an event; the inner error is what the front answers without asking the function.
+    fn event<R: BufRead>(
+        &self,
+        exchange: &Exchange,
+        body: &mut Body<'_, R>,
+    ) -> io::Result<Result<Vec<u8>, Trouble>> {
+        let Some(body) = body.all(BODY_LIMIT)? else {
+            return Ok(Err(Trouble::TooLarge));
+        };
+        let request = HttpRequest {
+            id: exchange.id.clone(),
+            trace: exchange.trace.clone(),
+            time_ms: clock::now_ms(),
+            method: exchange.head.method.clone(),
+            target: origin_form(&exchange.head.target).to_owned(),
+            headers: exchange.head.headers.clone(),
+            body,
+            source_ip: exchange.stream.peer_addr()?.ip().to_string(),
+            port: self.port,
+        };
+        Ok(self.front.event(&request))
     }
 
     /// API Gateway gives up after a time of its own.
@@ -131,47 +142,42 @@ impl Gateway {
         replies.recv_timeout(Duration::from_secs(patience))
     }
 
+    fn warn(&self, text: &str) {
+        self.function.setup.output.warn(text);
+    }
+
     fn malformed(&self, error: &str) -> Trouble {
-        self.function
-            .setup
-            .output
-            .warn(&format!("the function's answer is no HTTP answer: {error}"));
+        self.warn(&format!("the function's answer is no HTTP answer: {error}"));
         Trouble::Function
     }
 
     /// A streaming front relays what was not streamed as it is, JSON and all.
     fn unstreamed(&self, payload: Vec<u8>) -> HttpAnswer {
-        self.function.setup.output.warn("the answer was not streamed, though --invoke-mode is response_stream: the client gets its JSON");
+        self.warn("the answer was not streamed, though --invoke-mode is response_stream: the client gets its JSON");
+        let headers = vec![(
+            "content-type".to_owned(),
+            "application/octet-stream".to_owned(),
+        )];
         HttpAnswer {
             status: 200,
-            headers: vec![(
-                "content-type".to_owned(),
-                "application/octet-stream".to_owned(),
-            )],
+            headers,
             body: payload,
         }
     }
 
-    fn send(
-        &self,
-        answer: &HttpAnswer,
-        id: &str,
-        trace: &str,
-        head: &Head,
-        stream: &TcpStream,
-    ) -> io::Result<()> {
-        let headers = self.finished_headers(answer, id, trace, head);
-        wire::respond(stream, head, answer.status, &headers, &answer.body)
+    fn send(&self, exchange: &Exchange, answer: &HttpAnswer) -> io::Result<()> {
+        let headers = self.finished_headers(exchange, answer);
+        wire::respond(
+            exchange.stream,
+            exchange.head,
+            answer.status,
+            &headers,
+            &answer.body,
+        )
     }
 
     /// The answer's headers and the front's own; the connection's are the front's business alone.
-    fn finished_headers(
-        &self,
-        answer: &HttpAnswer,
-        id: &str,
-        trace: &str,
-        head: &Head,
-    ) -> Vec<(String, String)> {
+    fn finished_headers(&self, exchange: &Exchange, answer: &HttpAnswer) -> Headers {
         let own = [
             "connection",
             "keep-alive",
@@ -183,108 +189,84 @@ impl Gateway {
         let mut headers = answer.headers.clone();
         headers.retain(|(name, _)| {
             let name = name.to_ascii_lowercase();
-            !own.contains(&name.as_str()) && (name != "content-length" || head.method == "HEAD")
+            !own.contains(&name.as_str())
+                && (name != "content-length" || exchange.head.method == "HEAD")
         });
         headers.push(("date".to_owned(), clock::http(clock::now_ms())));
-        headers.extend(self.front.stamps(id, trace));
+        headers.extend(self.front.stamps(&exchange.id, &exchange.trace));
         headers
     }
 
+    /// Sends each piece as it comes, after a head made of the prelude.
     fn stream(
         &self,
+        exchange: &Exchange,
         replies: &Receiver<Reply>,
         content_type: &str,
-        id: &str,
-        trace: &str,
-        head: &Head,
-        stream: &TcpStream,
     ) -> io::Result<()> {
-        let mut gathered = Vec::new();
-        let mut started = content_type != INTEGRATION_RESPONSE;
-        if started {
-            let answer = HttpAnswer {
-                status: 200,
-                headers: vec![("content-type".to_owned(), content_type.to_owned())],
-                body: Vec::new(),
-            };
-            wire::respond_chunked(
-                stream,
-                200,
-                &self.finished_headers(&answer, id, trace, head),
-            )?;
+        let begun = if content_type == INTEGRATION_RESPONSE {
+            prelude_of(replies)
+                .and_then(|(prelude, rest)| Ok((self.front.prelude(&prelude)?, rest)))
+        } else {
+            // Bytes without a prelude are a body by themselves.
+            let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+            Ok((
+                HttpAnswer {
+                    status: 200,
+                    headers,
+                    body: Vec::new(),
+                },
+                Vec::new(),
+            ))
+        };
+        let (answer, rest) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return self.send(exchange, &self.front.trouble(self.malformed(&error))),
+        };
+        if exchange.head.method == "HEAD" || matches!(answer.status, 204 | 304) {
+            return self.send(exchange, &answer);
         }
+        let headers = self.finished_headers(exchange, &answer);
+        let mut out = wire::Stream::begin(exchange.stream, exchange.head, answer.status, &headers)?;
+        out.send(&rest)?;
         loop {
             match replies.recv() {
-                Ok(Reply::Piece(piece)) if started => wire::chunk(stream, &piece)?,
-                Ok(Reply::Piece(piece)) => {
-                    gathered.extend_from_slice(&piece);
-                    let Some(end) = gathered
-                        .windows(DELIMITER.len())
-                        .position(|window| window == DELIMITER)
-                    else {
-                        if gathered.len() > PRELUDE_LIMIT {
-                            let trouble =
-                                self.malformed("no end of its prelude in the first 16 KB");
-                            return self.send(
-                                &self.front.trouble(trouble),
-                                id,
-                                trace,
-                                head,
-                                stream,
-                            );
-                        }
-                        continue;
-                    };
-                    let (prelude, rest) = gathered.split_at(end);
-                    let answer = match self.front.prelude(prelude) {
-                        Ok(answer) => answer,
-                        Err(error) => {
-                            return self.send(
-                                &self.front.trouble(self.malformed(&error)),
-                                id,
-                                trace,
-                                head,
-                                stream,
-                            );
-                        }
-                    };
-                    if head.method == "HEAD" || matches!(answer.status, 204 | 304) {
-                        return self.send(&answer, id, trace, head, stream);
-                    }
-                    wire::respond_chunked(
-                        stream,
-                        answer.status,
-                        &self.finished_headers(&answer, id, trace, head),
-                    )?;
-                    started = true;
-                    let body = rest.get(DELIMITER.len()..).unwrap_or_default();
-                    if !body.is_empty() {
-                        wire::chunk(stream, body)?;
-                    }
-                }
-                Ok(Reply::End(None)) if started => return wire::end_chunks(stream),
-                Ok(Reply::End(fault)) => {
-                    let text = fault.map_or_else(
-                        || "it ended before its prelude did".to_owned(),
-                        |fault| format!("{}: {}", fault.kind, fault.message),
-                    );
-                    self.function
-                        .setup
-                        .output
-                        .warn(&format!("the stream broke off: {text}"));
-                    if started {
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    }
-                    return self.send(
-                        &self.front.trouble(Trouble::Function),
-                        id,
-                        trace,
-                        head,
-                        stream,
-                    );
+                Ok(Reply::Piece(piece)) => out.send(&piece)?,
+                Ok(Reply::End(None)) => return out.end(),
+                Ok(Reply::End(Some(fault))) => {
+                    self.warn(&format!(
+                        "the stream broke off: {}: {}",
+                        fault.kind, fault.message
+                    ));
+                    return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 Ok(_) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
+        }
+    }
+}
+
+/// The prelude of a stream, and what has come of the body with it.
+fn prelude_of(replies: &Receiver<Reply>) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let mut gathered = Vec::new();
+    loop {
+        match replies.recv() {
+            Ok(Reply::Piece(piece)) => gathered.extend_from_slice(&piece),
+            Ok(Reply::End(Some(fault))) => {
+                return Err(format!("{}: {}", fault.kind, fault.message));
+            }
+            _ => return Err("the stream ended before its prelude did".to_owned()),
+        }
+        if let Some(end) = gathered
+            .windows(DELIMITER.len())
+            .position(|window| window == DELIMITER)
+        {
+            let body = gathered.split_off(end + DELIMITER.len());
+            gathered.truncate(end);
+            return Ok((gathered, body));
+        }
+        if gathered.len() > PRELUDE_LIMIT {
+            return Err("no end of its prelude in the first 16 KB".to_owned());
         }
     }
 }
@@ -313,6 +295,30 @@ fn origin_form(target: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn streamed(pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        pieces
+            .iter()
+            .for_each(|piece| drop(sender.send(Reply::Piece(piece.to_vec()))));
+        drop(sender);
+        prelude_of(&receiver)
+    }
+
+    #[test]
+    fn a_prelude_ends_at_eight_nuls_wherever_the_pieces_end() {
+        let whole = b"{}\0\0\0\0\0\0\0\0body";
+        for cut in 1..whole.len() {
+            let (prelude, mut body) = streamed(&[&whole[..cut], &whole[cut..]]).expect("a prelude");
+            assert_eq!(prelude, b"{}");
+            body.truncate(4);
+            assert!(b"body".starts_with(&body), "cut at {cut}");
+        }
+        assert!(streamed(&[b"{}\0\0"]).is_err());
+        assert!(
+            streamed(&[&[b' '; PRELUDE_LIMIT + 1]]).is_err_and(|error| error.contains("16 KB"))
+        );
+    }
 
     #[test]
     fn a_whole_url_is_reduced_to_its_path() {

@@ -161,12 +161,9 @@ fn last_probe(setup: &Setup) -> String {
     if setup.extensions.is_empty() {
         return String::new();
     }
-    let path = setup.readiness_path();
-    format!(
-        "; last readiness probe: GET http://127.0.0.1:{}{path}: {}",
-        setup.app_port,
-        probe::get(setup.app_port, &path)
-    )
+    let (port, path) = setup.readiness();
+    let told = probe::get(port, &path);
+    format!("; last readiness probe: GET http://127.0.0.1:{port}{path}: {told}")
 }
 
 pub fn wait_or_fault(

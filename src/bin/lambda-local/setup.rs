@@ -175,18 +175,20 @@ impl Setup {
         env
     }
 
-    /// Where the adapter asks whether the app is ready.
-    pub fn readiness_path(&self) -> String {
-        let names = ["AWS_LWA_READINESS_CHECK_PATH", "READINESS_CHECK_PATH"];
-        let path = names
-            .iter()
-            .find_map(|name| self.setting(name))
-            .unwrap_or_default();
-        if path.starts_with('/') {
-            path
-        } else {
-            format!("/{path}")
-        }
+    /// Port and path at which the adapter asks whether the app is ready.
+    pub fn readiness(&self) -> (u16, String) {
+        let first = |names: [&str; 2]| {
+            names
+                .iter()
+                .find_map(|name| self.setting(name))
+                .unwrap_or_default()
+        };
+        let port = first(["AWS_LWA_READINESS_CHECK_PORT", "READINESS_CHECK_PORT"]).parse();
+        let path = first(["AWS_LWA_READINESS_CHECK_PATH", "READINESS_CHECK_PATH"]);
+        (
+            port.unwrap_or(self.app_port),
+            format!("/{}", path.trim_start_matches('/')),
+        )
     }
 
     fn setting(&self, name: &str) -> Option<String> {

@@ -17,6 +17,7 @@ pub struct Head {
     pub method: String,
     pub target: String,
     pub headers: Headers,
+    is_http_1_0: bool,
     keep_alive: bool,
 }
 
@@ -59,7 +60,8 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
     let connection = header(&headers, "connection")
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let keep_alive = if version == "HTTP/1.0" {
+    let is_http_1_0 = version == "HTTP/1.0";
+    let keep_alive = if is_http_1_0 {
         connection.contains("keep-alive")
     } else {
         !connection.contains("close")
@@ -68,6 +70,7 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
         method: method.to_owned(),
         target: target.to_owned(),
         headers,
+        is_http_1_0,
         keep_alive,
     }))
 }
@@ -294,6 +297,7 @@ fn head_of(method: &str) -> Head {
         method: method.to_owned(),
         target: "/".to_owned(),
         headers: Headers::new(),
+        is_http_1_0: false,
         keep_alive: false,
     }
 }
@@ -308,13 +312,13 @@ pub fn respond<K: AsRef<str>, V: AsRef<str>>(
 ) -> io::Result<()> {
     let mut out = Vec::with_capacity(512 + body.len());
     push_head(&mut out, status, headers);
-    // RFC 9110 8.6: neither 204 nor 304 has a length of its own here, and a HEAD answer may name the length it would have had.
+    // RFC 9110 8.6: 204 and 304 have no length here, and a HEAD answer names the length it would have had, or none.
     let bodiless = head.method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
-    if !matches!(status, 204 | 304)
-        && !headers
-            .iter()
-            .any(|(name, _)| name.as_ref().eq_ignore_ascii_case("content-length"))
-    {
+    let unsized_answer = matches!(status, 204 | 304) || (head.method == "HEAD" && body.is_empty());
+    let given = headers
+        .iter()
+        .any(|(name, _)| name.as_ref().eq_ignore_ascii_case("content-length"));
+    if !unsized_answer && !given {
         out.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
     out.extend_from_slice(b"\r\n");
@@ -324,28 +328,54 @@ pub fn respond<K: AsRef<str>, V: AsRef<str>>(
     stream.write_all(&out)
 }
 
-/// The head of an answer whose body follows in chunks.
-pub fn respond_chunked(
-    mut stream: &TcpStream,
-    status: u16,
-    headers: &[(String, String)],
-) -> io::Result<()> {
-    let mut out = Vec::with_capacity(512);
-    push_head(&mut out, status, headers);
-    out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
-    stream.write_all(&out)
+/// An answer whose length is not known when it begins: in chunks, or up to the end of the connection for a client that knows no chunks.
+pub struct Stream<'s> {
+    connection: &'s TcpStream,
+    chunked: bool,
 }
 
-pub fn chunk(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
-    let mut out = Vec::with_capacity(bytes.len() + 20);
-    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
-    stream.write_all(&out)
-}
+impl<'s> Stream<'s> {
+    pub fn begin(
+        mut connection: &'s TcpStream,
+        head: &Head,
+        status: u16,
+        headers: &[(String, String)],
+    ) -> io::Result<Stream<'s>> {
+        let chunked = !head.is_http_1_0;
+        let mut out = Vec::with_capacity(512);
+        push_head(&mut out, status, headers);
+        let framing: &[u8] = if chunked {
+            b"transfer-encoding: chunked\r\n\r\n"
+        } else {
+            b"connection: close\r\n\r\n"
+        };
+        out.extend_from_slice(framing);
+        connection.write_all(&out)?;
+        Ok(Stream {
+            connection,
+            chunked,
+        })
+    }
 
-pub fn end_chunks(mut stream: &TcpStream) -> io::Result<()> {
-    stream.write_all(b"0\r\n\r\n")
+    /// Sends a piece at once. An empty one would be the end, and is not sent.
+    pub fn send(&mut self, piece: &[u8]) -> io::Result<()> {
+        let mut connection = self.connection;
+        match (piece, self.chunked) {
+            ([], _) => Ok(()),
+            (piece, false) => connection.write_all(piece),
+            (piece, true) => connection
+                .write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()),
+        }
+    }
+
+    pub fn end(self) -> io::Result<()> {
+        let mut connection = self.connection;
+        if self.chunked {
+            connection.write_all(b"0\r\n\r\n")
+        } else {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        }
+    }
 }
 
 fn push_head<K: AsRef<str>, V: AsRef<str>>(out: &mut Vec<u8>, status: u16, headers: &[(K, V)]) {
@@ -360,18 +390,6 @@ fn push_head<K: AsRef<str>, V: AsRef<str>>(out: &mut Vec<u8>, status: u16, heade
             out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
-}
-
-/// Has the peer closed this connection? Asked before an event is handed to a poller that may be gone.
-pub fn is_closed(stream: &TcpStream) -> bool {
-    if stream.set_nonblocking(true).is_err() {
-        return true;
-    }
-    let closed = match stream.peek(&mut [0]) {
-        Ok(read) => read == 0,
-        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-    };
-    stream.set_nonblocking(false).is_err() || closed
 }
 
 #[cfg(test)]

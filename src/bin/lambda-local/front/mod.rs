@@ -146,28 +146,20 @@ impl Front {
 
     /// The identifiers that this front adds to each answer.
     pub fn stamps(&self, id: &str, trace: &str) -> Headers {
-        let stamps: &[(&str, &str)] = match self.kind {
-            Kind::FunctionUrl => &[("x-amzn-requestid", id), ("x-amzn-trace-id", trace)],
-            Kind::RestApi => &[
+        let root = format!("Root={trace}");
+        let stamps = match self.kind {
+            Kind::FunctionUrl => vec![("x-amzn-requestid", id), ("x-amzn-trace-id", &root)],
+            Kind::RestApi => vec![
                 ("x-amzn-requestid", id),
                 ("x-amz-apigw-id", id),
-                ("x-amzn-trace-id", trace),
+                ("x-amzn-trace-id", &root),
             ],
-            Kind::HttpApi => &[("apigw-requestid", id)],
-            _ => &[],
+            Kind::HttpApi => vec![("apigw-requestid", id)],
+            _ => Vec::new(),
         };
         stamps
-            .iter()
-            .map(|(name, value)| {
-                (
-                    (*name).to_owned(),
-                    if *value == trace {
-                        format!("Root={trace}")
-                    } else {
-                        (*value).to_owned()
-                    },
-                )
-            })
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect()
     }
 }

@@ -18,16 +18,16 @@ TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
 SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint build e2e reproducible size layer publish image packages rie clean \
+.PHONY: help run test lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Answer on localhost as Lambda would: the demo app, or APP="node server.js"
-	$(CARGO) build --release --features local --bins
+	$(CARGO) build --profile quick --features local --bins
 	@echo 'open http://127.0.0.1:3000/ or run: curl -i http://127.0.0.1:3000/'
-	@$(CARGO) run --quiet --release --features local --bin lambda-local $(if $(APP),-- -- $(APP))
+	@$(CARGO) run --quiet --profile quick --features local --bin lambda-local $(if $(APP),-- -- $(APP))
 
 test: ## Run every test that needs nothing but cargo (and python3 for the packages)
 	$(CARGO) test --features local
@@ -73,6 +73,9 @@ build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64:
 
 publish: layer ## Publish the layers to AWS (REGIONS="eu-west-1 us-east-1", default: every one)
 	layer/publish $(REGIONS)
+
+bench: ## Measure it beside the floor and PEER=/path/to/another/adapter
+	$(CARGO) bench --bench bench
 
 image: $(IMAGE) ## Build the multi-arch OCI image archive
 

@@ -22,9 +22,6 @@ pub mod invocation;
 pub mod event;
 
 pub mod request;
-// What `request` asks of a path and of a trace id.
-pub mod guard;
-pub mod trace;
 
 pub mod app;
 
@@ -35,9 +32,11 @@ pub mod post;
 // Leaves: know nothing of Lambda's life cycle.
 pub mod base64;
 pub mod error;
+pub mod guard;
 pub mod headers;
 pub mod http1;
 pub mod json;
+pub mod trace;
 pub mod wire;
 
 use std::env;

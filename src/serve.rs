@@ -149,7 +149,10 @@ impl<'a> Server<'a> {
             if tries == TRIES {
                 return Err(Fatal::RuntimeApi {
                     act: "get the next invocation",
-                    cause: format!("{cause} (tried {tries} times)"),
+                    cause: format!(
+                        "{cause} (tried {tries} times at {})",
+                        self.config.runtime_api
+                    ),
                 });
             }
             match &cause {

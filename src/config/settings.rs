@@ -114,6 +114,9 @@ pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
 pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
 
+/// Read by the layer's `bootstrap`, which is started before the adapter hears of the app.
+pub const EXEC_WRAPPER: Setting = setting("AWS_LWA_EXEC_WRAPPER", &[], "", "the path of a file");
+
 /// All settings, in README's order.
 pub const SETTINGS: &[Setting] = &[
     PORT,
@@ -136,6 +139,7 @@ pub const SETTINGS: &[Setting] = &[
     AFTER_RESTORE,
     RUNTIME_API_PROXY,
     POOL_IDLE,
+    EXEC_WRAPPER,
     MIN_UNHEALTHY,
 ];
 

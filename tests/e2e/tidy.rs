@@ -80,6 +80,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         match entry.path() {
             path if path.is_dir() => walk(&path, files),
+            path if path.ends_with("tests.rs") => {}
             path if path.extension().is_some_and(|end| end == "rs") => files.push(path),
             _ => {}
         }

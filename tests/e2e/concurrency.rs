@@ -34,7 +34,7 @@ fn one_invocation_is_asked_for_at_a_time_otherwise() {
             .env("AWS_LAMBDA_MAX_CONCURRENCY", value)
             .invoke_all(vec![get("/x"); 3])
             .run();
-        // The fake answers a second poller at once, as Lambda does, so one too many would show.
+        // A second poller would leave one more of them parked.
         assert_eq!(run.api_requests(NEXT).len(), 4, "{value:?}");
     }
 }

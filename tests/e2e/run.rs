@@ -9,12 +9,14 @@ use crate::fakes::record::{Entry, Record, Side, What};
 use crate::fakes::wire::Message;
 use crate::scenario::Place;
 use serde_json::Value;
-use std::io::Read;
+use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Nothing in this suite takes this long unless it is stuck.
@@ -23,8 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Run {
     child: Option<Child>,
     status: Option<ExitStatus>,
-    output: Arc<Mutex<Vec<u8>>>,
-    readers: Vec<JoinHandle<()>>,
+    output: File,
     app: Place,
     api: Place,
     turns: usize,
@@ -44,8 +45,7 @@ impl Run {
         Run {
             child: None,
             status: None,
-            output: Arc::default(),
-            readers: Vec::new(),
+            output: unnamed_file(),
             app,
             api,
             turns,
@@ -56,27 +56,15 @@ impl Run {
     }
 
     pub fn spawn(&mut self, binary: PathBuf, env: Vec<(String, String)>) {
+        let output = || self.output.try_clone().expect("one more handle");
         let mut command = Command::new(binary);
         command
             .env_clear()
             .envs(env)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the adapter starts");
-        self.readers.extend(
-            child
-                .stdout
-                .take()
-                .map(|stream| collect(stream, &self.output)),
-        );
-        self.readers.extend(
-            child
-                .stderr
-                .take()
-                .map(|stream| collect(stream, &self.output)),
-        );
-        self.child = Some(child);
+            .stdout(output())
+            .stderr(output());
+        self.child = Some(command.spawn().expect("the adapter starts"));
     }
 
     pub fn start_app(&mut self) {
@@ -215,10 +203,6 @@ impl Run {
             assert!(Instant::now() < deadline, "the adapter still runs");
             self.record.doze();
         }
-        // What it wrote last may still be on its way through the pipes.
-        while !self.readers.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
-            self.record.doze();
-        }
         self.status.expect("an exit status")
     }
 
@@ -247,7 +231,14 @@ impl Run {
 
     /// All that the adapter wrote to standard output and error so far.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+        let length = self
+            .output
+            .metadata()
+            .expect("the length of the output")
+            .len();
+        let mut text = vec![0; length as usize];
+        self.output.read_exact_at(&mut text, 0).expect("the output");
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     pub fn entries(&self) -> Vec<Entry> {
@@ -409,13 +400,20 @@ impl Drop for Run {
     }
 }
 
-/// Both streams of the adapter end in one text, line by line as they came.
-fn collect(mut stream: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
-    let output = output.clone();
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(length @ 1..) = stream.read(&mut buffer) {
-            output.lock().unwrap().extend_from_slice(&buffer[..length]);
-        }
-    })
+/// Takes both streams of the adapter, line by line as they come.
+///
+/// A file and not a pipe: what the adapter wrote before it did something else is there when that is seen.
+fn unnamed_file() -> File {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path =
+        std::env::temp_dir().join(format!("adapter-e2e-{}-{number}.log", std::process::id()));
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&path)
+        .expect("a file");
+    std::fs::remove_file(path).expect("its name removed");
+    file
 }

@@ -37,12 +37,13 @@ struct Source {
 }
 
 impl Source {
-    /// The lines before the tests, without comments, with their numbers.
+    /// The lines before the tests, without comments, with their numbers; none of a file that is all tests.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let all_tests = self.name.ends_with("/tests.rs");
         let lines = self
             .text
             .lines()
-            .take_while(|line| line.trim() != "#[cfg(test)]");
+            .take_while(move |line| !all_tests && line.trim() != "#[cfg(test)]");
         let lines = (1..).zip(lines);
         lines.map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
     }

@@ -321,24 +321,27 @@ fn respond(
 }
 
 fn next(script: &Mutex<Script>, record: &Record) -> Option<(Vec<u8>, bool)> {
-    let mut turn = None;
-    let found = record.wait(|inner| {
+    let mut found = None;
+    let go_on = record.wait(|inner| {
         let mut script = script.lock().unwrap();
         let open = |turn: &Turn| {
             turn.after
                 .as_ref()
                 .is_none_or(|gate| inner.gates.contains(gate))
         };
-        if script.turns.front().is_some_and(open) {
-            turn = script.turns.pop_front();
+        if !script.turns.front().is_some_and(open) {
+            return false;
         }
-        turn.is_some()
+        // Taken and numbered under one lock, or two pollers could swap their numbers.
+        let turn = script.turns.pop_front();
+        script.posts.extend(
+            turn.iter()
+                .filter(|turn| turn.raw.is_none())
+                .map(|turn| turn.post.clone()),
+        );
+        found = turn.map(|turn| (turn, script.posts.len()));
+        true
     });
-    let turn = turn.filter(|_| found)?;
-    let mut script = script.lock().unwrap();
-    if turn.raw.is_none() {
-        script.posts.push(turn.post.clone());
-    }
-    let id = format!("req-{}", script.posts.len());
-    Some((turn.bytes(&id), turn.raw.is_some()))
+    let (turn, number) = found.filter(|_| go_on)?;
+    Some((turn.bytes(&format!("req-{number}")), turn.raw.is_some()))
 }

@@ -21,8 +21,9 @@ const SHORTEST: Duration = Duration::from_micros(300);
 const LONGEST: Duration = Duration::from_millis(10);
 /// How often a wait without success says so.
 const REPORT: Duration = Duration::from_secs(2);
-/// A probe that has no answer by then is followed by another.
-const ATTEMPT: Duration = Duration::from_secs(10);
+/// A probe that has no answer by then is followed by another, which gets as long as all before
+/// it: the first may be lost on an app that was not up yet, or the app may just be slow.
+const ATTEMPT: Duration = Duration::from_secs(1);
 /// More than this of a health page is not read; its connection is not kept then.
 const PAGE: usize = 64 << 10;
 const PAGE_TIME: Duration = Duration::from_millis(20);
@@ -49,7 +50,8 @@ fn knock(app: &mut App, settings: &Readiness, patience: Duration) -> Result<bool
     loop {
         // The other address of an unset host is seldom it, and each knock takes from the app.
         let all = knocks.is_multiple_of(8);
-        let attempt = ATTEMPT.min(limit.saturating_sub(started.elapsed()));
+        let waited = started.elapsed();
+        let attempt = waited.max(ATTEMPT).min(limit.saturating_sub(waited));
         let last = match probe(app, settings, all, attempt) {
             Ok(status) => {
                 let waited = started.elapsed().as_millis();

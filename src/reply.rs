@@ -108,12 +108,13 @@ fn proxy_reply(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
             write_joined(out, answer, Cookies::Apart);
             write_cookies(out, answer);
         }
-        Kind::Lattice => write_joined(out, answer, Cookies::Joined),
-        Kind::Alb { multi: false } => {
+        Kind::Lattice | Kind::Alb { multi: false } => {
             if answer.headers.all(b"set-cookie").count() > 1 {
-                warn!(
-                    "only the first Set-Cookie reaches the client: switch on multi-value headers (lambda.multi_value_headers.enabled) of the target group"
-                );
+                let remedy = match kind {
+                    Kind::Lattice => "VPC Lattice takes one value of each header",
+                    _ => "set lambda.multi_value_headers.enabled on the target group",
+                };
+                warn!("only the first Set-Cookie reaches the client: {remedy}");
             }
             write_joined(out, answer, Cookies::First);
         }
@@ -187,7 +188,6 @@ fn write_multi_value(out: &mut Vec<u8>, answer: &Answer) {
 enum Cookies {
     Apart,
     First,
-    Joined,
 }
 
 fn write_joined(out: &mut Vec<u8>, answer: &Answer, cookies: Cookies) {

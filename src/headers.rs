@@ -20,8 +20,12 @@ struct Field {
 }
 
 impl Headers {
+    /// An empty list with room for a usual message.
     pub fn new() -> Headers {
-        Headers::default()
+        Headers {
+            bytes: Vec::with_capacity(2048),
+            fields: Vec::with_capacity(32),
+        }
     }
 
     pub fn clear(&mut self) {

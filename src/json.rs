@@ -233,6 +233,10 @@ fn write_unicode_escape(out: &mut Vec<u8>, unit: u16) {
 /// tokens dropped, everything else that is not printable ASCII as `\uXXXX`.
 pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
     let bytes = json.as_bytes();
+    // What Lambda sends is mostly in that form already.
+    if bytes.iter().all(u8::is_ascii_graphic) {
+        return out.extend_from_slice(bytes);
+    }
     let (mut in_string, mut escaped, mut run, mut at) = (false, false, 0, 0);
     while let Some(byte) = bytes.get(at) {
         let kept = match byte {
@@ -262,6 +266,9 @@ pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
 
 /// Appends the text as a JSON string of printable ASCII.
 pub fn write_ascii_string(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return write_string(out, text);
+    }
     let mut string = Vec::with_capacity(text.len() + 2);
     write_string(&mut string, text);
     write_ascii(out, std::str::from_utf8(&string).unwrap_or("\"\""));

@@ -18,7 +18,7 @@ TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
 SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint build e2e reproducible size layer publish image packages rie clean \
+.PHONY: help run test lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -73,6 +73,9 @@ build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64:
 
 publish: layer ## Publish the layers to AWS (REGIONS="eu-west-1 us-east-1", default: every one)
 	layer/publish $(REGIONS)
+
+bench: ## Measure it beside the floor and PEER=/path/to/another/adapter
+	$(CARGO) bench --bench bench
 
 image: $(IMAGE) ## Build the multi-arch OCI image archive
 

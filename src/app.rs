@@ -152,7 +152,7 @@ impl App {
                 Ok(stream) if stream.local_addr()? == *address => {
                     refused = Some(ErrorKind::ConnectionRefused.into());
                 }
-                Ok(stream) => return Wire::new(stream, Input::new(INPUT)),
+                Ok(stream) => return Wire::new(stream, Input::new(INPUT))?.watched(),
                 // The first is the one that the settings name.
                 Err(error) => refused = refused.or(Some(error)),
             }

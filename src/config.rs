@@ -15,6 +15,7 @@ pub use settings::{SETTINGS, Setting, unknown};
 pub use values::Statuses;
 
 use crate::error::Fatal;
+use crate::guard;
 
 /// Where the Runtime API listens; on Lambda always set.
 pub const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -38,6 +39,9 @@ pub struct Config {
     /// How long before its deadline an unanswered invocation is failed.
     pub timeout_margin: Option<Duration>,
     pub context_headers: bool,
+    /// Whether the app gets the invocation's trace id in W3C form too.
+    pub traceparent: bool,
+    pub snapstart: SnapStart,
     pub pool_idle: Duration,
     /// How many invocations Lambda may have in flight here at once.
     pub concurrency: usize,
@@ -65,6 +69,22 @@ pub struct Readiness {
 pub enum Protocol {
     Http,
     Tcp,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SnapStart {
+    /// Whether this environment is to become a snapshot.
+    pub active: bool,
+    /// Paths of the app's hooks.
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+impl SnapStart {
+    /// The paths that only we may ask for, whether a snapshot is taken or not.
+    pub fn hooks(&self) -> impl Iterator<Item = &str> {
+        self.before.iter().chain(&self.after).map(String::as_str)
+    }
 }
 
 /// What `x-amzn-lambda-context` says of the function.
@@ -119,6 +139,32 @@ impl Config {
             log_stream: text("AWS_LAMBDA_LOG_STREAM_NAME"),
         };
         let concurrency = text("AWS_LAMBDA_MAX_CONCURRENCY").parse().unwrap_or(1);
+        let initialization = text("AWS_LAMBDA_INITIALIZATION_TYPE");
+        let mut async_init = settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false);
+        // Both give init the time it takes, and a snapshot or a warm environment whose app is
+        // not ready would be of no use.
+        if async_init && matches!(&*initialization, "snap-start" | "provisioned-concurrency") {
+            async_init = false;
+            settings.warnings.push(format!(
+                "{} is ignored: with {initialization}, init waits for the app",
+                ASYNC_INIT.name
+            ));
+        }
+        let readiness_path = settings.read(&READINESS_PATH, values::path);
+        let readiness_path = readiness_path.unwrap_or("/".into());
+        let pass_through_path = settings.read(&PASS_THROUGH_PATH, values::path);
+        let pass_through_path = pass_through_path.unwrap_or("/events".into());
+        let hook = |path: &str| {
+            let ours = [&readiness_path, &pass_through_path];
+            let is_ours = |ours: &&String| guard::refuses(path, ours.as_bytes());
+            let guardable = guard::is_guardable(path) && !ours.iter().any(is_ours);
+            guardable.then(|| path.to_owned())
+        };
+        let snapstart = SnapStart {
+            active: initialization == "snap-start",
+            before: settings.read(&BEFORE_CHECKPOINT, hook),
+            after: settings.read(&AFTER_RESTORE, hook),
+        };
         let config = Config {
             runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
                 Some(proxy) => proxy,
@@ -130,23 +176,19 @@ impl Config {
             },
             readiness: Readiness {
                 port: settings.read(&READINESS_PORT, values::port).unwrap_or(port),
-                path: settings
-                    .read(&READINESS_PATH, values::path)
-                    .unwrap_or("/".into()),
+                path: readiness_path,
                 protocol: settings
                     .read(&READINESS_PROTOCOL, values::protocol)
                     .unwrap_or(Protocol::Http),
                 healthy,
                 timeout: settings.read(&READINESS_TIMEOUT, values::seconds),
             },
-            async_init: settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false),
+            async_init,
             base_path: settings
                 .read(&REMOVE_BASE_PATH, values::path)
                 .map(|path| path.trim_end_matches('/').to_owned())
                 .filter(|path| !path.is_empty()),
-            pass_through_path: settings
-                .read(&PASS_THROUGH_PATH, values::path)
-                .unwrap_or("/events".into()),
+            pass_through_path,
             authorization_source: settings.read(&AUTHORIZATION_SOURCE, values::header_name),
             error_statuses: settings
                 .read(&ERROR_STATUS_CODES, Statuses::parse)
@@ -162,6 +204,10 @@ impl Config {
                     values::one_of(text, [("full", true), ("off", false)])
                 })
                 .unwrap_or(true),
+            traceparent: settings
+                .read(&TRACEPARENT, values::boolean)
+                .unwrap_or(false),
+            snapstart,
             pool_idle: settings
                 .read(&POOL_IDLE, values::seconds)
                 .unwrap_or(Duration::from_secs(4)),

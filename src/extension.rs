@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Registers under the file's own name, as Lambda demands of extensions in
 /// `/opt/extensions`, and parks.
-pub fn register(runtime: Runtime, program: Option<OsString>) -> Result<(), Fatal> {
+pub fn register(mut runtime: Runtime, program: Option<OsString>) -> Result<(), Fatal> {
     let name = name(program);
     let started = Instant::now();
     let identifier = loop {

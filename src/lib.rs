@@ -14,6 +14,7 @@ pub mod logger;
 pub mod readiness;
 pub mod runtime;
 pub mod serve;
+pub mod snapstart;
 pub mod stop;
 
 pub mod invocation;
@@ -31,9 +32,11 @@ pub mod post;
 // Leaves: know nothing of Lambda's life cycle.
 pub mod base64;
 pub mod error;
+pub mod guard;
 pub mod headers;
 pub mod http1;
 pub mod json;
+pub mod trace;
 pub mod wire;
 
 use std::env;
@@ -67,13 +70,20 @@ fn start() -> Result<(Config, Stop, App, bool), Fatal> {
     let init = || {
         let config = settings()?;
         let mut app = App::new(config.app.clone(), config.pool_idle);
-        let ready = await_app(&mut app, &config)?;
+        let patience = match config.async_init {
+            true => ASYNC_INIT,
+            false => Duration::MAX,
+        };
+        let ready = readiness::wait(&mut app, &config, patience)?;
+        if config.snapstart.active {
+            snapstart::checkpoint(&mut app, &config, &mut Runtime::new(&api))?;
+        }
         Ok((config, stop, app, ready))
     };
     init().inspect_err(|fatal| {
         // Lambda shows it to whoever invokes; the log line is written in any case.
-        if let Err(refusal) = Runtime::new(&api).init_error(fatal) {
-            warn!("failed to report the init error: {refusal}");
+        if let Err(refusal) = Runtime::new(&api).report(fatal) {
+            warn!("failed to report why init failed: {refusal}");
         }
     })
 }
@@ -87,24 +97,6 @@ fn settings() -> Result<Config, Fatal> {
         warn!("{warning}");
     }
     config
-}
-
-/// Waits for the app, on a port of its own if the settings give the probe one.
-fn await_app(app: &mut App, config: &Config) -> Result<bool, Fatal> {
-    let patience = match config.async_init {
-        true => ASYNC_INIT,
-        false => Duration::MAX,
-    };
-    if config.readiness.port == config.app.port {
-        return readiness::wait(app, &config.readiness, patience);
-    }
-    let mut address = config.app.clone();
-    address.port = config.readiness.port;
-    readiness::wait(
-        &mut App::new(address, config.pool_idle),
-        &config.readiness,
-        patience,
-    )
 }
 
 fn variable(name: &str) -> Option<String> {

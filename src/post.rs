@@ -17,7 +17,7 @@ use crate::wire::{Watch, Wire};
 
 /// Posts the reply. A refusal ends this invocation and nothing else; it is told, since the
 /// caller gets no more than a generic error.
-pub fn reply(runtime: &Runtime, invocation: &Invocation, body: &[u8]) {
+pub fn reply(runtime: &mut Runtime, invocation: &Invocation, body: &[u8]) {
     let mut posted = runtime.respond(invocation, body);
     // The kept connection may have gone stale. A second post cannot do harm: the API takes
     // one answer for each invocation.
@@ -30,7 +30,7 @@ pub fn reply(runtime: &Runtime, invocation: &Invocation, body: &[u8]) {
 }
 
 /// Posts the failure.
-pub fn failure(runtime: &Runtime, invocation: &Invocation, failure: &Failure) {
+pub fn failure(runtime: &mut Runtime, invocation: &Invocation, failure: &Failure) {
     error!("invocation failed: {failure}");
     let body = error_body(&failure.error_type, &failure.message);
     let class = failure.class.name();
@@ -94,7 +94,7 @@ impl Lines {
 }
 
 fn connect(api: &str) -> io::Result<Wire> {
-    Wire::new(TcpStream::connect(api)?, Input::new(1024))
+    Wire::new(TcpStream::connect(api)?, Input::new(1024))?.watched()
 }
 
 /// Posts an answer as it is made ("Response streaming", Runtime API): the prelude, then every

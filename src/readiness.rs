@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::app::App;
-use crate::config::{Protocol, Readiness};
+use crate::config::{Address, Config, Protocol, Readiness};
 use crate::error::Fatal;
 use crate::headers::Headers;
 use crate::request::Request;
@@ -28,14 +28,29 @@ const PAGE: usize = 64 << 10;
 const PAGE_TIME: Duration = Duration::from_millis(20);
 
 /// Knocks until the app is healthy (true), until `patience` has passed (false), or until the
-/// settings call it a failure.
-pub fn wait(app: &mut App, settings: &Readiness, patience: Duration) -> Result<bool, Fatal> {
+/// settings call it a failure; on a port of its own if the settings name one.
+pub fn wait(app: &mut App, config: &Config, patience: Duration) -> Result<bool, Fatal> {
+    let settings = &config.readiness;
+    if settings.port == config.app.port {
+        return knock(app, settings, patience);
+    }
+    let address = Address {
+        port: settings.port,
+        ..config.app.clone()
+    };
+    knock(&mut App::new(address, config.pool_idle), settings, patience)
+}
+
+fn knock(app: &mut App, settings: &Readiness, patience: Duration) -> Result<bool, Fatal> {
     let started = Instant::now();
+    let limit = patience.min(settings.timeout.unwrap_or(Duration::MAX));
     let mut reported = REPORT;
     let mut knocks = 0_u32;
     loop {
         // The other address of an unset host is seldom it, and each knock takes from the app.
-        let last = match probe(app, settings, knocks.is_multiple_of(8)) {
+        let all = knocks.is_multiple_of(8);
+        let attempt = ATTEMPT.min(limit.saturating_sub(started.elapsed()));
+        let last = match probe(app, settings, all, attempt) {
             Ok(status) => {
                 let waited = started.elapsed().as_millis();
                 info!("the app is ready after {waited} ms");
@@ -76,7 +91,12 @@ fn pause(waited: Duration) -> Duration {
 }
 
 /// One knock: the status it got, if it asked for one, or why the app is not ready.
-fn probe(app: &mut App, settings: &Readiness, all: bool) -> Result<Option<u16>, String> {
+fn probe(
+    app: &mut App,
+    settings: &Readiness,
+    all: bool,
+    patience: Duration,
+) -> Result<Option<u16>, String> {
     let name = app.name();
     app.knock(all)
         .map_err(|error| format!("failed to connect to the app at {name}: {error}"))?;
@@ -84,7 +104,7 @@ fn probe(app: &mut App, settings: &Readiness, all: bool) -> Result<Option<u16>, 
         return Ok(None);
     }
     let (path, healthy) = (&settings.path, &settings.healthy);
-    let mut watch = Watch::lasting(format!("the readiness probe GET {path}"), REPORT, ATTEMPT);
+    let mut watch = Watch::lasting(format!("the readiness probe GET {path}"), REPORT, patience);
     let request = request(path, &name);
     let mut response = app
         .exchange(&request, &mut watch)

@@ -12,10 +12,12 @@ use log::debug;
 use crate::base64;
 use crate::config::Config;
 use crate::event::{Event, Http, Kind, Pairs, Query};
+use crate::guard;
 use crate::headers::{Headers, is_token};
 use crate::http1;
 use crate::invocation::{Invocation, clean_value};
 use crate::json::{self, Object, Raw};
+use crate::trace;
 
 const TRACE_ID: &[u8] = b"x-amzn-trace-id";
 const REQUEST_CONTEXT: &[u8] = b"x-amzn-request-context";
@@ -30,14 +32,18 @@ pub struct Request<'a> {
     pub body: Cow<'a, [u8]>,
 }
 
-/// Why the app never sees a request: the client gets status 400 with this message.
+/// Why the app never sees a request: what the client gets instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rejection {
+    pub status: u16,
     pub message: String,
 }
 
 fn bad_request(message: String) -> Rejection {
-    Rejection { message }
+    Rejection {
+        status: 400,
+        message,
+    }
 }
 
 impl Request<'_> {
@@ -88,6 +94,14 @@ fn from_http<'a>(
             "`{method}` is not a method that can be forwarded"
         )));
     }
+    let target = target(http, config);
+    let mut hooks = config.snapstart.hooks();
+    if hooks.any(|hook| guard::refuses(hook, &target)) {
+        return Err(Rejection {
+            status: 403,
+            message: "this path is not open to requests from outside".into(),
+        });
+    }
     let body = body(http)?;
     let mut headers = Headers::new();
     copy_fields(http, config, &mut headers)?;
@@ -101,7 +115,7 @@ fn from_http<'a>(
     }
     Ok(Request {
         method: Cow::Borrowed(method),
-        target: target(http, config),
+        target,
         headers,
         body,
     })
@@ -226,6 +240,9 @@ fn add_contexts(
     if let Some(trace_id) = &invocation.trace_id {
         headers.remove(TRACE_ID);
         headers.push(TRACE_ID, trace_id.as_bytes());
+        if config.traceparent {
+            trace::add_parent(headers, trace_id);
+        }
     }
     if config.context_headers {
         let mut value = Vec::with_capacity(1024);

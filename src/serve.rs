@@ -110,9 +110,9 @@ impl<'a> Server<'a> {
         logger::set_request_id(&invocation.id);
         self.await_app()?;
         match self.answer(&invocation) {
-            Ok(Answered::Whole) => post::reply(&self.runtime, &invocation, &self.out),
+            Ok(Answered::Whole) => post::reply(&mut self.runtime, &invocation, &self.out),
             Ok(Answered::Streamed) => {}
-            Err(failure) => post::failure(&self.runtime, &invocation, &failure),
+            Err(failure) => post::failure(&mut self.runtime, &invocation, &failure),
         }
         logger::set_request_id("");
         self.stop.invocation_ends();
@@ -149,7 +149,10 @@ impl<'a> Server<'a> {
             if tries == TRIES {
                 return Err(Fatal::RuntimeApi {
                     act: "get the next invocation",
-                    cause: format!("{cause} (tried {tries} times)"),
+                    cause: format!(
+                        "{cause} (tried {tries} times at {})",
+                        self.config.runtime_api
+                    ),
                 });
             }
             match &cause {
@@ -171,7 +174,7 @@ impl<'a> Server<'a> {
     /// With asynchronous init the first invocations may be here before the app is.
     fn await_app(&mut self) -> Result<(), Fatal> {
         while !self.ready.load(Ordering::Relaxed) {
-            let ready = readiness::wait(&mut self.app, &self.config.readiness, Duration::MAX)?;
+            let ready = readiness::wait(&mut self.app, self.config, Duration::MAX)?;
             self.ready.store(ready, Ordering::Relaxed);
         }
         Ok(())
@@ -186,11 +189,14 @@ impl<'a> Server<'a> {
         let request = match request::build(&event, &self.payload, invocation, config) {
             Ok(request) => request,
             Err(rejection) => {
-                warn!("the client gets status 400: {}", rejection.message);
+                warn!(
+                    "the client gets status {}: {}",
+                    rejection.status, rejection.message
+                );
                 let mut headers = Headers::new();
                 headers.push(b"content-type", b"text/plain; charset=utf-8");
                 let mut answer = Answer {
-                    status: 400,
+                    status: rejection.status,
                     headers: &headers,
                     body: rejection.message.as_bytes(),
                     to_head: false,

@@ -41,6 +41,17 @@ impl Watch {
         }
     }
 
+    /// For what may take its time.
+    pub fn endless() -> Watch {
+        Watch {
+            what: String::new(),
+            started: UNIX_EPOCH,
+            warn_at: None,
+            deadline: None,
+            give_up_at: None,
+        }
+    }
+
     /// Watches one invocation: warns when little of its time is left, and gives up the margin
     /// before its deadline, or a moment after it where there is no margin (then Lambda has
     /// ended it already, or has not ended the environment with it).
@@ -114,9 +125,14 @@ pub struct Wire {
 impl Wire {
     pub fn new(stream: TcpStream, input: Input) -> io::Result<Wire> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(TICK))?;
-        stream.set_write_timeout(Some(TICK))?;
         Ok(Wire { stream, input })
+    }
+
+    /// From now on, waits wake with each tick.
+    pub fn watched(self) -> io::Result<Wire> {
+        self.stream.set_read_timeout(Some(TICK))?;
+        self.stream.set_write_timeout(Some(TICK))?;
+        Ok(self)
     }
 
     /// Whether the peer has neither said anything nor gone: a connection fit for reuse.

@@ -30,6 +30,8 @@ const fn setting(
 const BOOLEAN: &str = "true or false";
 pub const A_PORT: &str = "a port from 1 to 65535";
 const A_PATH: &str = "a path of printable ASCII without spaces";
+const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ between single slashes, \
+    not the readiness or pass-through path nor one above it";
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a whole number of seconds";
 
@@ -99,9 +101,21 @@ pub const INVOKE_TIMEOUT_MARGIN: Setting = setting(
     "a whole number of milliseconds",
 );
 pub const CONTEXT_HEADERS: Setting = setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
+pub const TRACEPARENT: Setting = setting("AWS_LWA_TRACEPARENT", &[], "false", BOOLEAN);
+pub const BEFORE_CHECKPOINT: Setting = setting(
+    "AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH",
+    &[],
+    "",
+    A_HOOK_PATH,
+);
+pub const AFTER_RESTORE: Setting =
+    setting("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH", &[], "", A_HOOK_PATH);
 pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
 pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
+
+/// Read by the layer's `bootstrap`, which is started before the adapter hears of the app.
+pub const EXEC_WRAPPER: Setting = setting("AWS_LWA_EXEC_WRAPPER", &[], "", "the path of a file");
 
 /// All settings, in README's order.
 pub const SETTINGS: &[Setting] = &[
@@ -120,8 +134,12 @@ pub const SETTINGS: &[Setting] = &[
     INVOKE_MODE,
     INVOKE_TIMEOUT_MARGIN,
     CONTEXT_HEADERS,
+    TRACEPARENT,
+    BEFORE_CHECKPOINT,
+    AFTER_RESTORE,
     RUNTIME_API_PROXY,
     POOL_IDLE,
+    EXEC_WRAPPER,
     MIN_UNHEALTHY,
 ];
 

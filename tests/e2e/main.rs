@@ -12,17 +12,24 @@ mod scenario;
 
 // The capabilities, in the order in which an invocation meets them.
 mod compression;
+mod concurrency;
 mod errors;
 mod golden;
 mod headers;
 mod lifecycle;
+mod local;
 mod logging;
 mod mutations;
 mod pass_through;
+mod proxy;
 mod replies;
 mod requests;
 mod reuse;
 mod settings;
+mod snapstart;
 mod streaming;
 mod targets;
+
+// The source.
+mod tidy;
 mod wrapper;

@@ -116,7 +116,7 @@ fn mutated_events(random: &mut Random) -> Vec<Vec<u8>> {
     ];
     let each = |number: usize| {
         let mut event = seeds[number % seeds.len()].clone();
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             replace_values(&mut event, random);
             return event.to_string().into_bytes();
         }
@@ -211,7 +211,7 @@ fn mutated_answers(random: &mut Random) -> Vec<Answer> {
         let bytes = mutate(seeds[number % seeds.len()], &tokens, random);
         // In two writes now and then, so that every boundary is met.
         let cut = random.below(bytes.len());
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             raw(&bytes[..cut]).send(&bytes[cut..]).close()
         } else {
             raw(bytes).close()

@@ -222,19 +222,27 @@ impl Run {
         self.status.expect("an exit status")
     }
 
-    /// The most memory the adapter has held so far, in bytes (VmHWM of proc(5)).
-    pub fn memory(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .expect("the adapter's status");
+    /// The most memory the adapter has held so far, in bytes (VmHWM of proc(5)); nothing under an emulator.
+    pub fn memory(&self) -> Option<usize> {
+        let process = format!("/proc/{}", self.pid());
+        let program = std::fs::read_link(format!("{process}/exe")).expect("the program");
+        if program.to_string_lossy().contains("qemu") {
+            println!("skipped: memory, which is the emulator's here");
+            return None;
+        }
+        let status =
+            std::fs::read_to_string(format!("{process}/status")).expect("the adapter's status");
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
             .expect("its peak memory");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse::<usize>()
-            .expect("a number of kilobytes")
-            * 1024
+        Some(
+            line.trim()
+                .trim_end_matches(" kB")
+                .parse::<usize>()
+                .expect("a number of kilobytes")
+                * 1024,
+        )
     }
 
     /// All that the adapter wrote to standard output and error so far.

@@ -158,7 +158,7 @@ pub struct Place {
 
 impl Place {
     /// One that does not listen yet has a loopback address of its own, where nobody else can take the port.
-    fn reserve(late: bool) -> Place {
+    pub fn reserve(late: bool) -> Place {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let own = format!(

@@ -44,7 +44,8 @@ The function:
 
 The life cycle:
   --init TYPE           on-demand, provisioned or snap-start [on-demand]
-  --concurrency N       Managed Instances: N invocations at a time in one environment
+  --concurrency N       Managed Instances: N invocations at a time in one environment;
+                        without it they are taken one by one, as on classic Lambda
   --freeze              stop all processes between invocations, as Lambda does
 
 The processes:

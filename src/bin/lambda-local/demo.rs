@@ -72,7 +72,11 @@ fn answer(mut request: Request) -> std::io::Result<()> {
                 .get("Records")
                 .and_then(Value::as_array)
                 .map_or(1, Vec::len);
-            println!("an event of {} bytes came in", event.len());
+            let _ = writeln!(
+                std::io::stdout(),
+                "an event of {} bytes came in",
+                event.len()
+            );
             let answer = object([
                 ("received", Json::Int(event.len() as i64)),
                 ("records", Json::Int(records as i64)),

@@ -325,3 +325,138 @@ impl Environment {
         let _ = TcpStream::connect(self.address);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::sync::mpsc::sync_channel;
+
+    fn environment(concurrency: Option<u32>) -> Environment {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let environment = Environment::new(
+            address,
+            "f".to_owned(),
+            concurrency,
+            true,
+            vec!["adapter".to_owned()],
+            None,
+        );
+        let (reply, _) = sync_channel(8);
+        let invocation = Invocation {
+            id: "r1".to_owned(),
+            token: "t1".to_owned(),
+            payload: b"{}".to_vec(),
+            deadline_ms: 0,
+            trace: String::new(),
+            client_context: None,
+            tenant: None,
+            reply,
+        };
+        environment.dispatch(Arc::new(invocation), "arn");
+        environment
+    }
+
+    fn next(environment: &Environment) -> Option<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let (caller, _peer) = (
+            TcpStream::connect(address).expect("a connection"),
+            listener.accept().expect("a peer"),
+        );
+        environment
+            .next(&caller)
+            .map(|invocation| invocation.id.clone())
+    }
+
+    fn status<T>(answer: Result<T, Refusal>) -> u16 {
+        answer.map_or_else(|refusal| refusal.status, |_| 202)
+    }
+
+    #[test]
+    fn an_answer_is_taken_once_and_only_for_what_runs() {
+        let environment = environment(None);
+        assert_eq!(
+            status(environment.begin_answer("r1", None)),
+            400,
+            "not handed out yet"
+        );
+        assert_eq!(next(&environment).as_deref(), Some("r1"));
+        assert_eq!(status(environment.begin_answer("r2", None)), 400);
+        assert_eq!(status(environment.begin_answer("r1", Some("other"))), 410);
+        assert_eq!(status(environment.begin_answer("r1", Some("t1"))), 202);
+        assert_eq!(status(environment.begin_answer("r1", Some("t1"))), 400);
+    }
+
+    #[test]
+    fn a_classic_runtime_that_asks_again_gets_the_same_event_again() {
+        let environment = environment(None);
+        assert_eq!(next(&environment).as_deref(), Some("r1"));
+        assert_eq!(next(&environment).as_deref(), Some("r1"));
+    }
+
+    #[test]
+    fn a_late_answer_of_a_managed_instance_is_gone_and_then_unknown() {
+        let environment = environment(Some(2));
+        next(&environment);
+        environment.change(|state| state.abandon("r1", true));
+        assert_eq!(status(environment.begin_answer("r1", None)), 410);
+        assert_eq!(status(environment.begin_answer("r1", None)), 400);
+    }
+
+    #[test]
+    fn init_errors_and_restores_come_before_the_first_event() {
+        let environment = environment(None);
+        next(&environment);
+        let refusal = environment
+            .init_error(Fault::new("Runtime.X", "x"))
+            .expect_err("refused");
+        assert_eq!(
+            (refusal.status, refusal.kind),
+            (403, "InvalidStateTransition")
+        );
+        assert!(
+            refusal.message.contains("from Running to InitError"),
+            "{}",
+            refusal.message
+        );
+        assert_eq!(
+            environment
+                .restore_next()
+                .err()
+                .map(|refusal| refusal.status),
+            Some(403)
+        );
+    }
+
+    #[test]
+    fn registrations_follow_lambdas_rules() {
+        let classic = environment(None);
+        let events = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(status(classic.register("adapter", &[])), 202);
+        assert_eq!(status(classic.register("adapter", &[])), 403, "twice");
+        assert_eq!(
+            status(classic.register("internal", &events(&["SHUTDOWN"]))),
+            403,
+            "internal extensions get no SHUTDOWN"
+        );
+        assert_eq!(
+            status(classic.register("internal", &events(&["INVOKE"]))),
+            202
+        );
+        assert_eq!(status(classic.register("other", &events(&["LUNCH"]))), 403);
+        classic.change(|state| state.close_registration());
+        assert_eq!(status(classic.register("late", &[])), 403);
+        assert_eq!(
+            status(environment(Some(2)).register("adapter", &events(&["INVOKE"]))),
+            403,
+            "Managed Instances have no INVOKE events"
+        );
+        assert_eq!(status(classic.event_next("nobody")), 403);
+    }
+}

@@ -13,13 +13,14 @@ use crate::clock;
 use crate::environment::Environment;
 use crate::invocation::{Fault, Invocation, Reply, Request};
 use crate::lifecycle;
+use crate::memory;
 use crate::output::{Platform, Report};
 use crate::runtime_api::function_arn;
 use crate::setup::Setup;
 use crate::state::Answer;
 use crate::summary::Summary;
 
-const RESTORE_LIMIT: Duration = Duration::from_secs(10);
+const EXIT_NEWS: Duration = Duration::from_millis(30);
 
 pub struct Function {
     pub setup: Arc<Setup>,
@@ -27,6 +28,7 @@ pub struct Function {
     /// The newest environment, also while it is still in its init: what `stop` ends.
     current: Mutex<Option<Arc<Environment>>>,
     stopping: AtomicBool,
+    told_waiting: AtomicBool,
     summary: Mutex<Summary>,
 }
 
@@ -53,7 +55,8 @@ impl Function {
             setup,
             turn: Mutex::default(),
             current: Mutex::default(),
-            stopping: AtomicBool::new(false),
+            stopping: AtomicBool::default(),
+            told_waiting: AtomicBool::default(),
             summary: Mutex::default(),
         })
     }
@@ -93,7 +96,7 @@ impl Function {
     }
 
     fn drive(&self, request: Request, reply: SyncSender<Reply>) {
-        let mut turn = lock(&self.turn);
+        let mut turn = self.wait_for_turn();
         if self.is_stopping() {
             return;
         }
@@ -127,9 +130,22 @@ impl Function {
             started + self.setup.options.timeout,
         );
         report.duration = started.elapsed();
-        report.max_memory = lifecycle::peak_memory(&environment);
+        report.max_memory = memory::peak(&environment);
         self.report(&id, &ending, report);
         self.leave(held, &environment, &ending);
+    }
+
+    fn wait_for_turn(&self) -> MutexGuard<'_, Turn> {
+        if let Ok(turn) = self.turn.try_lock() {
+            return turn;
+        }
+        let busy = lock(&self.current)
+            .as_ref()
+            .is_some_and(|environment| environment.lock().is_busy());
+        if busy && !self.told_waiting.swap(true, Ordering::Relaxed) {
+            self.setup.output.note("a request waits until another is done: there is one environment, where Lambda would start more (or see --concurrency)");
+        }
+        lock(&self.turn)
     }
 
     /// Gives an environment that waits for an event: the one there is, or a new one whose init then counts as a part of this invocation.
@@ -156,7 +172,7 @@ impl Function {
             turn.frozen = false;
         }
         if self.setup.options.init == Init::SnapStart && !turn.restored {
-            report.restore = Some(self.restore(&environment)?);
+            report.restore = Some(lifecycle::restore(&self.setup, &environment)?);
             turn.restored = true;
             *started = Instant::now();
         }
@@ -199,22 +215,6 @@ impl Function {
         turn.environment = None;
     }
 
-    fn restore(&self, environment: &Environment) -> Result<Duration, Fault> {
-        let output = &self.setup.output;
-        output.platform(&Platform::RestoreStart);
-        let started = Instant::now();
-        environment.change(|state| state.release_restore());
-        let text = "the runtime has not asked for an event within 10 seconds of the restore";
-        let late = || Fault::new("Sandbox.Timedout", text);
-        lifecycle::wait_or_fault(environment, started + RESTORE_LIMIT, late, |state| {
-            state.runtime_parked()
-        })?;
-        output.platform(&Platform::RestoreReport {
-            duration: started.elapsed(),
-        });
-        Ok(started.elapsed())
-    }
-
     /// Gives the event to the runtime and waits until it is done with it, or can no longer be.
     fn run(
         &self,
@@ -246,14 +246,14 @@ impl Function {
         let managed = environment.concurrency.is_some();
         let ended = environment.wait(deadline, |state| {
             let done = state.finished(&id, managed).map(Ending::Done);
-            done.or_else(|| state.fault.clone().map(Ending::Failed))
-                .or_else(|| {
-                    state.is_over().then(|| {
-                        Ending::Failed(Fault::new("Sandbox.Terminated", "lambda-local was stopped"))
-                    })
-                })
+            done.or_else(|| state.failure().map(Ending::Failed))
         });
         let ending = ended.unwrap_or(Ending::TimedOut);
+        if let Ending::Done(Some(_)) = ending {
+            // An app that dies is heard of through the adapter's error first, and of its exit a moment later: that is the better reason.
+            let fault = environment.wait(Instant::now() + EXIT_NEWS, |state| state.failure());
+            return fault.map_or(ending, Ending::Failed);
+        }
         if !matches!(ending, Ending::Done(_)) {
             let answer = environment.change(|state| state.abandon(&id, managed));
             self.answer_failure(&ending, &answer, reply);
@@ -384,7 +384,7 @@ impl Function {
         lock(&self.summary).to_string()
     }
 
-    fn is_stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 }

@@ -154,10 +154,7 @@ fn refuse(
 /// `lambda-local invoke`: sends one event and prints what comes back. False when the function failed.
 pub fn send(send: &Send) -> Result<bool, String> {
     let event = match &send.event {
-        EventSource::Sample(name) => samples::find(name)
-            .ok_or_else(|| format!("no sample event `{name}`: there are {}", samples::names()))?
-            .as_bytes()
-            .to_vec(),
+        EventSource::Sample(name) => samples::find(name)?.as_bytes().to_vec(),
         EventSource::File(path) if path.as_os_str() == "-" => {
             let mut event = Vec::new();
             io::stdin()
@@ -169,7 +166,7 @@ pub fn send(send: &Send) -> Result<bool, String> {
             .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?,
     };
     let address = format!("{}:{}", send.host, send.port);
-    let stream = TcpStream::connect(&address).map_err(|error| {
+    let stream = TcpStream::connect((send.host.as_str(), send.port)).map_err(|error| {
         format!("failed to connect to `{address}`: {error} (is lambda-local running there?)")
     })?;
     let (head, body) = post(&stream, &address, send.tenant.as_deref(), &event)

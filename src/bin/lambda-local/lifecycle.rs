@@ -13,13 +13,13 @@ use crate::args::Init;
 use crate::clock;
 use crate::environment::Environment;
 use crate::invocation::Fault;
-use crate::output::Source;
+use crate::output::{Platform, Source};
 use crate::process;
 use crate::setup::{Env, Setup, file_name};
 use crate::state::{Process, State};
-use crate::{extensions_api, probe, runtime_api, wire};
+use crate::{extensions_api, memory, probe, runtime_api, wire};
 
-const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
+const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long init may take before Lambda gives up and tries again within the first invocation.
 pub fn init_limit(setup: &Setup) -> Duration {
@@ -111,7 +111,7 @@ fn start_all(
             &env,
         )?;
     }
-    watch_memory(setup, environment);
+    memory::watch(setup, environment);
     let late = || {
         Fault::new(
             "Sandbox.Timedout",
@@ -176,14 +176,9 @@ pub fn wait_or_fault(
     mut ready: impl FnMut(&State) -> bool,
 ) -> Result<(), Fault> {
     let outcome = environment.wait(deadline, |state| {
-        let stopped = (state.stopping || state.is_over())
-            .then(|| Fault::new("Sandbox.Terminated", "lambda-local was stopped"));
-        state
-            .fault
-            .clone()
-            .or(stopped)
-            .map(Err)
-            .or_else(|| ready(state).then_some(Ok(())))
+        let stopped = || Fault::new("Sandbox.Terminated", "lambda-local is being stopped");
+        let failure = state.failure().or_else(|| state.stopping.then(stopped));
+        failure.map(Err).or_else(|| ready(state).then_some(Ok(())))
     });
     outcome.unwrap_or_else(|| Err(late()))
 }
@@ -197,11 +192,23 @@ fn start(
     env: &Env,
 ) -> Result<(), Fault> {
     let source = extension.clone().map_or(Source::App, Source::Extension);
-    let (watched, name) = (environment.clone(), extension.clone());
-    let exited =
-        move |group: u32, ending: String| note_exit(&watched, group, name.as_deref(), &ending);
-    // The lock is held while the process starts, so that its end cannot be noted before its start.
+    let (watched, name, output) = (environment.clone(), extension.clone(), setup.output.clone());
+    let exited = move |group: u32, ending: String| {
+        if let Some(fault) = note_exit(&watched, group, name.as_deref(), &ending) {
+            output.warn(&format!(
+                "{}: a new environment will be started for the next invocation",
+                fault.message
+            ));
+        }
+    };
+    // The lock is held while the process starts, so that its end cannot be noted before its start, nor its start follow a shutdown.
     environment.change(|state| {
+        if state.stopping {
+            return Err(Fault::new(
+                "Sandbox.Terminated",
+                "lambda-local is being stopped",
+            ));
+        }
         match process::spawn(&program, args, env, source, &setup.output, exited) {
             Ok(group) => {
                 state.processes.push(Process {
@@ -226,8 +233,14 @@ fn start(
     })
 }
 
-/// Any end of a process that nobody asked for fails the environment, also one with exit code 0.
-fn note_exit(environment: &Environment, group: u32, extension: Option<&str>, ending: &str) {
+/// Any end of a process that nobody asked for fails the environment, also one with exit code 0. Gives the fault when nobody else will tell it,
+/// since nothing is going on.
+fn note_exit(
+    environment: &Environment,
+    group: u32,
+    extension: Option<&str>,
+    ending: &str,
+) -> Option<Fault> {
     environment.change(|state| {
         for process in state
             .processes
@@ -236,8 +249,8 @@ fn note_exit(environment: &Environment, group: u32, extension: Option<&str>, end
         {
             process.exited = true;
         }
-        if state.stopping {
-            return;
+        if state.stopping || state.fault.is_some() {
+            return None;
         }
         let fault = match extension {
             _ if state.out_of_memory => Fault::new(
@@ -257,49 +270,13 @@ fn note_exit(environment: &Environment, group: u32, extension: Option<&str>, end
                 format!("Runtime exited with error: {ending}"),
             ),
         };
-        state.fault.get_or_insert(fault);
-    });
+        state.fault = Some(fault.clone());
+        state.is_idle().then_some(fault)
+    })
 }
 
-/// Measures the processes while they live, and plays the kernel's part when they use more than their memory size.
-fn watch_memory(setup: &Arc<Setup>, environment: &Arc<Environment>) {
-    let limit = u64::from(setup.options.memory) << 20;
-    let environment = environment.clone();
-    std::thread::spawn(move || {
-        // Ends with the environment: the wait is over at once when the environment is.
-        while environment
-            .wait(Instant::now() + MEMORY_INTERVAL, |state| {
-                state.stopping.then_some(())
-            })
-            .is_none()
-        {
-            if measure(&environment) > limit {
-                environment.change(|state| state.out_of_memory = true);
-                process::signal(
-                    "KILL",
-                    &groups(&environment, |process| process.extension.is_none()),
-                );
-                return;
-            }
-        }
-    });
-}
-
-/// Notes the peak of the memory used; gives the memory used now.
-fn measure(environment: &Environment) -> u64 {
-    let memory = process::memory(&groups(environment, |_| true));
-    let mut state = environment.lock();
-    state.peak_memory = state.peak_memory.max(memory.peak);
-    drop(state);
-    memory.own
-}
-
-pub fn peak_memory(environment: &Environment) -> u64 {
-    measure(environment);
-    environment.lock().peak_memory
-}
-
-fn groups(environment: &Environment, wanted: impl Fn(&Process) -> bool) -> Vec<u32> {
+/// The process groups of those processes that are wanted.
+pub fn groups(environment: &Environment, wanted: impl Fn(&Process) -> bool) -> Vec<u32> {
     environment
         .lock()
         .processes
@@ -307,6 +284,21 @@ fn groups(environment: &Environment, wanted: impl Fn(&Process) -> bool) -> Vec<u
         .filter(|process| wanted(process))
         .map(|process| process.group)
         .collect()
+}
+
+/// Tells a runtime that waits for it that it has been restored, and waits until it asks for an event.
+pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fault> {
+    setup.output.platform(&Platform::RestoreStart);
+    let started = Instant::now();
+    environment.change(|state| state.release_restore());
+    let text = "the runtime has not asked for an event within 10 seconds of the restore";
+    let late = || Fault::new("Sandbox.Timedout", text);
+    wait_or_fault(environment, started + RESTORE_LIMIT, late, |state| {
+        state.runtime_parked()
+    })?;
+    let duration = started.elapsed();
+    setup.output.platform(&Platform::RestoreReport { duration });
+    Ok(duration)
 }
 
 /// `STOP` or `CONT` for all of it: what Lambda's freeze looks like to the processes.

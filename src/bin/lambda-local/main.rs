@@ -24,6 +24,7 @@ mod invocation;
 mod invoke;
 mod json;
 mod lifecycle;
+mod memory;
 mod output;
 mod probe;
 mod process;
@@ -31,12 +32,13 @@ mod reason;
 mod runtime_api;
 mod samples;
 mod setup;
+mod signals;
 mod state;
 mod summary;
-mod supervise;
 mod wire;
 mod words;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,16 +64,10 @@ fn main() -> ExitCode {
 
 fn perform(task: Task) -> Result<ExitCode, String> {
     match task {
-        Task::Help => print!("{}", args::HELP),
-        Task::Version => println!("lambda-local {}", env!("CARGO_PKG_VERSION")),
-        Task::Events(None) => print!("{}", samples::list()),
-        Task::Events(Some(name)) => print!(
-            "{}",
-            samples::find(&name).ok_or_else(|| format!(
-                "no sample event `{name}`: there are {}",
-                samples::names()
-            ))?
-        ),
+        Task::Help => show(args::HELP),
+        Task::Version => show(&format!("lambda-local {}\n", env!("CARGO_PKG_VERSION"))),
+        Task::Events(None) => show(&samples::list()),
+        Task::Events(Some(name)) => show(samples::find(&name)?),
         Task::Invoke(send) => {
             return invoke::send(&send).map(|good| {
                 if good {
@@ -87,12 +83,17 @@ fn perform(task: Task) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn show(text: &str) {
+    // Whoever has seen enough (`| head`) may close the pipe.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 fn run(options: Options) -> Result<(), String> {
-    supervise::enter()?;
-    let address = format!("{}:{}", options.host, options.port);
+    let signals = signals::catch()?;
+    let (host, port) = (options.host.as_str(), options.port);
     let in_use =
-        |error| format!("failed to listen on `{address}`: {error} (another port: --port N)");
-    let listener = TcpListener::bind(&address).map_err(in_use)?;
+        |error| format!("failed to listen on `{host}:{port}`: {error} (another port: --port N)");
+    let listener = TcpListener::bind((host, port)).map_err(in_use)?;
     let bound = listener.local_addr().map_err(in_use)?;
     let setup = Arc::new(setup::Setup::new(options)?);
     let function = function::Function::new(setup.clone());
@@ -121,15 +122,14 @@ fn run(options: Options) -> Result<(), String> {
             .map(|stage| format!("/{stage}"))
             .unwrap_or_default()
     );
-    let warming = function.clone();
+    let (warming, output) = (function.clone(), setup.output.clone());
     std::thread::spawn(move || {
         warming.warm_up();
-        warming
-            .setup
-            .output
-            .note(&format!("listening on {url} - try: curl -i {url}/"));
+        if !warming.is_stopping() {
+            output.note(&format!("listening on {url} - try: curl -i {url}/"));
+        }
     });
-    supervise::wait_for_the_end();
+    signals::wait(signals);
     let summary = function.stop();
     setup.output.note(&summary);
     Ok(())

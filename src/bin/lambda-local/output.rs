@@ -70,6 +70,7 @@ pub struct Output {
 }
 
 const TAIL: usize = 4096;
+const BOLD: &str = "1";
 const GREY: &str = "90";
 const GREEN: &str = "32";
 const RED: &str = "31";
@@ -140,7 +141,7 @@ impl Output {
 
     /// A word of this program itself.
     pub fn note(&self, text: &str) {
-        self.say(GREY, text);
+        self.say(BOLD, text);
     }
 
     pub fn warn(&self, text: &str) {

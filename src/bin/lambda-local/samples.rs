@@ -50,15 +50,13 @@ pub const SAMPLES: [(&str, &str, &str); 9] = [
     ),
 ];
 
-pub fn find(name: &str) -> Option<&'static str> {
-    SAMPLES
-        .iter()
-        .find(|(known, _, _)| *known == name)
+/// A sample by its name; the error tells the names that there are.
+pub fn find(name: &str) -> Result<&'static str, String> {
+    let found = SAMPLES.iter().find(|(known, _, _)| *known == name);
+    let names = SAMPLES.map(|(name, _, _)| name).join(", ");
+    found
         .map(|(_, _, event)| *event)
-}
-
-pub fn names() -> String {
-    SAMPLES.map(|(name, _, _)| name).join(", ")
+        .ok_or_else(|| format!("no sample event `{name}`: there are {names}"))
 }
 
 /// The list that `lambda-local events` prints.

@@ -176,6 +176,21 @@ impl State {
         }
     }
 
+    pub fn is_busy(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Why nothing can be expected of this environment any more.
+    pub fn failure(&self) -> Option<Fault> {
+        let stopped = || Fault::new("Sandbox.Terminated", "lambda-local was stopped");
+        self.fault.clone().or_else(|| self.over.then(stopped))
+    }
+
+    /// Has init ended, and is no invocation going on?
+    pub fn is_idle(&self) -> bool {
+        self.started && self.running.is_empty() && self.waiting.is_empty()
+    }
+
     pub fn is_over(&self) -> bool {
         self.over
     }

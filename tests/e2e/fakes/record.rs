@@ -18,7 +18,7 @@ pub enum Side {
 #[derive(Clone)]
 pub enum What {
     Opened,
-    Received(Message),
+    Received(Box<Message>),
     Closed,
 }
 
@@ -114,7 +114,7 @@ impl Record {
                 side,
                 connection,
                 at,
-                what: What::Received(message),
+                what: What::Received(Box::new(message)),
             });
             inner.entries.len() - 1
         })

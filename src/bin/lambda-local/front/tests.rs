@@ -1,1 +1,313 @@
+//! Golden shapes: one request through each front, and each kind of answer back.
 
+use super::*;
+use serde_json::json;
+
+fn request() -> HttpRequest {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    HttpRequest {
+        id: "q-1".to_owned(),
+        trace: "1-69817580-0123456789abcdef01234567".to_owned(),
+        time_ms: 1_770_113_472_000,
+        method: "POST".to_owned(),
+        target: "/live/caf%C3%A9/a%20b?t=1&t=x+y%26&e=".to_owned(),
+        headers: vec![
+            header("Host", "127.0.0.1:3000"),
+            header("X-Rep", "one"),
+            header("x-rep", "two"),
+            header("Cookie", "a=1; b=2"),
+            header("Connection", "keep-alive, x-hop"),
+            header("X-Hop", "secret"),
+            header("Content-Type", "application/octet-stream"),
+            header("Transfer-Encoding", "chunked"),
+            header("X-Forwarded-For", "192.0.2.7"),
+        ],
+        body: vec![0, 1, 255],
+        source_ip: "127.0.0.1".to_owned(),
+        port: 3000,
+    }
+}
+
+fn front(kind: Kind) -> Front {
+    let stage = matches!(kind, Kind::HttpApi | Kind::RestApi).then(|| "live".to_owned());
+    Front { kind, stage }
+}
+
+fn event(kind: Kind) -> Value {
+    let event = front(kind).event(&request()).expect("an event");
+    serde_json::from_slice(&event).expect("JSON")
+}
+
+fn answer(kind: Kind, payload: Value) -> Result<HttpAnswer, String> {
+    front(kind).answer(payload.to_string().as_bytes())
+}
+
+fn headers(answer: &HttpAnswer) -> Vec<(&str, &str)> {
+    answer
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_function_url_keeps_the_path_and_gives_cookies_twice() {
+    let event = event(Kind::FunctionUrl);
+    assert_eq!(event["version"], "2.0");
+    assert_eq!(event["rawPath"], "/live/caf%C3%A9/a%20b");
+    assert_eq!(event["requestContext"]["http"]["path"], "/live/café/a b");
+    assert_eq!(event["rawQueryString"], "t=1&t=x+y%26&e=");
+    assert_eq!(
+        event["queryStringParameters"],
+        json!({"t": "1,x y&", "e": ""})
+    );
+    assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
+    assert_eq!(event["headers"]["cookie"], "a=1; b=2");
+    assert_eq!(event["headers"]["x-rep"], "one,two");
+    assert_eq!(
+        (&event["body"], &event["isBase64Encoded"]),
+        (&json!("AAH/"), &json!(true))
+    );
+    assert_eq!(
+        event["requestContext"]["time"],
+        "03/Feb/2026:10:11:12 +0000"
+    );
+}
+
+#[test]
+fn an_http_api_decodes_the_path_and_takes_the_cookies_out_of_the_headers() {
+    let event = event(Kind::HttpApi);
+    assert_eq!(event["rawPath"], "/live/café/a b");
+    assert_eq!(event["pathParameters"]["proxy"], "café/a b");
+    assert_eq!(event["requestContext"]["stage"], "live");
+    assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
+    assert_eq!(event["headers"].get("cookie"), None);
+}
+
+#[test]
+fn a_rest_api_keeps_the_case_of_names_and_decodes_the_query_once() {
+    let event = event(Kind::RestApi);
+    assert_eq!(event["path"], "/caf%C3%A9/a%20b");
+    assert_eq!(event["requestContext"]["path"], "/live/caf%C3%A9/a%20b");
+    assert_eq!(
+        event["multiValueQueryStringParameters"],
+        json!({"t": ["1", "x y&"], "e": [""]})
+    );
+    assert_eq!(event["queryStringParameters"]["t"], "x y&");
+    assert_eq!(event["multiValueHeaders"]["X-Rep"], json!(["one"]));
+    assert_eq!(event["headers"]["Cookie"], "a=1; b=2");
+    assert_eq!(event["resource"], "/{proxy+}");
+}
+
+#[test]
+fn a_load_balancer_leaves_the_query_encoded_and_has_one_form_of_headers() {
+    let single = event(Kind::Alb);
+    assert_eq!(
+        single["queryStringParameters"],
+        json!({"t": "x+y%26", "e": ""})
+    );
+    assert_eq!(single["headers"]["x-rep"], "two");
+    assert_eq!(single.get("multiValueHeaders"), None);
+    let multi = event(Kind::AlbMultiValue);
+    assert_eq!(
+        multi["multiValueQueryStringParameters"],
+        json!({"t": ["1", "x+y%26"], "e": [""]})
+    );
+    assert_eq!(multi["multiValueHeaders"]["x-rep"], json!(["one", "two"]));
+    assert_eq!(multi.get("headers"), None);
+}
+
+#[test]
+fn lattice_gives_lists_and_microseconds_in_a_string() {
+    let event = event(Kind::Lattice);
+    assert_eq!(event["path"], "/live/caf%C3%A9/a%20b");
+    assert_eq!(event["queryStringParameters"]["t"], json!(["1", "x+y%26"]));
+    assert_eq!(event["headers"]["x-rep"], json!(["one", "two"]));
+    assert_eq!(event["requestContext"]["timeEpoch"], "1770113472000000");
+}
+
+#[test]
+fn no_front_passes_on_what_belongs_to_the_connection() {
+    for (name, kind) in crate::args::KINDS {
+        let event = event(kind).to_string().to_ascii_lowercase();
+        for gone in ["x-hop", "\"connection\"", "transfer-encoding"] {
+            assert!(!event.contains(gone), "{name}: {gone}");
+        }
+        assert!(event.contains("192.0.2.7, 127.0.0.1"), "{name}");
+    }
+}
+
+#[test]
+fn text_is_text_only_when_it_is_utf8() {
+    for (content_type, body, encoded) in [
+        ("text/plain; charset=utf-8", &b"caf\xc3\xa9"[..], false),
+        ("text/plain", b"caf\xe9", true),
+        ("application/problem+json", b"{}", false),
+        ("application/x-www-form-urlencoded", b"a=1", true),
+        ("", b"a", true),
+    ] {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        let request = HttpRequest {
+            headers,
+            body: body.to_vec(),
+            ..request()
+        };
+        let event: Value =
+            serde_json::from_slice(&front(Kind::FunctionUrl).event(&request).expect("an event"))
+                .expect("JSON");
+        assert_eq!(event["isBase64Encoded"], encoded, "{content_type}");
+    }
+}
+
+#[test]
+fn each_front_refuses_what_is_too_large_or_outside_its_stage() {
+    let large = |bytes| HttpRequest {
+        body: vec![b'x'; bytes],
+        ..request()
+    };
+    assert_eq!(
+        front(Kind::Alb).event(&large((1 << 20) + 1)),
+        Err(Trouble::TooLarge)
+    );
+    assert!(front(Kind::Lattice).event(&large((1 << 20) + 1)).is_ok());
+    assert_eq!(
+        front(Kind::FunctionUrl).event(&large(6 << 20)),
+        Err(Trouble::TooLarge)
+    );
+    let elsewhere = HttpRequest {
+        target: "/other/x".to_owned(),
+        ..request()
+    };
+    assert_eq!(
+        front(Kind::RestApi).event(&elsewhere),
+        Err(Trouble::NoStage)
+    );
+    assert_eq!(front(Kind::RestApi).trouble(Trouble::NoStage).status, 403);
+    assert_eq!(front(Kind::HttpApi).trouble(Trouble::NoStage).status, 404);
+}
+
+#[test]
+fn cookies_come_back_in_the_way_of_each_front() {
+    let v2 =
+        json!({"statusCode": 200, "headers": {"x-a": "1, 2"}, "cookies": ["s=1; Path=/", "t=2"]});
+    let rendered = answer(Kind::HttpApi, v2).expect("an answer");
+    assert_eq!(
+        headers(&rendered),
+        [
+            ("x-a", "1, 2"),
+            ("set-cookie", "s=1; Path=/"),
+            ("set-cookie", "t=2")
+        ]
+    );
+    let both = json!({"statusCode": 200, "headers": {"set-cookie": "s=1"}, "multiValueHeaders": {"set-cookie": ["s=1", "t=2"]}});
+    assert_eq!(
+        headers(&answer(Kind::Alb, both.clone()).expect("an answer")),
+        [("set-cookie", "s=1")]
+    );
+    assert_eq!(
+        headers(&answer(Kind::AlbMultiValue, both.clone()).expect("an answer")),
+        [("set-cookie", "s=1"), ("set-cookie", "t=2")]
+    );
+    assert_eq!(
+        headers(&answer(Kind::RestApi, both).expect("an answer")),
+        [("set-cookie", "s=1"), ("set-cookie", "t=2")]
+    );
+}
+
+#[test]
+fn base64_is_decoded_and_must_be_base64() {
+    for (name, kind) in crate::args::KINDS {
+        let good = json!({"statusCode": 200, "body": "AAH/", "isBase64Encoded": true});
+        assert_eq!(answer(kind, good).expect(name).body, [0, 1, 255], "{name}");
+        let bad = json!({"statusCode": 200, "body": "AAH", "isBase64Encoded": true});
+        assert!(answer(kind, bad).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_malformed_answer_is_told_by_what_is_wrong_with_it() {
+    for (payload, word) in [
+        (json!({"statusCode": "x"}), "statusCode"),
+        (json!({"statusCode": 20}), "statusCode"),
+        (json!({"statusCode": 200, "body": {}}), "body"),
+        (json!({"statusCode": 200, "headers": []}), "headers"),
+    ] {
+        for (name, kind) in crate::args::KINDS {
+            let expected = kind != Kind::AlbMultiValue || word != "headers";
+            let error = answer(kind, payload.clone()).err();
+            assert_eq!(
+                error.is_some_and(|error| error.contains(word)),
+                expected,
+                "{name}: {payload}"
+            );
+        }
+    }
+    assert_eq!(front(Kind::RestApi).trouble(Trouble::Function).status, 502);
+    assert_eq!(front(Kind::HttpApi).trouble(Trouble::Function).status, 500);
+    assert_eq!(
+        front(Kind::FunctionUrl).trouble(Trouble::Function).status,
+        502
+    );
+}
+
+#[test]
+fn format_2_takes_any_json_for_a_body_and_the_others_do_not() {
+    let rendered = answer(Kind::FunctionUrl, json!({"hello": 1})).expect("an answer");
+    assert_eq!(
+        (rendered.status, rendered.body.as_slice()),
+        (200, &br#"{"hello":1}"#[..])
+    );
+    for kind in [Kind::RestApi, Kind::Alb, Kind::Lattice] {
+        assert!(answer(kind, json!({"hello": 1})).is_err());
+    }
+}
+
+#[test]
+fn some_names_are_the_fronts_own() {
+    let given = json!({"statusCode": 401, "headers": {"www-authenticate": "Basic", "server": "x"}});
+    let remapped = answer(Kind::FunctionUrl, given.clone()).expect("an answer");
+    assert_eq!(
+        headers(&remapped),
+        [
+            ("x-amzn-remapped-server", "x"),
+            ("x-amzn-remapped-www-authenticate", "Basic")
+        ]
+    );
+    assert_eq!(
+        headers(&answer(Kind::Alb, given).expect("an answer")),
+        [("server", "x"), ("www-authenticate", "Basic")]
+    );
+}
+
+#[test]
+fn a_load_balancer_takes_one_megabyte_of_answer() {
+    let payload = json!({"statusCode": 200, "body": "x".repeat(1 << 20)});
+    assert!(answer(Kind::Alb, payload.clone()).is_err());
+    assert!(answer(Kind::Lattice, payload).is_ok());
+}
+
+#[test]
+fn a_prelude_is_the_head_of_a_streamed_answer() {
+    let prelude = br#"{"statusCode":201,"headers":{"x-a":"1","x-list":["a","b"]},"multiValueHeaders":{"x-m":["1","2"]},"cookies":["s=1"]}"#;
+    let url = front(Kind::FunctionUrl).prelude(prelude).expect("a head");
+    assert_eq!(
+        headers(&url),
+        [
+            ("x-a", "1"),
+            ("set-cookie", "s=1"),
+            ("content-type", "application/octet-stream")
+        ]
+    );
+    let rest = front(Kind::RestApi).prelude(prelude).expect("a head");
+    assert_eq!(
+        headers(&rest),
+        [
+            ("x-m", "1"),
+            ("x-m", "2"),
+            ("x-a", "1"),
+            ("set-cookie", "s=1"),
+            ("content-type", "application/octet-stream")
+        ]
+    );
+    assert!(front(Kind::FunctionUrl).prelude(b"nonsense").is_err());
+}

@@ -1,0 +1,336 @@
+//! Keeps requests from outside away from the paths of the SnapStart hooks, however spelt.
+//!
+//! Which spellings reach a route is the app's affair: servers and frameworks decode once or
+//! twice, take `%2F` and `\` for a slash or not, merge slashes before or after they resolve
+//! dots, drop `;` parameters, match without regard to case, to an extension, or to what
+//! follows. No single normal form serves for all of them, so a path is compared in the widest
+//! sense that any of them has, and rather too much is refused: what lies below a hook's path
+//! too. Hook paths are plain for the same reason (RFC 3986 2.1, 3.3, 6.2; RFC 3629 10 on
+//! overlong forms; WHATWG URL 4.4 on backslashes).
+
+/// Whether a hook's path can be told from other paths at all: unreserved characters alone,
+/// parted by single slashes, no segment of dots alone.
+pub fn is_guardable(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let Some(rest) = path.strip_prefix('/') else {
+        return false;
+    };
+    rest.strip_suffix('/')
+        .unwrap_or(rest)
+        .split('/')
+        .all(|segment| segment.bytes().all(plain) && !segment.trim_matches('.').is_empty())
+}
+
+/// Whether some server would take the target of a request for the path of the hook, or for
+/// one below it.
+pub fn refuses(hook: &str, target: &[u8]) -> bool {
+    let path = target.split(|byte| *byte == b'?').next();
+    let path = decoded(path.unwrap_or_default());
+    // No path of any use holds it, and where it ends a string depends on the language.
+    if path.contains(&0) {
+        return true;
+    }
+    let hook = hook.to_ascii_lowercase();
+    let hook = segments(hook.as_bytes());
+    let (given, Some((last, first))) = (segments(&path), hook.split_last()) else {
+        return true;
+    };
+    // Routes often match with any extension, and files without theirs.
+    let is_last = |segment: &[u8]| stem(segment) == stem(last);
+    // What is left of such a path depends on the order in which a server does things, or on
+    // whether it takes the start for a host. Any of them only leaves out segments.
+    let unclear = path.windows(2).any(|pair| pair == b"//")
+        || path.contains(&b';')
+        || given.contains(&&b".."[..]);
+    if unclear {
+        let mut rest = given.iter();
+        return first
+            .iter()
+            .all(|wanted| rest.any(|segment| segment == wanted))
+            && rest.any(|segment| is_last(segment));
+    }
+    given.starts_with(first)
+        && given
+            .get(first.len())
+            .is_some_and(|segment| is_last(segment))
+}
+
+/// Decoded until nothing is left to decode, in lower case, with plain slashes, without blanks
+/// and control bytes.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    for byte in path {
+        out.push(*byte);
+        // One decoded byte may complete another escape.
+        while let Some((length, byte)) = escape(&out) {
+            out.truncate(out.len() - length);
+            out.push(byte);
+        }
+    }
+    out.retain(|byte| !matches!(byte, 1..=b' ' | 0x7f));
+    for byte in &mut out {
+        *byte = match *byte {
+            b'\\' => b'/',
+            _ => byte.to_ascii_lowercase(),
+        };
+    }
+    out
+}
+
+/// The escape at the end of the text: its length and the byte that it stands for.
+fn escape(text: &[u8]) -> Option<(usize, u8)> {
+    let hex = |byte: u8| char::from(byte).to_digit(16);
+    if let [.., high, low] = *text
+        && let (Some(high), Some(low)) = (hex(high), hex(low))
+    {
+        let length = match *text {
+            [.., b'%', _, _] => 3,
+            [.., b'%', b'u' | b'U', b'0', b'0', _, _] => 6,
+            _ => return None,
+        };
+        return Some((length, (high << 4 | low) as u8));
+    }
+    match *text {
+        // UTF-8 for ASCII in more bytes than it takes.
+        [.., 0xE0, 0x80, low @ 0x80..=0xBF] => Some((3, low & 0x3F)),
+        [.., 0xE0, 0x81, low @ 0x80..=0xBF] => Some((3, low & 0x3F | 0x40)),
+        [.., 0xC0, low @ 0x80..=0xBF] => Some((2, low & 0x3F)),
+        [.., 0xC1, low @ 0x80..=0xBF] => Some((2, low & 0x3F | 0x40)),
+        // Letters whose other case is ASCII: long s, Kelvin, dotted and dotless i.
+        [.., 0xC5, 0xBF] => Some((2, b's')),
+        [.., 0xE2, 0x84, 0xAA] => Some((3, b'k')),
+        [.., 0xC4, 0xB0 | 0xB1] => Some((2, b'i')),
+        // Full-width forms.
+        [.., 0xEF, 0xBC, low @ 0x81..=0xBF] => Some((3, low - 0x60)),
+        [.., 0xEF, 0xBD, low @ 0x80..=0x9E] => Some((3, low - 0x20)),
+        _ => None,
+    }
+}
+
+/// What names something between slashes. `?` and `#` end a path that was decoded too early,
+/// `;` begins parameters that may themselves hold a slash.
+fn segments(path: &[u8]) -> Vec<&[u8]> {
+    path.split(|byte| matches!(byte, b'/' | b'?' | b'#' | b';'))
+        .filter(|segment| !matches!(*segment, b"" | b"."))
+        .collect()
+}
+
+/// The first part of a name that dots part: no extension, nor the dot that hides a file.
+fn stem(segment: &[u8]) -> &[u8] {
+    let mut parts = segment.split(|byte| *byte == b'.');
+    parts.find(|part| !part.is_empty()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOOK: &str = "/snapstart/before-checkpoint";
+
+    #[test]
+    fn spellings_that_some_server_takes_for_the_hook_are_refused() {
+        for path in [
+            HOOK,
+            // A slash, a segment or an extension more.
+            "/snapstart/before-checkpoint/",
+            "/snapstart/before-checkpoint/more",
+            "/snapstart/before-checkpoint?x=1",
+            "/snapstart/before-checkpoint.json",
+            "/snapstart/before-checkpoint.",
+            // Case, in ASCII and beyond.
+            "/SnapStart/Before-Checkpoint",
+            "/%C5%BFnap%C5%BFtart/before-chec%E2%84%AApo%C4%B1nt",
+            // Encoded once, twice, and in pieces.
+            "/%73napstart/before-checkpoint",
+            "/snapstart%2fbefore-checkpoint",
+            "/snapstart%2Fbefore-checkpoint",
+            "/snapstart%252fbefore-checkpoint",
+            "/snapstart/before%25252Dcheckpoint",
+            "/snapstart%2%66before-checkpoint",
+            "/snapstart%u002fbefore-checkpoint",
+            // Overlong and full-width forms.
+            "/snapstart%c0%afbefore-checkpoint",
+            "/snapstart%e0%80%afbefore-checkpoint",
+            "/%c1%b3napstart/before-checkpoint",
+            "/%e0%81%b3napstart/before-checkpoint",
+            "/snapstart%ef%bc%8fbefore-checkpoint",
+            "/%ef%bd%93napstart/before-checkpoint",
+            // Slashes doubled or leaning, and what may be a host before them.
+            "//snapstart//before-checkpoint",
+            "/snapstart%5Cbefore-checkpoint",
+            "/snapstart%255cbefore-checkpoint",
+            "//evil.example/snapstart/before-checkpoint",
+            "/%5Cevil.example/snapstart/before-checkpoint",
+            "/.//evil.example/snapstart/before-checkpoint",
+            // Dots, resolved before or after anything else.
+            "/./snapstart/./before-checkpoint/.",
+            "/x/../snapstart/before-checkpoint",
+            "/snapstart/x/../before-checkpoint",
+            "/../../snapstart/before-checkpoint",
+            "/snapstart/before-checkpoint/x/..",
+            "/snapstart//../before-checkpoint",
+            "/snapstart/a%2fb/../before-checkpoint",
+            "/snapstart/%2e%2e/snapstart/before-checkpoint",
+            "/snapstart/%252e%252e/snapstart/before-checkpoint",
+            "/x/.%2e/snapstart/before-checkpoint",
+            // Parameters.
+            "/snapstart/before-checkpoint;jsessionid=1",
+            "/snapstart;v=1/before-checkpoint",
+            "/;x/snapstart/before-checkpoint",
+            "/x/..;/snapstart/before-checkpoint",
+            "/snapstart;a%2fb/before-checkpoint",
+            "/snapstart/before-checkpoint%3bx",
+            // Ends that come early, and blanks.
+            "/snapstart/before-checkpoint%3Fx=1",
+            "/snapstart/before-checkpoint%23x",
+            "/snapstart/before-checkpoint%00.png",
+            "/snap%00start/before-checkpoint",
+            "/snapstart/before-checkpoint%20",
+            "/snapstart/%09before-checkpoint%0d%0a",
+            "/snap%0Astart/before-checkpoint",
+        ] {
+            assert!(refuses(HOOK, path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_let_through() {
+        for path in [
+            "/",
+            "",
+            "/snapstart",
+            "/snapstart/",
+            "/snapstart/before",
+            "/snapstart/before-checkpoints",
+            "/snapstart/before-checkpoint2.json",
+            "/snapstart/after-restore",
+            "/before-checkpoint",
+            "/before-checkpoint/snapstart",
+            "/snapstart-before-checkpoint",
+            "/docs/snapstart/before-checkpoint",
+            "/snapstart/docs/before-checkpoint",
+            "/snapstart/../before-check",
+            "/a;v=1/b;v=2",
+            "//cdn.example/x.js",
+            "/%E6%97%A5%E6%9C%AC/%E8%AA%9E",
+            "/100%/x%zz",
+            "/search/snapstart%20before-checkpoint",
+            "/login?next=//x/snapstart/before-checkpoint",
+        ] {
+            assert!(!refuses(HOOK, path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn extension_of_the_hook_itself_does_not_matter_either() {
+        for path in ["/hook.php", "/hook", "/hook.html", "/hook.php/info"] {
+            assert!(refuses("/hook.php", path.as_bytes()), "{path}");
+        }
+        assert!(refuses("/.snap", b"/.snap.json") && !refuses("/.snap", b"/.other"));
+    }
+
+    #[test]
+    fn decoding_takes_no_longer_than_the_path_is_long() {
+        let nested = format!("/%{}73napstart/before-checkpoint", "25".repeat(500_000));
+        assert!(refuses(HOOK, nested.as_bytes()));
+    }
+
+    #[test]
+    fn hook_paths_are_plain() {
+        for path in [
+            "/a",
+            "/a/",
+            "/hooks/before",
+            "/.well-known/snap_start~1",
+            HOOK,
+        ] {
+            assert!(is_guardable(path), "{path}");
+        }
+        for path in [
+            "", "/", "//", "a", "a/b", "//a", "/a//b", "/a//", "/a?b", "/a#b", "/a%62", "/a;b",
+            "/a\\b", "/./a", "/a/..", "/a/../b", "/a/...", "/a b", "/\u{e9}", "/a*", "/a:b",
+            "/a\0",
+        ] {
+            assert!(!is_guardable(path), "{path:?}");
+        }
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+
+        fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+            choices[self.below(choices.len() as u64) as usize]
+        }
+    }
+
+    /// The same path in another spelling: letters in either case and escaped some times over,
+    /// slashes with what means nothing beside them.
+    fn respelt(path: &str, random: &mut Random) -> String {
+        let slashes = [
+            "/",
+            "/",
+            "/",
+            "//",
+            "/./",
+            "\\",
+            "%2f",
+            "%5C",
+            "/x/../",
+            "/%2e/",
+            ";v=1/",
+            "/;/",
+            "/a%2fb/../",
+            "/%252e%252e/",
+            "/.%2E/",
+        ];
+        let mut out = String::new();
+        for character in path.chars() {
+            if character == '/' {
+                out += random.pick(&slashes);
+                continue;
+            }
+            let character = match random.below(2) {
+                0 => character.to_ascii_uppercase(),
+                _ => character,
+            };
+            match random.below(6) {
+                0 => out += &format!("%{:02x}", u32::from(character)),
+                1 => out += &format!("%{:02X}", u32::from(character)),
+                2 => out += &format!("%{}{:02x}", "25".repeat(2), u32::from(character)),
+                _ => out.push(character),
+            }
+        }
+        out + random.pick(&["", "", "/", "/.", ";x", "%20", ".json", "/x/..", "/more"])
+    }
+
+    #[test]
+    fn random_spellings_of_a_hook_are_refused_and_those_of_other_paths_are_not() {
+        let others = [
+            "/",
+            "/index.html",
+            "/api/orders/17",
+            "/snapstart",
+            "/before",
+            "/hooks/a",
+        ];
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        for _ in 0..20_000 {
+            let hook = random.pick(&[HOOK, "/hook", "/a/b/c", "/_internal/after.restore/"]);
+            let path = respelt(hook, &mut random);
+            assert!(refuses(hook, path.as_bytes()), "{hook} as {path}");
+            let other = random.pick(&others);
+            let path = respelt(other, &mut random);
+            assert!(
+                !refuses(hook, path.as_bytes()),
+                "{other} as {path} for {hook}"
+            );
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The calls by our own HTTP/1.1: for builds without ureq.
+
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
+
+use super::{Call, USER_AGENT};
+use crate::headers::Headers;
+use crate::http1::{self, Body, Input};
+use crate::wire::{Watch, Wire};
+
+/// An answer of the API larger than this is none: events end at 6 MB.
+const LIMIT: usize = 64 << 20;
+
+/// One caller's connection.
+#[derive(Debug)]
+pub struct Client {
+    address: String,
+    kept: Option<Wire>,
+    head: Vec<u8>,
+}
+
+impl Client {
+    /// `address` is `host:port`.
+    pub fn new(address: &str) -> Client {
+        Client {
+            address: address.to_owned(),
+            kept: None,
+            head: Vec::new(),
+        }
+    }
+
+    /// Makes the call; the answer's fields and body replace what is in `headers` and `into`.
+    pub fn call(
+        &mut self,
+        call: &Call,
+        headers: &mut Headers,
+        into: &mut Vec<u8>,
+    ) -> Result<u16, String> {
+        headers.clear();
+        into.clear();
+        self.write_head(call);
+        let mut wire = match self.kept.take() {
+            Some(wire) => wire,
+            None => connect(&self.address).map_err(|error| error.to_string())?,
+        };
+        let mut watch = Watch::endless();
+        match wire.send(&self.head, call.body.unwrap_or_default(), &mut watch) {
+            Ok(_) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let (input, mut reader) = wire.reader(&mut watch, false);
+        let head = http1::read_head(input, &mut reader, headers, false)
+            .map_err(|error| error.to_string())?;
+        let mut body = Body::new(head.framing);
+        let whole = body
+            .read_to(input, &mut reader, into, LIMIT)
+            .map_err(|error| error.to_string())?;
+        if !whole {
+            return Err(format!("the answer has more than {LIMIT} bytes"));
+        }
+        if head.reusable && wire.input.pending().is_empty() {
+            self.kept = Some(wire);
+        }
+        Ok(head.status)
+    }
+
+    fn write_head(&mut self, call: &Call) {
+        let out = &mut self.head;
+        out.clear();
+        let method = if call.body.is_some() { "POST" } else { "GET" };
+        http1::write_request_line(out, method.as_bytes(), call.path.as_bytes());
+        http1::write_field(out, b"host", self.address.as_bytes());
+        http1::write_field(out, b"user-agent", USER_AGENT.as_bytes());
+        for (name, value) in call.fields {
+            http1::write_field(out, name.as_bytes(), value.as_bytes());
+        }
+        if let Some(body) = call.body {
+            http1::write_field(out, b"content-length", body.len().to_string().as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn connect(address: &str) -> io::Result<Wire> {
+    match TcpStream::connect(address) {
+        Ok(stream) => Wire::new(stream, Input::new(16 << 10)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => connect(address),
+        Err(error) => Err(error),
+    }
+}

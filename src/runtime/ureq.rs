@@ -1,0 +1,191 @@
+//! The calls by ureq. Its defaults are a browser's; [`agent`] says for each why it is set
+//! otherwise, and [`Line`] why the connection is our own.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::os::linux::net::TcpStreamExt;
+use std::time::Duration;
+
+use ureq::config::AutoHeaderValue;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Agent, RequestBuilder};
+
+use super::{Call, USER_AGENT};
+use crate::headers::Headers;
+
+/// One caller's connection: a pool of one.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    base: String,
+}
+
+impl Client {
+    /// `address` is `host:port`.
+    pub fn new(address: &str) -> Client {
+        Client {
+            agent: agent(),
+            base: format!("http://{address}"),
+        }
+    }
+
+    /// Makes the call; the answer's fields and body replace what is in `headers` and `into`.
+    pub fn call(
+        &mut self,
+        call: &Call,
+        headers: &mut Headers,
+        into: &mut Vec<u8>,
+    ) -> Result<u16, String> {
+        headers.clear();
+        into.clear();
+        let url = format!("{}{}", self.base, call.path);
+        let response = match call.body {
+            None => with(self.agent.get(&url), call).call(),
+            Some(body) => with(self.agent.post(&url), call).send(body),
+        };
+        let mut response = response.map_err(|error| error.to_string())?;
+        for (name, value) in response.headers() {
+            headers.push(name.as_str().as_bytes(), value.as_bytes());
+        }
+        let mut body = response.body_mut().as_reader();
+        body.read_to_end(into)
+            .map_err(|error| format!("the answer broke off: {error}"))?;
+        Ok(response.status().as_u16())
+    }
+}
+
+fn with<B>(mut request: RequestBuilder<B>, call: &Call) -> RequestBuilder<B> {
+    for (name, value) in call.fields {
+        request = request.header(*name, *value);
+    }
+    request
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder()
+        // The Runtime API is on this machine, whatever HTTP_PROXY says.
+        .proxy(None)
+        // A redirect is no answer that the API gives.
+        .max_redirects(0)
+        // Statuses are part of the API; their bodies say why.
+        .http_status_as_error(false)
+        .user_agent(AutoHeaderValue::Provided(USER_AGENT.to_owned().into()))
+        .accept(AutoHeaderValue::None)
+        .accept_encoding(AutoHeaderValue::None)
+        // Between two calls Lambda may freeze the process for hours, and the connection with
+        // it: it is as good afterwards. ureq looks at it before each use.
+        .max_idle_age(Duration::from_secs(u32::MAX.into()))
+        .max_idle_connections(1)
+        // A head has to fit: the client context in it takes 3.5 kB at most.
+        .max_response_header_size(BUFFER)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        // No time limits: a long poll ends when Lambda has work.
+        .build();
+    Agent::with_parts(config, Direct, DefaultResolver::default())
+}
+
+/// ureq clears its buffers when it makes them, so all of this counts as memory.
+const BUFFER: usize = 16 << 10;
+
+/// Connects to an address as it is given: no proxy, no TLS.
+#[derive(Debug)]
+struct Direct;
+
+impl Connector for Direct {
+    type Out = Line;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        _: Option<()>,
+    ) -> Result<Option<Line>, ureq::Error> {
+        let stream = TcpStream::connect(&details.addrs[..])?;
+        stream.set_nodelay(true)?;
+        Ok(Some(Line {
+            stream,
+            buffers: LazyBuffers::new(BUFFER, BUFFER),
+            held: Vec::new(),
+            answered: false,
+        }))
+    }
+}
+
+/// A connection that costs two system calls an exchange: ureq's own sends head and body apart,
+/// waking the API twice, and looks at the socket before and after each use.
+#[derive(Debug)]
+struct Line {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    /// What is to be sent, held back until an answer is waited for.
+    held: Vec<u8>,
+    /// Whether a part of the answer is here: see `Reader::more` in `wire.rs`.
+    answered: bool,
+}
+
+impl Line {
+    fn send(&mut self, more: usize) -> io::Result<()> {
+        let mut held = &self.held[..];
+        let mut more = self.buffers.output().get(..more).unwrap_or_default();
+        while !held.is_empty() || !more.is_empty() {
+            match (&self.stream).write_vectored(&[IoSlice::new(held), IoSlice::new(more)]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let of_held = count.min(held.len());
+                    held = held.get(of_held..).unwrap_or_default();
+                    more = more.get(count - of_held..).unwrap_or_default();
+                }
+                // A signal, a stop and continue among them, is no reason to end.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.held.clear();
+        Ok(())
+    }
+}
+
+impl Transport for Line {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        self.answered = false;
+        if self.held.len() + amount > BUFFER {
+            return Ok(self.send(amount)?);
+        }
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        self.held.extend_from_slice(output);
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if !self.held.is_empty() {
+            self.send(0)?;
+        }
+        if self.answered {
+            self.stream.set_quickack(true)?;
+        }
+        let input = self.buffers.input_append_buf();
+        let count = loop {
+            match (&self.stream).read(input) {
+                // A signal, a stop and continue among them, is no reason to end.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        self.answered = true;
+        self.buffers.input_appended(count);
+        Ok(count > 0)
+    }
+
+    /// Not looked at: the API does not close a connection while it lives, and if one fails
+    /// all the same, what was sent on it is sent again (see `post.rs` and `serve.rs`).
+    fn is_open(&mut self) -> bool {
+        true
+    }
+}

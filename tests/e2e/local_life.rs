@@ -1,0 +1,304 @@
+//! The life cycle: init, invocations that fail, freezing, restoring, shutdown, and what Managed Instances do otherwise.
+
+use super::run::{self, ask, fixture, has, is_alive, python_site, start};
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_first_report_tells_the_init_and_bills_it() {
+    let mut local = start(&["--memory", "300"], &[]);
+    assert_eq!(local.get("/seen").status, 200);
+    local.get("/seen");
+    local.until_count("REPORT", 2);
+    let line = local.until("REPORT");
+    for part in [
+        "\tDuration: ",
+        "\tBilled Duration: ",
+        "\tMemory Size: 300 MB",
+        "\tMax Memory Used: ",
+        "\tInit Duration: ",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert_eq!(local.output().matches("Init Duration").count(), 1);
+}
+
+#[test]
+fn an_app_that_crashes_fails_its_invocation_and_the_next_one_gets_a_new_environment() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    let before = local.get("/pid").text();
+    assert_eq!(local.get("/crash").status, 502);
+    local.until("Runtime exited with error: exit status 3");
+    local.until("Status: error\tError Type: Runtime.ExitError");
+    let after = local.get("/pid");
+    assert_eq!(after.status, 200);
+    assert_ne!(after.text(), before);
+}
+
+#[test]
+fn an_app_that_dies_between_invocations_is_told_of_at_once_and_replaced() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    let before = local.get("/pid").text();
+    local.until("REPORT");
+    run::signal("KILL", before.parse().expect("a number"));
+    local.until("Runtime exited with error: signal: killed: a new environment will be started");
+    let after = local.get("/pid");
+    assert_eq!(after.status, 200);
+    assert_ne!(after.text(), before);
+}
+
+#[test]
+fn a_timeout_fails_the_invocation_and_resets_the_environment() {
+    let Some(mut local) = python_site(&["--timeout", "0.5", "--event", "rest-api"]) else {
+        return;
+    };
+    let before = local.get("/pid").text();
+    let started = Instant::now();
+    assert_eq!(local.get("/slow?seconds=20").status, 504);
+    assert!(started.elapsed() < Duration::from_secs(5));
+    local.until("Task timed out after 0.50 seconds");
+    local.until("Status: timeout");
+    local.until("got SIGTERM");
+    assert_ne!(local.get("/pid").text(), before);
+    assert!(!is_alive(&before));
+}
+
+#[test]
+fn an_app_that_is_never_ready_is_told_with_the_last_probe() {
+    let mut local = start(&["--timeout", "1"], &["sleep", "60"]);
+    let line = local.until("init failed");
+    assert!(
+        line.contains("last readiness probe: GET http://127.0.0.1:")
+            && line.contains("connection refused"),
+        "{line}"
+    );
+    let report = local.until("INIT_REPORT");
+    assert!(report.contains("Phase: init\tStatus: timeout"), "{report}");
+    let answer = local.invoke("{}", &[]);
+    assert_eq!(answer.header("x-amz-function-error"), Some("Unhandled"));
+    assert!(
+        answer.text().contains("Task timed out after 1.00 seconds"),
+        "{}",
+        answer.text()
+    );
+    local.until("Phase: invoke\tStatus: timeout");
+}
+
+#[test]
+fn an_app_that_starts_late_is_waited_for() {
+    let Some(local) = python_site(&["--env", "SLOW_START=1"]) else {
+        return;
+    };
+    assert_eq!(local.get("/json").status, 200);
+    let init = local.output().lines().find_map(|line| {
+        line.split("Init Duration: ")
+            .nth(1)?
+            .split('.')
+            .next()?
+            .parse::<u32>()
+            .ok()
+    });
+    assert!(init.is_none_or(|ms| ms >= 1000), "{init:?}");
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named() {
+    let mut local = start(&[], &["/no/such/app"]);
+    let line = local.until("init failed");
+    assert!(line.contains("failed to start `/no/such/app`"), "{line}");
+    let answer = local.invoke("{}", &[]);
+    assert!(
+        answer.text().contains("Runtime.InvalidEntrypoint"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn a_frozen_app_does_nothing_between_invocations() {
+    let ticks = |args: &[&str]| -> Option<u32> {
+        let mut local = python_site(args)?;
+        let ticks =
+            |local: &run::Local| local.get("/ticks").text().parse::<u32>().expect("a number");
+        local.until("listening on http://");
+        let before = ticks(&local);
+        // The time that passes here is what is judged: 100 ticks, or none.
+        std::thread::sleep(Duration::from_secs(1));
+        Some(ticks(&local) - before)
+    };
+    let (Some(frozen), Some(free)) = (ticks(&["--freeze"]), ticks(&[])) else {
+        return;
+    };
+    assert!(
+        frozen < 40 && free > 40,
+        "{frozen} ticks frozen, {free} free"
+    );
+}
+
+#[test]
+fn ctrl_c_ends_everything_in_order() {
+    if !has("python3") {
+        return;
+    }
+    let mut local = start(
+        &["--extension", &fixture("extension.py")],
+        &["python3", &fixture("site.py")],
+    );
+    let app = local.get("/pid").text();
+    local.until("told of INVOKE");
+    assert!(local.end("INT").success());
+    let output = local.output();
+    let (term, shutdown) = (
+        output.find("got SIGTERM"),
+        output.find("told of SHUTDOWN spindown"),
+    );
+    assert!(
+        term.is_some() && shutdown.is_some() && term < shutdown,
+        "{output}"
+    );
+    assert!(
+        output.contains("1 invocation in 1 environment, 0 failed"),
+        "{output}"
+    );
+    assert!(!is_alive(&app));
+}
+
+#[test]
+fn an_app_that_ignores_sigterm_is_killed_within_its_time() {
+    let Some(mut local) = python_site(&["--env", "STUBBORN=1"]) else {
+        return;
+    };
+    let app = local.get("/pid").text();
+    let started = Instant::now();
+    local.end("TERM");
+    let took = started.elapsed();
+    assert!(
+        took >= Duration::from_millis(300) && took < Duration::from_millis(2500),
+        "{took:?}"
+    );
+    assert!(!is_alive(&app));
+}
+
+#[test]
+fn extensions_are_told_of_invocations_and_do_not_see_the_runtimes_variables() {
+    if !has("python3") {
+        return;
+    }
+    let mut local = start(
+        &["--extension", &fixture("extension.py")],
+        &["python3", &fixture("site.py")],
+    );
+    local.until("handler is hidden");
+    assert_eq!(local.get("/env?name=_HANDLER").text(), "handler");
+    local.get("/json");
+    local.until_count("told of INVOKE", 2);
+}
+
+#[test]
+fn a_snapshot_is_restored_with_the_first_invocation() {
+    let Some(mut local) = python_site(&["--init", "snap-start"]) else {
+        return;
+    };
+    assert_eq!(
+        local.get("/env?name=AWS_LAMBDA_INITIALIZATION_TYPE").text(),
+        "snap-start"
+    );
+    local.until("RESTORE_REPORT Restore Duration: ");
+    let report = local.until("REPORT RequestId");
+    assert!(
+        report.contains("\tRestore Duration: ") && !report.contains("Init Duration"),
+        "{report}"
+    );
+    assert_eq!(local.get("/json").status, 200);
+    assert_eq!(local.output().matches("RESTORE_START").count(), 1);
+}
+
+#[test]
+fn provisioned_concurrency_is_told_to_the_app() {
+    let Some(local) = python_site(&["--init", "provisioned"]) else {
+        return;
+    };
+    assert_eq!(
+        local.get("/env?name=AWS_LAMBDA_INITIALIZATION_TYPE").text(),
+        "provisioned-concurrency"
+    );
+}
+
+#[test]
+fn classic_lambda_takes_one_at_a_time_and_managed_instances_take_several() {
+    let seconds = |args: &[&str]| -> Option<f64> {
+        let local = python_site(args)?;
+        let address = local.address;
+        let started = Instant::now();
+        let callers: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    ask(address, "GET", "/slow?seconds=0.5", &[], b"").status
+                })
+            })
+            .collect();
+        assert!(
+            callers
+                .into_iter()
+                .all(|caller| caller.join().is_ok_and(|status| status == 200))
+        );
+        Some(started.elapsed().as_secs_f64())
+    };
+    let (Some(one), Some(four)) = (seconds(&[]), seconds(&["--concurrency", "4"])) else {
+        return;
+    };
+    assert!(
+        one >= 2.0 && four < 1.8,
+        "{one} s one by one, {four} s at once"
+    );
+}
+
+#[test]
+fn a_managed_instance_outlives_a_timeout() {
+    let Some(mut local) = python_site(&["--concurrency", "2", "--timeout", "0.5"]) else {
+        return;
+    };
+    let before = local.get("/pid").text();
+    assert_eq!(local.get("/slow?seconds=1").status, 502);
+    local.until("Status: timeout");
+    assert_eq!(local.get("/pid").text(), before);
+}
+
+#[test]
+fn a_tenant_reaches_the_app() {
+    let Some(local) = python_site(&["--tenant", "blue"]) else {
+        return;
+    };
+    assert_eq!(local.get("/header?name=x-amz-tenant-id").text(), "blue");
+}
+
+#[test]
+fn tenants_do_not_share_an_environment() {
+    let Some(local) = python_site(&["--tenant", "blue"]) else {
+        return;
+    };
+    let blue = local.get("/pid").text();
+    let event = r#"{"version":"2.0","rawPath":"/pid","requestContext":{"http":{"method":"GET","path":"/pid"}}}"#;
+    let green = local.invoke(event, &[("x-amz-tenant-id", "green")]).text();
+    assert!(
+        green.contains("\"statusCode\":200") && !green.contains(&format!("\"{blue}\"")),
+        "{blue}: {green}"
+    );
+}
+
+#[test]
+fn an_app_that_uses_more_than_its_memory_is_killed() {
+    if !std::path::Path::new("/proc/self/status").exists() {
+        eprintln!("skipped: there is no /proc here");
+        return;
+    }
+    let Some(mut local) = python_site(&["--memory", "100"]) else {
+        return;
+    };
+    assert_eq!(local.get("/hog?mb=200").status, 502);
+    local.until("Error Type: Runtime.OutOfMemory");
+    assert_eq!(local.get("/json").status, 200);
+}

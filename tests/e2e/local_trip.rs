@@ -1,0 +1,318 @@
+//! Each front's round trip, compared with asking the app directly: status, headers and body must be those that the app gave.
+
+use super::run::{Answer, Local, ask, fixture, has, start};
+
+/// A front, the options that choose it, the prefix of its URLs, and what it cannot carry.
+struct Front {
+    name: &'static str,
+    args: &'static [&'static str],
+    prefix: &'static str,
+    one_cookie: bool,
+    one_megabyte: bool,
+}
+
+const FRONTS: [Front; 9] = [
+    front("function url", &[]),
+    front(
+        "function url, streaming",
+        &["--invoke-mode", "response_stream"],
+    ),
+    front("http api", &["--event", "http-api"]),
+    Front {
+        prefix: "/live",
+        ..front(
+            "http api with a stage",
+            &[
+                "--event",
+                "http-api",
+                "--stage",
+                "live",
+                "--env",
+                "AWS_LWA_REMOVE_BASE_PATH=/live",
+            ],
+        )
+    },
+    front("rest api", &["--event", "rest-api"]),
+    Front {
+        prefix: "/live",
+        ..front(
+            "rest api with a stage, streaming",
+            &[
+                "--event",
+                "rest-api",
+                "--stage",
+                "live",
+                "--invoke-mode",
+                "response_stream",
+            ],
+        )
+    },
+    Front {
+        one_cookie: true,
+        one_megabyte: true,
+        ..front("load balancer", &["--event", "alb"])
+    },
+    Front {
+        one_megabyte: true,
+        ..front(
+            "load balancer, multi-value",
+            &["--event", "alb-multi-value"],
+        )
+    },
+    Front {
+        one_cookie: true,
+        ..front("lattice", &["--event", "lattice"])
+    },
+];
+
+const fn front(name: &'static str, args: &'static [&'static str]) -> Front {
+    Front {
+        name,
+        args,
+        prefix: "",
+        one_cookie: false,
+        one_megabyte: false,
+    }
+}
+
+/// Method, target, headers, body.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [u8],
+);
+
+const BINARY: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut place = 0;
+    while place < 256 {
+        bytes[place] = place as u8;
+        place += 1;
+    }
+    bytes
+};
+
+const ROWS: [Row; 14] = [
+    ("GET", "/html", &[], b""),
+    ("HEAD", "/html", &[], b""),
+    ("GET", "/json", &[], b""),
+    ("GET", "/small.bin", &[], b""),
+    ("GET", "/large.bin", &[], b""),
+    ("GET", "/cookies", &[("cookie", "x=1; y=2")], b""),
+    ("GET", "/redirect", &[], b""),
+    (
+        "POST",
+        "/echo",
+        &[("content-type", "application/octet-stream")],
+        &BINARY,
+    ),
+    (
+        "PUT",
+        "/echo",
+        &[("content-type", "text/plain; charset=utf-8")],
+        "Grüße".as_bytes(),
+    ),
+    (
+        "POST",
+        "/echo",
+        &[("content-type", "application/x-www-form-urlencoded")],
+        b"a=1&b=x+y%26",
+    ),
+    (
+        "GET",
+        "/seen?b=2&a=1&c=%C3%BC",
+        &[("x-probe", "p, q"), ("cookie", "s=1; t=2")],
+        b"",
+    ),
+    ("GET", "/missing", &[], b""),
+    ("GET", "/broken", &[], b""),
+    ("GET", "/nothing", &[], b""),
+];
+
+#[test]
+fn a_python_app_answers_through_each_front_as_it_does_directly() {
+    if has("python3") {
+        each_front(&["python3", &fixture("site.py")]);
+    }
+}
+
+#[test]
+fn a_node_app_answers_through_each_front_as_it_does_directly() {
+    if has("node") {
+        each_front(&["node", &fixture("site.js")]);
+    }
+}
+
+fn each_front(app: &[&str]) {
+    let mut differences = Vec::new();
+    for front in &FRONTS {
+        let local = start(front.args, app);
+        for row in &ROWS {
+            differences.extend(compare(front, &local, row));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// What is different, in words.
+fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) -> Option<String> {
+    let direct = ask(local.app, method, target, headers, body);
+    let through = ask(
+        local.address,
+        method,
+        &format!("{}{target}", front.prefix),
+        headers,
+        body,
+    );
+    let told = |what: &str| Some(format!("{}: {method} {target}: {what}", front.name));
+    if *target == "/large.bin" && front.one_megabyte {
+        return if through.status == 502 {
+            None
+        } else {
+            told("more than 1 MB came through a load balancer")
+        };
+    }
+    if direct.status != through.status {
+        return told(&format!(
+            "status {} became {}",
+            direct.status, through.status
+        ));
+    }
+    if direct.body != through.body || !through.complete {
+        return told(&format!(
+            "{} bytes became {}, whole: {}",
+            direct.body.len(),
+            through.body.len(),
+            through.complete
+        ));
+    }
+    let (mut wanted, mut got) = (comparable(&direct), comparable(&through));
+    if !wanted.iter().any(|(name, _)| name == "content-type") {
+        // A front names a type where the app names none.
+        got.retain(|(name, _)| name != "content-type");
+    }
+    if front.one_cookie {
+        // There is room for one, which begins with the first.
+        let is_cookie = |(name, _): &(String, String)| name == "set-cookie";
+        let cookies: Vec<String> = got
+            .iter()
+            .filter(|header| is_cookie(header))
+            .map(|(_, value)| value.clone())
+            .collect();
+        got.retain(|header| !is_cookie(header));
+        let first = wanted
+            .iter()
+            .find(|header| is_cookie(header))
+            .map(|(_, value)| value.clone());
+        wanted.retain(|header| !is_cookie(header));
+        if cookies.len() != first.iter().len()
+            || !first.is_none_or(|first| cookies.iter().any(|cookie| cookie.starts_with(&first)))
+        {
+            return told(&format!("the cookies became {cookies:?}"));
+        }
+    }
+    (wanted != got).then(|| {
+        format!(
+            "{}: {method} {target}: {wanted:?} became {got:?}",
+            front.name
+        )
+    })
+}
+
+/// The headers that are the app's to choose: not those of the connection, nor those that a front sets or renames.
+fn comparable(answer: &Answer) -> Vec<(String, String)> {
+    let own = [
+        "date",
+        "server",
+        "connection",
+        "keep-alive",
+        "content-length",
+        "transfer-encoding",
+        "apigw-requestid",
+        "x-amz-apigw-id",
+    ];
+    let mut headers: Vec<(String, String)> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !own.contains(&name.as_str()) && !name.starts_with("x-amzn-"))
+        .cloned()
+        .collect();
+    // Names may come in another order, the values of one name may not.
+    headers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    headers
+}
+
+#[test]
+fn a_stage_is_a_part_of_every_url() {
+    if !has("python3") {
+        return;
+    }
+    for (kind, status) in [("rest-api", 403), ("http-api", 404)] {
+        let local = start(
+            &["--event", kind, "--stage", "live"],
+            &["python3", &fixture("site.py")],
+        );
+        assert_eq!(local.get("/json").status, status, "{kind}");
+    }
+}
+
+#[test]
+fn a_request_is_refused_at_the_size_at_which_its_front_refuses_it() {
+    let large = vec![b'x'; (1 << 20) + 1];
+    let local = start(&["--event", "alb"], &[]);
+    assert_eq!(
+        ask(local.address, "POST", "/upload", &[], &large).status,
+        413
+    );
+    let local = start(&[], &[]);
+    assert_eq!(
+        ask(local.address, "POST", "/upload", &[], &large).status,
+        200
+    );
+    assert_eq!(
+        ask(local.address, "POST", "/upload", &[], &large.repeat(7)).status,
+        413
+    );
+}
+
+#[test]
+fn a_stream_arrives_as_it_is_written() {
+    let Some(local) = super::run::python_site(&["--invoke-mode", "response_stream"]) else {
+        return;
+    };
+    let answer = local.get("/stream");
+    assert!(answer.complete);
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    assert_eq!(answer.text().matches("data: ").count(), 5);
+    let spread = answer.arrivals[4] - answer.arrivals[0];
+    assert!(
+        answer.arrivals.len() == 5 && spread.as_millis() > 400,
+        "{spread:?}"
+    );
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_not_a_whole_answer() {
+    let Some(mut local) = super::run::python_site(&["--invoke-mode", "response_stream"]) else {
+        return;
+    };
+    let answer = local.get("/stream?die_after=3");
+    assert_eq!(answer.text().matches("data: ").count(), 3);
+    assert!(!answer.complete);
+    local.until("the stream broke off");
+    assert!(
+        local.get("/json").complete,
+        "the next one is not touched by it"
+    );
+}
+
+#[test]
+fn a_buffered_front_gets_a_stream_in_one() {
+    let Some(local) = super::run::python_site(&[]) else {
+        return;
+    };
+    let answer = local.get("/stream");
+    assert!(answer.complete && answer.arrivals.is_empty());
+    assert_eq!(answer.text().matches("data: ").count(), 5);
+}

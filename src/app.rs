@@ -7,7 +7,7 @@
 //! RFC 9112 9.3.1).
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime};
 
 use log::debug;
@@ -15,6 +15,7 @@ use log::debug;
 use crate::config::Address;
 use crate::error::{Class, Failure};
 use crate::headers::Headers;
+use crate::hosts;
 use crate::http1::{self, Body, Error, Head, Input};
 use crate::request::Request;
 use crate::wire::{Watch, Wire};
@@ -187,21 +188,9 @@ impl Kept {
     }
 }
 
-/// An unset host means this machine by either family: a server told to listen on `localhost`
-/// may have chosen the one or the other.
+/// An unset host means this machine.
 fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
-    let port = address.port;
-    let (v4, v6) = (
-        IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::LOCALHOST),
-    );
-    match address.host.as_deref() {
-        None | Some("localhost") => Ok([v4, v6].map(|ip| SocketAddr::new(ip, port)).to_vec()),
-        Some(host) => match host.parse() {
-            Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
-            Err(_) => (host, port).to_socket_addrs().map(Iterator::collect),
-        },
-    }
+    hosts::resolve(address.host.as_deref().unwrap_or("localhost"), address.port)
 }
 
 /// How an attempt ended without an answer.

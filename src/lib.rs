@@ -34,6 +34,7 @@ pub mod base64;
 pub mod error;
 pub mod guard;
 pub mod headers;
+pub mod hosts;
 pub mod http1;
 pub mod json;
 pub mod trace;

@@ -10,6 +10,7 @@ use crate::base64;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::headers::Headers;
+use crate::hosts;
 use crate::http1::{self, Input};
 use crate::invocation::Invocation;
 use crate::runtime::{self, ApiError, Runtime, error_body};
@@ -94,7 +95,11 @@ impl Lines {
 }
 
 fn connect(api: &str) -> io::Result<Wire> {
-    Wire::new(TcpStream::connect(api)?, Input::new(1024))?.watched()
+    Wire::new(
+        TcpStream::connect(&hosts::endpoint(api)?[..])?,
+        Input::new(1024),
+    )?
+    .watched()
 }
 
 /// Posts an answer as it is made ("Response streaming", Runtime API): the prelude, then every

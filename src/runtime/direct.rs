@@ -1,10 +1,11 @@
 //! The calls by our own HTTP/1.1: for builds without ureq.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::TcpStream;
 
 use super::{Call, USER_AGENT};
 use crate::headers::Headers;
+use crate::hosts;
 use crate::http1::{self, Body, Input};
 use crate::wire::{Watch, Wire};
 
@@ -82,9 +83,6 @@ impl Client {
 }
 
 fn connect(address: &str) -> io::Result<Wire> {
-    match TcpStream::connect(address) {
-        Ok(stream) => Wire::new(stream, Input::new(16 << 10)),
-        Err(error) if error.kind() == ErrorKind::Interrupted => connect(address),
-        Err(error) => Err(error),
-    }
+    let stream = TcpStream::connect(&hosts::endpoint(address)?[..])?;
+    Wire::new(stream, Input::new(16 << 10))
 }

@@ -7,7 +7,8 @@ use std::os::linux::net::TcpStreamExt;
 use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
@@ -15,6 +16,7 @@ use ureq::{Agent, RequestBuilder};
 
 use super::{Call, USER_AGENT};
 use crate::headers::Headers;
+use crate::hosts;
 
 /// One caller's connection: a pool of one.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Client {
     /// `address` is `host:port`.
     pub fn new(address: &str) -> Client {
         Client {
-            agent: agent(),
+            agent: agent(address),
             base: format!("http://{address}"),
         }
     }
@@ -64,7 +66,7 @@ fn with<B>(mut request: RequestBuilder<B>, call: &Call) -> RequestBuilder<B> {
     request
 }
 
-fn agent() -> Agent {
+fn agent(address: &str) -> Agent {
     let config = Agent::config_builder()
         // The Runtime API is on this machine, whatever HTTP_PROXY says.
         .proxy(None)
@@ -85,25 +87,36 @@ fn agent() -> Agent {
         .output_buffer_size(BUFFER)
         // No time limits: a long poll ends when Lambda has work.
         .build();
-    Agent::with_parts(config, Direct, DefaultResolver::default())
+    Agent::with_parts(config, Direct(address.to_owned()), Nowhere)
 }
 
 /// ureq clears its buffers when it makes them, so all of this counts as memory.
 const BUFFER: usize = 16 << 10;
 
-/// Connects to an address as it is given: no proxy, no TLS.
+/// Leaves resolving to [`Direct`]: ureq's resolver would bring the C library's with it.
 #[derive(Debug)]
-struct Direct;
+struct Nowhere;
+
+impl Resolver for Nowhere {
+    fn resolve(
+        &self,
+        _: &Uri,
+        _: &ureq::config::Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
+/// Connects to the one address there is: no proxy, no TLS.
+#[derive(Debug)]
+struct Direct(String);
 
 impl Connector for Direct {
     type Out = Line;
 
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        _: Option<()>,
-    ) -> Result<Option<Line>, ureq::Error> {
-        let stream = TcpStream::connect(&details.addrs[..])?;
+    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, ureq::Error> {
+        let stream = TcpStream::connect(&hosts::endpoint(&self.0)?[..])?;
         stream.set_nodelay(true)?;
         Ok(Some(Line {
             stream,

@@ -36,6 +36,7 @@ pub mod guard;
 pub mod headers;
 pub mod http1;
 pub mod json;
+pub mod source;
 pub mod trace;
 pub mod wire;
 

@@ -23,8 +23,8 @@ const ROOMS: &[&str] = &[
 
 /// These use one another, and no room.
 const LEAVES: &[&str] = &[
-    "base64", "config", "error", "guard", "gzip", "headers", "http1", "json", "logger", "stop",
-    "trace", "wire",
+    "base64", "config", "error", "guard", "gzip", "headers", "http1", "json", "logger", "source",
+    "stop", "trace", "wire",
 ];
 
 /// Where everything meets.

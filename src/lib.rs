@@ -33,6 +33,7 @@ pub mod post;
 pub mod base64;
 pub mod error;
 pub mod guard;
+pub mod gzip;
 pub mod headers;
 pub mod http1;
 pub mod json;

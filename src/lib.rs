@@ -4,8 +4,8 @@
 //! handle:
 //!
 //! ```text
-//!   invocation -> event -> request -> app -> reply -> post
-//!      /next      shape     HTTP     HTTP     JSON    /response or /error
+//!   invocation -> event -> request -> app -> encoding -> reply -> post
+//!      /next      shape     HTTP     HTTP     gzip       JSON    /response or /error
 //! ```
 
 pub mod config;
@@ -24,6 +24,8 @@ pub mod event;
 pub mod request;
 
 pub mod app;
+
+pub mod encoding;
 
 pub mod reply;
 

@@ -13,6 +13,7 @@ const ROOMS: &[&str] = &[
     "event",
     "request",
     "app",
+    "encoding",
     "reply",
     "post",
     "readiness",

@@ -16,6 +16,7 @@ pub use values::Statuses;
 
 use crate::error::Fatal;
 use crate::guard;
+use crate::gzip;
 
 /// Where the Runtime API listens; on Lambda always set.
 pub const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -36,6 +37,8 @@ pub struct Config {
     pub error_statuses: Statuses,
     /// Answers go out as they come in, where the event's front end can take that.
     pub streaming: bool,
+    /// Answers are compressed, for clients that take it.
+    pub compression: Option<gzip::Level>,
     /// How long before its deadline an unanswered invocation is failed.
     pub timeout_margin: Option<Duration>,
     pub context_headers: bool,
@@ -198,6 +201,12 @@ impl Config {
                     values::one_of(text, [("buffered", false), ("response_stream", true)])
                 })
                 .unwrap_or(false),
+            compression: settings
+                .read(&COMPRESSION, |text| match values::boolean(text)? {
+                    true => gzip::LEVEL.map(Some),
+                    false => Some(None),
+                })
+                .flatten(),
             timeout_margin: settings.read(&INVOKE_TIMEOUT_MARGIN, values::millis),
             context_headers: settings
                 .read(&CONTEXT_HEADERS, |text| {
@@ -327,6 +336,7 @@ mod tests {
             ("AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH", "/a;b"),
             ("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH", "/events"),
             ("AWS_LWA_INVOKE_MODE", "stream"),
+            ("AWS_LWA_ENABLE_COMPRESSION", "gzip"),
             ("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "0.5"),
             ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1"),
         ] {
@@ -366,6 +376,19 @@ mod tests {
             ("AWS_LWA_PORT", "80"),
         ]);
         assert_eq!(config.readiness.protocol, Protocol::Tcp);
+    }
+
+    #[test]
+    fn a_build_without_compression_refuses_to_switch_it_on() {
+        let switched = |value| read(&[("AWS_LWA_ENABLE_COMPRESSION", value)]).0;
+        assert_eq!(switched("off").expect("accepted").compression, None);
+        match (cfg!(feature = "compression"), switched("on")) {
+            (true, on) => assert!(on.expect("accepted").compression.is_some()),
+            (false, on) => {
+                let fatal = on.expect_err("refused").to_string();
+                assert!(fatal.ends_with("has no compression"), "{fatal}");
+            }
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! handle:
 //!
 //! ```text
-//!   invocation -> event -> request -> app -> reply -> post
-//!      /next      shape     HTTP     HTTP     JSON    /response or /error
+//!   invocation -> event -> request -> app -> encoding -> reply -> post
+//!      /next      shape     HTTP     HTTP     gzip       JSON    /response or /error
 //! ```
 
 pub mod config;
@@ -25,6 +25,8 @@ pub mod request;
 
 pub mod app;
 
+pub mod encoding;
+
 pub mod reply;
 
 pub mod post;
@@ -33,10 +35,12 @@ pub mod post;
 pub mod base64;
 pub mod error;
 pub mod guard;
+pub mod gzip;
 pub mod headers;
 pub mod hosts;
 pub mod http1;
 pub mod json;
+pub mod source;
 pub mod trace;
 pub mod wire;
 

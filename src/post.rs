@@ -14,6 +14,7 @@ use crate::hosts;
 use crate::http1::{self, Input};
 use crate::invocation::Invocation;
 use crate::runtime::{self, ApiError, Runtime, error_body};
+use crate::source::Source;
 use crate::wire::{Watch, Wire};
 
 /// Posts the reply. A refusal ends this invocation and nothing else; it is told, since the
@@ -44,13 +45,6 @@ pub fn failure(runtime: &mut Runtime, invocation: &Invocation, failure: &Failure
     }
 }
 
-/// A body to be streamed, piece by piece.
-pub trait Source {
-    /// The next bytes; empty is the end, `None` that there are none without waiting.
-    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure>;
-    fn consume(&mut self, count: usize);
-}
-
 impl Source for Incoming<'_> {
     fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
         Incoming::next(self, wait)
@@ -58,16 +52,6 @@ impl Source for Incoming<'_> {
 
     fn consume(&mut self, count: usize) {
         Incoming::consume(self, count);
-    }
-}
-
-impl Source for &[u8] {
-    fn next(&mut self, _: bool) -> Result<Option<&[u8]>, Failure> {
-        Ok(Some(self))
-    }
-
-    fn consume(&mut self, count: usize) {
-        *self = self.get(count..).unwrap_or_default();
     }
 }
 

@@ -19,6 +19,8 @@ use crate::json;
 
 /// What Lambda takes as a result: 6 MiB and 100 bytes.
 pub const MAX_REPLY: usize = (6 << 20) + 100;
+/// How much of a body that is no text fits there, as base64.
+pub const MAX_BYTES: usize = MAX_REPLY / 4 * 3;
 
 /// A whole answer of the app, or of ours in its place.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,7 @@ use log::{debug, error, warn};
 
 use crate::app::{App, Response};
 use crate::config::Config;
+use crate::encoding::{self, Coding, Gzipped};
 use crate::error::{Failure, Fatal};
 use crate::event;
 use crate::headers::Headers;
@@ -25,6 +26,7 @@ use crate::readiness;
 use crate::reply::{self, Answer};
 use crate::request;
 use crate::runtime::{ApiError, Runtime};
+use crate::source::Source;
 use crate::stop::Stop;
 use crate::wire::Watch;
 
@@ -73,6 +75,7 @@ struct Server<'a> {
     ready: &'a AtomicBool,
     payload: Vec<u8>,
     body: Vec<u8>,
+    coded: Vec<u8>,
     out: Vec<u8>,
     small_turns: u32,
 }
@@ -88,6 +91,7 @@ impl<'a> Server<'a> {
             ready,
             payload: Vec::new(),
             body: Vec::new(),
+            coded: Vec::new(),
             out: Vec::new(),
             small_turns: 0,
         }
@@ -123,7 +127,12 @@ impl<'a> Server<'a> {
     /// Empties the buffers, and gives back what a large invocation took once it seems to have
     /// been the exception: taking it anew each time costs more than the work with it.
     fn tidy(&mut self) {
-        let buffers = [&mut self.payload, &mut self.body, &mut self.out];
+        let buffers = [
+            &mut self.payload,
+            &mut self.body,
+            &mut self.coded,
+            &mut self.out,
+        ];
         self.small_turns = match buffers.iter().all(|buffer| buffer.len() <= KEEP) {
             true => self.small_turns.saturating_add(1),
             false => 0,
@@ -229,18 +238,55 @@ impl<'a> Server<'a> {
             body: &[],
             to_head: request.method == "HEAD",
         };
+        let is_error = config.error_statuses.contains(head.status);
+        let choose = |length| match config.compression {
+            Some(level) if kind.is_some() && !is_error => {
+                encoding::choose(level, &request, head.status, headers, length)
+            }
+            _ => Coding::AsItIs,
+        };
         if let Some(kind) = streams
-            && !config.error_statuses.contains(answer.status)
+            && !is_error
         {
+            let coding = choose(body.declared());
+            let described = encoding::describe(coding, headers);
+            answer.headers = &described;
             reply::write_prelude(&mut self.out, &answer, kind);
-            post::stream(config, &mut self.lines, invocation, &self.out, &mut body);
+            let mut gzipped;
+            let body: &mut dyn Source = match coding {
+                Coding::Gzip(level) => {
+                    gzipped = Gzipped::new(level, &mut body);
+                    &mut gzipped
+                }
+                _ => &mut body,
+            };
+            post::stream(config, &mut self.lines, invocation, &self.out, body);
             return Ok(Answered::Streamed);
         }
-        if !body.read_to(&mut self.body, reply::MAX_REPLY)? {
-            let size = body.declared().unwrap_or(reply::MAX_REPLY as u64 + 1);
+        let whole = body.read_to(&mut self.body, reply::MAX_REPLY)?;
+        let length = match whole {
+            true => Some(self.body.len() as u64),
+            false => body.declared(),
+        };
+        let mut coding = choose(length);
+        // What is too large as it is may still fit compressed.
+        let (read, coded) = (&self.body, &mut self.coded);
+        if let Coding::Gzip(level) = coding
+            && !encoding::compress(level, read, &mut body, coded, reply::MAX_BYTES)?
+        {
+            coding = Coding::AsItIs;
+        }
+        let compressed = matches!(coding, Coding::Gzip(_));
+        if !whole && !compressed {
+            let size = length.unwrap_or(reply::MAX_REPLY as u64 + 1);
             return Err(reply::too_large(size, None));
         }
-        answer.body = &self.body;
+        let described = encoding::describe(coding, headers);
+        answer.headers = &described;
+        answer.body = match compressed {
+            true => &self.coded,
+            false => &self.body,
+        };
         reply::check_status(&answer, kind, config)?;
         reply::render(&answer, kind, &mut self.out)?;
         Ok(Answered::Whole)

@@ -1,6 +1,7 @@
 //! The table of settings, and reading one by its names.
 
 use crate::error::BadSetting;
+use crate::gzip;
 
 /// One row of the table in README.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +95,15 @@ pub const INVOKE_MODE: Setting = setting(
     "buffered",
     "buffered or response_stream",
 );
+pub const COMPRESSION: Setting = setting(
+    "AWS_LWA_ENABLE_COMPRESSION",
+    &[],
+    "false",
+    match gzip::LEVEL {
+        Some(_) => BOOLEAN,
+        None => "false: this build of lambda-adapter has no compression",
+    },
+);
 pub const INVOKE_TIMEOUT_MARGIN: Setting = setting(
     "AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS",
     &[],
@@ -132,6 +142,7 @@ pub const SETTINGS: &[Setting] = &[
     AUTHORIZATION_SOURCE,
     ERROR_STATUS_CODES,
     INVOKE_MODE,
+    COMPRESSION,
     INVOKE_TIMEOUT_MARGIN,
     CONTEXT_HEADERS,
     TRACEPARENT,

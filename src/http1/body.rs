@@ -32,7 +32,7 @@ enum State {
 impl Body {
     pub fn new(framing: Framing) -> Body {
         let (state, of) = match framing {
-            Framing::Empty | Framing::Sized(0) => (State::Done, None),
+            Framing::Empty | Framing::Sized(0) => (State::Done, Some(0)),
             Framing::Sized(length) => (State::Sized(length), Some(length)),
             Framing::Chunked => (State::ChunkLine, None),
             Framing::UntilClose => (State::UntilClose, None),

@@ -221,6 +221,81 @@ fn every_kind_of_event_gets_compressed_answers() {
     }
 }
 
+#[test]
+fn another_client_is_told_that_the_answer_varies() {
+    let vary = |head: &str| reply(accepting("br"), text(head))["headers"]["vary"].clone();
+    assert_eq!(vary(""), "accept-encoding");
+    assert_eq!(vary("Vary: *"), "*");
+    assert_eq!(vary("Content-Encoding: br"), json!(null));
+}
+
+#[test]
+fn what_was_said_of_the_plain_body_is_not_said_of_the_compressed_one() {
+    let reply = reply(
+        accepting("gzip"),
+        text("Content-MD5: eA==\nDigest: sha-256=eA==\nContent-Digest: sha-256=:eA==:\nX-A: 1"),
+    );
+    let headers = reply["headers"].as_object().unwrap();
+    assert_eq!(
+        headers.keys().collect::<Vec<_>>(),
+        ["content-encoding", "content-type", "vary", "x-a"]
+    );
+}
+
+#[test]
+fn what_is_too_large_plain_arrives_if_it_fits_compressed() {
+    let body = page().repeat(1000);
+    let chunked =
+        raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .send(chunk(&body))
+            .send("0\r\n\r\n");
+    for answer in [answer("200 OK\nContent-Type: text/html", &body), chunked] {
+        assert_eq!(decoded(&reply(accepting("gzip"), answer)), body.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_too_large_even_compressed_fails_and_the_next_is_answered() {
+    let mut state = 1u32;
+    let noise: Vec<u8> = (0..7_000_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect();
+    let run = compressing()
+        .answer(answer("200 OK\nContent-Type: text/plain", &noise))
+        .answer(text(""))
+        .invoke_all([accepting("gzip"), accepting("gzip")])
+        .run();
+    run.fails(1, "Function.ResponseTooLarge", &["7000000", "6291556"]);
+    assert_eq!(decoded(&run.reply(2)), page().as_bytes());
+}
+
+#[test]
+fn what_compressing_does_not_make_smaller_goes_as_it_is() {
+    let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ";
+    let reply = reply(
+        accepting("gzip"),
+        answer("200 OK\nContent-Type: text/plain", letters),
+    );
+    assert_eq!(
+        (&reply["body"], is_compressed(&reply)),
+        (&json!(letters), false)
+    );
+}
+
+#[test]
+fn status_in_the_error_list_is_reported_in_plain_text() {
+    let run = compressing()
+        .env("AWS_LWA_ERROR_STATUS_CODES", "500")
+        .answer(answer("500 Oops\nContent-Type: text/plain", page()))
+        .invoke(accepting("gzip"))
+        .run();
+    let failure = run.error(1).text();
+    assert!(failure.contains("bright cold day"), "{failure}");
+}
+
 /// The body of a streamed answer, after the NULs.
 fn streamed(run: &Run) -> (Value, Vec<u8>) {
     let message = &run.posts(1)[0].1;
@@ -288,5 +363,37 @@ fn event_streams_are_not_compressed() {
     assert_eq!(
         (&prelude["headers"]["content-encoding"], body),
         (&json!(null), "data: 1\n\n".repeat(20).into_bytes())
+    );
+}
+
+#[test]
+fn empty_and_small_streams_of_known_length_are_left_alone() {
+    for body in ["", "ok"] {
+        let scenario = compressing()
+            .env("AWS_LWA_INVOKE_MODE", "response_stream")
+            .answer(answer("200 OK\nContent-Type: text/plain", body));
+        let (prelude, sent) = streamed(&scenario.invoke(accepting("gzip")).run());
+        assert_eq!(
+            (&prelude["headers"]["content-encoding"], &*sent),
+            (&json!(null), body.as_bytes())
+        );
+    }
+}
+
+#[test]
+fn compressed_stream_that_breaks_off_delivers_what_came_before_and_says_so() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let run = compressing()
+        .env("AWS_LWA_INVOKE_MODE", "response_stream")
+        .answer(raw(head).send(chunk(page())).close())
+        .invoke(accepting("gzip"))
+        .run();
+    assert_eq!(inflated_so_far(&streamed(&run).1), page().as_bytes());
+    let trailers = &run.posts(1)[0].1.trailers;
+    assert!(
+        trailers
+            .iter()
+            .any(|(_, value)| value == "Function.AppProtocol"),
+        "{trailers:?}"
     );
 }

@@ -13,6 +13,7 @@ const ROOMS: &[&str] = &[
     "event",
     "request",
     "app",
+    "encoding",
     "reply",
     "post",
     "readiness",
@@ -24,7 +25,7 @@ const ROOMS: &[&str] = &[
 /// These use one another, and no room.
 const LEAVES: &[&str] = &[
     "base64", "config", "error", "guard", "gzip", "headers", "hosts", "http1", "json", "logger",
-    "stop", "trace", "wire",
+    "source", "stop", "trace", "wire",
 ];
 
 /// Where everything meets.

@@ -26,6 +26,7 @@ mod replies;
 mod requests;
 mod reuse;
 mod settings;
+mod smuggling;
 mod snapstart;
 mod streaming;
 mod targets;

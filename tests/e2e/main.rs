@@ -22,12 +22,14 @@ mod logging;
 mod mutations;
 mod pass_through;
 mod proxy;
+mod races;
 mod replies;
 mod requests;
 mod reuse;
 mod settings;
 mod smuggling;
 mod snapstart;
+mod soak;
 mod streaming;
 mod targets;
 

@@ -14,6 +14,7 @@ mod scenario;
 mod compression;
 mod concurrency;
 mod errors;
+mod faults;
 mod golden;
 mod headers;
 mod lifecycle;

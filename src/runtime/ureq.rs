@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ureq::config::AutoHeaderValue;
 use ureq::unversioned::resolver::DefaultResolver;
@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, RequestBuilder};
 
-use super::{Call, USER_AGENT};
+use super::{ApiError, Call, USER_AGENT};
 use crate::headers::Headers;
 
 /// One caller's connection: a pool of one.
@@ -38,7 +38,7 @@ impl Client {
         call: &Call,
         headers: &mut Headers,
         into: &mut Vec<u8>,
-    ) -> Result<u16, String> {
+    ) -> Result<u16, ApiError> {
         headers.clear();
         into.clear();
         let url = format!("{}{}", self.base, call.path);
@@ -46,13 +46,16 @@ impl Client {
             None => with(self.agent.get(&url), call).call(),
             Some(body) => with(self.agent.post(&url), call).send(body),
         };
-        let mut response = response.map_err(|error| error.to_string())?;
+        let mut response = response.map_err(|error| match error {
+            ureq::Error::Io(error) => ApiError::Closed(error.to_string()),
+            error => ApiError::Transport(error.to_string()),
+        })?;
         for (name, value) in response.headers() {
             headers.push(name.as_str().as_bytes(), value.as_bytes());
         }
         let mut body = response.body_mut().as_reader();
         body.read_to_end(into)
-            .map_err(|error| format!("the answer broke off: {error}"))?;
+            .map_err(|error| ApiError::Transport(format!("the answer broke off: {error}")))?;
         Ok(response.status().as_u16())
     }
 }
@@ -61,7 +64,13 @@ fn with<B>(mut request: RequestBuilder<B>, call: &Call) -> RequestBuilder<B> {
     for (name, value) in call.fields {
         request = request.header(*name, *value);
     }
-    request
+    let deadline = call.deadline_ms.map(Duration::from_millis);
+    let Some(until) = deadline.and_then(|deadline| UNIX_EPOCH.checked_add(deadline + AFTER)) else {
+        return request;
+    };
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    let config = request.config().timeout_global(Some(left.max(AFTER)));
+    config.build()
 }
 
 fn agent() -> Agent {
@@ -83,10 +92,13 @@ fn agent() -> Agent {
         .max_response_header_size(BUFFER)
         .input_buffer_size(BUFFER)
         .output_buffer_size(BUFFER)
-        // No time limits: a long poll ends when Lambda has work.
+        // No time limits: a long poll ends when Lambda has work. Only posts have one.
         .build();
     Agent::with_parts(config, Direct, DefaultResolver::default())
 }
+
+/// How long after an invocation's deadline its answer may still be being taken.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// ureq clears its buffers when it makes them, so all of this counts as memory.
 const BUFFER: usize = 16 << 10;
@@ -110,6 +122,7 @@ impl Connector for Direct {
             buffers: LazyBuffers::new(BUFFER, BUFFER),
             held: Vec::new(),
             answered: false,
+            limited: false,
         }))
     }
 }
@@ -124,9 +137,22 @@ struct Line {
     held: Vec<u8>,
     /// Whether a part of the answer is here: see `Reader::more` in `wire.rs`.
     answered: bool,
+    /// Whether the socket has a time limit.
+    limited: bool,
 }
 
 impl Line {
+    /// Sets the time limit of the socket, where there is one or has been one.
+    fn limit(&mut self, timeout: NextTimeout) -> io::Result<()> {
+        let limit = timeout.not_zero().map(|limit| *limit);
+        if limit.is_some() || self.limited {
+            self.stream.set_read_timeout(limit)?;
+            self.stream.set_write_timeout(limit)?;
+            self.limited = limit.is_some();
+        }
+        Ok(())
+    }
+
     fn send(&mut self, more: usize) -> io::Result<()> {
         let mut held = &self.held[..];
         let mut more = self.buffers.output().get(..more).unwrap_or_default();
@@ -153,9 +179,10 @@ impl Transport for Line {
         &mut self.buffers
     }
 
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.answered = false;
         if self.held.len() + amount > BUFFER {
+            self.limit(timeout)?;
             return Ok(self.send(amount)?);
         }
         let output = self.buffers.output().get(..amount).unwrap_or_default();
@@ -163,7 +190,8 @@ impl Transport for Line {
         Ok(())
     }
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.limit(timeout)?;
         if !self.held.is_empty() {
             self.send(0)?;
         }
@@ -175,6 +203,10 @@ impl Transport for Line {
             match (&self.stream).read(input) {
                 // A signal, a stop and continue among them, is no reason to end.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The limit has passed.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(ureq::Error::Timeout(timeout.reason));
+                }
                 result => break result?,
             }
         };

@@ -501,9 +501,16 @@ fn api_cuts_an_invocation_short() {
         format!(
             "{OK}Lambda-Runtime-Aws-Request-Id: req-x\r\nContent-Length: 100\r\n\r\n{{\"half\""
         ),
-        &["cut short"],
+        &["broke off"],
     );
-    leaves_unanswered(format!("{OK}Lambda-Runtime-Aws-Req"), &["invocation"]);
+    // Within the head it is as if the connection had been closed before.
+    let half = Turn::raw(format!("{OK}Lambda-Runtime-Aws-Req"));
+    let run = scenario()
+        .invoke(get("/"))
+        .invoke(half)
+        .invoke(get("/"))
+        .run();
+    goes_on(&run, 2);
 }
 
 #[test]
@@ -617,15 +624,20 @@ fn api_hangs_up_on_a_stream() {
 
 #[test]
 fn api_never_answers_a_post() {
-    for mode in ["buffered", "response_stream"] {
-        let turn = Turn::from(get("/"))
+    // Nor reads all of it, in the last.
+    let (small, large) = ("b".repeat(10), "b".repeat(5_000_000));
+    for (mode, body, held) in [
+        ("buffered", &small, 0),
+        ("response_stream", &small, 0),
+        ("buffered", &large, 1),
+    ] {
+        let turn = Turn::from(get("/fault"))
             .remaining(300)
-            .post(Post::Hold(0, "never".into()));
-        let mut run = scenario()
+            .post(Post::Hold(held, "never".into()));
+        let scenario = scenario()
             .env("AWS_LWA_INVOKE_MODE", mode)
-            .invoke(turn)
-            .invoke(get("/"))
-            .start();
+            .at("/fault", answer("200 OK", body));
+        let mut run = scenario.invoke(turn).invoke(get("/")).start();
         run.until("the next invocation is answered", |run| {
             run.posts(2).iter().any(|(_, message)| message.complete)
         });

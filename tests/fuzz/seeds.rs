@@ -9,6 +9,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "head" | "reply" => responses(),
         "body" => bodies(),
         "request" => requests(),
+        "guard" => PATHS.iter().map(|seed| seed.to_vec()).collect(),
         "settings" => SETTINGS.iter().map(|seed| seed.to_vec()).collect(),
         _ => [cases("event.json"), responses(), requests()].concat(),
     };
@@ -54,11 +55,10 @@ fn cases(name: &str) -> Vec<Vec<u8>> {
 /// Answers as they go over the wire: in the golden files the lines end with LF.
 fn responses() -> Vec<Vec<u8>> {
     let golden = cases("response.http").into_iter().map(|file| {
-        let text = String::from_utf8(file).expect("text");
-        text.replacen("\n\n", "\0", 1)
-            .replace('\n', "\r\n")
-            .replace('\0', "\r\n\r\n")
-            .into_bytes()
+        let end = file.windows(2).position(|pair| pair == b"\n\n");
+        let (head, body) = file.split_at(end.map_or(file.len(), |at| at + 2));
+        let head = String::from_utf8_lossy(head).replace('\n', "\r\n");
+        [head.as_bytes(), body].concat()
     });
     let more: [&[u8]; 9] = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nX-A: b\r\n\r\nhello",
@@ -118,4 +118,14 @@ const SETTINGS: [&[u8]; 5] = [
     b"\x11response_stream\n\x12500\n\x13off\n\x14http://127.0.0.1:9001/\n\x154\n",
     b"\x16400\n\x17\n\x18512\n\x19 8 \n\x1a-1\n\x1b99999\n",
     b"\x00port\n\x01[::1]\n\x01fe80::1%eth0\n\x03/a b\n\x0d//\n\x0d/\\r\\n\n",
+];
+
+/// The last byte chooses the hook, those before it the spelling.
+const PATHS: [&[u8]; 6] = [
+    b"/hook\0",
+    b"/x/../%73napstart/before%252dcheckpoint;v=1\x01\x02\x03\x04\x05\x01",
+    b"//a/%62/./c.html\x07\x06\x02",
+    b"/_x%c0%af.y/%ef%bc%8f\\%u0061\x03",
+    b"/%E2%84%AA/\xc5\xbf%00\x00",
+    b"/other/path?a=/hook\x00",
 ];

@@ -8,6 +8,7 @@ mod bytes;
 mod strict;
 
 pub mod body;
+pub mod guard;
 pub mod head;
 pub mod leaves;
 pub mod reply;
@@ -23,4 +24,5 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("reply", reply::check),
     ("settings", settings::check),
     ("leaves", leaves::check),
+    ("guard", guard::check),
 ];

@@ -13,7 +13,11 @@ use super::strict::{self, Request};
 /// What the settings are in each variant.
 const VARIANTS: [&[(&str, &str)]; 4] = [
     &[],
-    &[("AWS_LWA_REMOVE_BASE_PATH", "/api")],
+    &[
+        ("AWS_LWA_REMOVE_BASE_PATH", "/api"),
+        ("AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH", "/hook"),
+        ("AWS_LWA_TRACEPARENT", "true"),
+    ],
     &[
         ("AWS_LWA_AUTHORIZATION_SOURCE", "x-auth"),
         ("AWS_LWA_PASS_THROUGH_PATH", "/p?a=b"),
@@ -46,7 +50,11 @@ pub fn check(data: &[u8]) {
         let given = event["headers"].to_string() + &event["multiValueHeaders"].to_string();
         let hosts = given.to_ascii_lowercase().matches("host\"").count();
         assert!(
-            !strict::is_token(method.as_bytes()) || method == "CONNECT" || is_base64 || hosts > 0,
+            config.snapstart.hooks().next().is_some()
+                || !strict::is_token(method.as_bytes())
+                || method == "CONNECT"
+                || is_base64
+                || hosts > 0,
             "refused: {event}"
         );
         return;
@@ -103,7 +111,38 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     Some(request)
 }
 
+/// What a server that decodes once takes for the path.
+fn decoded(target: &str) -> Vec<u8> {
+    let path = target.split('?').next().unwrap_or_default();
+    let mut rest = path.as_bytes();
+    let mut out = Vec::new();
+    while let [first, after @ ..] = rest {
+        let digits = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|_| *first == b'%') {
+            Some(byte) => {
+                out.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
 fn check_fields(request: &Request, config: &Config) {
+    for hook in config.snapstart.hooks() {
+        let path = decoded(&request.target).to_ascii_lowercase();
+        assert!(
+            path != hook.as_bytes() || hook == config.pass_through_path,
+            "a hook was asked for"
+        );
+    }
     assert_eq!(request.all("host").len(), 1);
     // A server that makes variables of fields cannot tell `_` from `-`.
     let named = |name: &str| {

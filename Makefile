@@ -4,6 +4,8 @@
 CARGO    ?= cargo
 APP      ?=
 BUDGET   ?= 440000
+SECS     ?= 60
+N        ?= 1000000
 
 ARCHES   := x86_64 arm64
 HOST     := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
@@ -15,10 +17,11 @@ IMAGE    := dist/lambda-adapter-image.tar
 VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
 TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
+FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/bins/*.rs))))
 SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint build e2e reproducible size layer publish image packages rie bench clean \
+.PHONY: help run test fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -33,6 +36,16 @@ test: ## Run every test that needs nothing but cargo (and python3 for the packag
 	$(CARGO) test --features local
 	@if command -v python3 >/dev/null; then python3 -m unittest discover -s tests/layer; \
 	else echo 'skipped: tests/layer (no python3)'; fi
+
+fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (cargo-fuzz, nightly Rust)
+	@for target in $(FUZZ); do \
+	    $(CARGO) run --quiet --manifest-path tests/fuzz/Cargo.toml --target-dir build/fuzz/target --bin seeds $$target build/fuzz/$$target && \
+	    $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir build/fuzz/target $$target $(CURDIR)/build/fuzz/$$target -- \
+	        -dict=$(CURDIR)/tests/fuzz/dictionary -max_total_time=$(SECS) -max_len=4096 || exit 1; \
+	done
+
+soak: ## Answer N=1000000 invocations with a misbehaving app, and race N/50 requests against closing connections
+	RACES=$$(($(N) / 50)) SOAK=$(N) $(CARGO) test --release --features local --test e2e -- --nocapture --test-threads 1 soak:: races::
 
 lint: ## Check the format and the lints
 	$(CARGO) fmt --check

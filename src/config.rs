@@ -339,6 +339,8 @@ mod tests {
             ("AWS_LWA_ENABLE_COMPRESSION", "gzip"),
             ("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "0.5"),
             ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1"),
+            ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1: 9001"),
+            ("AWS_LWA_PORT", "+80"),
         ] {
             let error = read(&[(name, value)]).0.expect_err(name).to_string();
             assert!(

@@ -27,7 +27,9 @@ pub fn register(mut runtime: Runtime, program: Option<OsString>) -> Result<(), F
     let identifier = loop {
         match runtime.register(&name) {
             Ok(identifier) => break identifier,
-            Err(ApiError::Transport(_)) if started.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            Err(ApiError::Closed(_) | ApiError::Transport(_)) if started.elapsed() < PATIENCE => {
+                thread::sleep(PAUSE);
+            }
             Err(error) => {
                 return Err(Fatal::RuntimeApi {
                     act: "register the extension",

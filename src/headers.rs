@@ -98,11 +98,20 @@ impl Headers {
     }
 }
 
+/// The bytes without outer blanks. Those are spaces and tabs alone (RFC 9110 5.6.3): whoever
+/// takes other white space for nothing sees a `chunked` where others do not.
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
 /// The non-empty members of a comma-separated field value (RFC 9110 5.6.1).
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
+        .map(trim)
         .filter(|member| !member.is_empty())
 }
 

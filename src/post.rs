@@ -23,7 +23,7 @@ pub fn reply(runtime: &mut Runtime, invocation: &Invocation, body: &[u8]) {
     let mut posted = runtime.respond(invocation, body);
     // The kept connection may have gone stale. A second post cannot do harm: the API takes
     // one answer for each invocation.
-    if let Err(ApiError::Transport(_)) = posted {
+    if let Err(ApiError::Closed(_) | ApiError::Transport(_)) = posted {
         posted = runtime.respond(invocation, body);
     }
     if let Err(refusal) = posted {
@@ -37,7 +37,7 @@ pub fn failure(runtime: &mut Runtime, invocation: &Invocation, failure: &Failure
     let body = error_body(&failure.error_type, &failure.message);
     let class = failure.class.name();
     let mut posted = runtime.fail(invocation, class, &body);
-    if let Err(ApiError::Transport(_)) = posted {
+    if let Err(ApiError::Closed(_) | ApiError::Transport(_)) = posted {
         posted = runtime.fail(invocation, class, &body);
     }
     if let Err(refusal) = posted {

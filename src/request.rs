@@ -5,6 +5,8 @@
 //! 5.5, RFC 9112 3.2). Fields that stop at a hop are dropped (RFC 9110 7.6.1), the length is
 //! our own, and what vouches for the caller (tenant, contexts) can only come from Lambda.
 
+mod contexts;
+
 use std::borrow::Cow;
 
 use log::debug;
@@ -16,13 +18,11 @@ use crate::guard;
 use crate::headers::{Headers, is_token};
 use crate::http1;
 use crate::invocation::{Invocation, clean_value};
-use crate::json::{self, Object, Raw};
-use crate::trace;
+use crate::json::{self, Raw};
+use contexts::{LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
 
-const TRACE_ID: &[u8] = b"x-amzn-trace-id";
-const REQUEST_CONTEXT: &[u8] = b"x-amzn-request-context";
-const LAMBDA_CONTEXT: &[u8] = b"x-amzn-lambda-context";
-const TENANT_ID: &[u8] = b"x-amz-tenant-id";
+/// What the front end says of the client, who can neither name it in `Connection` nor send it.
+const FORWARDED: &[u8] = b"x-forwarded-";
 
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -105,7 +105,7 @@ fn from_http<'a>(
     let body = body(http)?;
     let mut headers = Headers::new();
     copy_fields(http, config, &mut headers)?;
-    add_contexts(&mut headers, Some(http.context), invocation, config);
+    contexts::add(&mut headers, Some(http.context), invocation, config);
     if !headers.contains(b"host") {
         headers.push(b"host", host(config).as_bytes());
     }
@@ -129,7 +129,7 @@ fn pass_through<'a>(
 ) -> Request<'a> {
     let mut headers = Headers::new();
     headers.push(b"content-type", b"application/json");
-    add_contexts(&mut headers, context, invocation, config);
+    contexts::add(&mut headers, context, invocation, config);
     headers.push(b"host", host(config).as_bytes());
     headers.push(b"content-length", payload.len().to_string().as_bytes());
     Request {
@@ -199,12 +199,12 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
     if let (Some(source), None) = (&config.authorization_source, replaced) {
         debug!("no header `{source}` to take the authorization from");
     }
+    if given.all(b"host").count() > 1 {
+        return Err(bad_request("the event holds two host headers".into()));
+    }
     for (name, value) in given.iter() {
-        let ours = matches!(
-            name,
-            b"content-length" | b"expect" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
-        );
-        if ours || given.stops_here(name) {
+        let stops_here = given.stops_here(name) && !name.starts_with(FORWARDED);
+        if stops_here || is_not_the_clients(name) {
             continue;
         }
         if name == b"cookie" && !http.cookies.is_empty() {
@@ -223,109 +223,28 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
     Ok(())
 }
 
+/// Whether a field is ours to send, or the front end's under a name that only looks like it:
+/// to a server that makes variables of fields (RFC 3875 4.1.18) `_` and `-` are the same, and
+/// `Proxy` is what tells programs where their own requests go.
+fn is_not_the_clients(name: &[u8]) -> bool {
+    let is_ours = |name: &[u8]| {
+        matches!(
+            name,
+            b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
+        )
+    };
+    if !name.contains(&b'_') {
+        return is_ours(name);
+    }
+    let name = String::from_utf8_lossy(name).replace('_', "-").into_bytes();
+    is_ours(&name) || name.starts_with(FORWARDED) || name.starts_with(b"x-amzn-")
+}
+
 /// The event's cookies as one field, its pairs parted by `; ` (RFC 6265 4.2.1).
 fn cookies(http: &Http) -> Vec<u8> {
     clean_value(&http.cookies.join("; "))
         .into_owned()
         .into_bytes()
-}
-
-/// What Lambda says of this invocation.
-fn add_contexts(
-    headers: &mut Headers,
-    context: Option<Raw>,
-    invocation: &Invocation,
-    config: &Config,
-) {
-    if let Some(trace_id) = &invocation.trace_id {
-        headers.remove(TRACE_ID);
-        headers.push(TRACE_ID, trace_id.as_bytes());
-        if config.traceparent {
-            trace::add_parent(headers, trace_id);
-        }
-    }
-    if config.context_headers {
-        let mut value = Vec::with_capacity(1024);
-        json::write_ascii(&mut value, context.map_or("null", |raw| raw.get()));
-        headers.push(REQUEST_CONTEXT, &value);
-        value.clear();
-        write_lambda_context(&mut value, invocation, config);
-        headers.push(LAMBDA_CONTEXT, &value);
-    }
-    if let Some(tenant_id) = &invocation.tenant_id {
-        headers.push(TENANT_ID, tenant_id.as_bytes());
-    }
-}
-
-fn write_lambda_context(out: &mut Vec<u8>, invocation: &Invocation, config: &Config) {
-    let function = &config.function;
-    let string = |out: &mut Vec<u8>, key: &str, value: Option<&str>| {
-        out.extend_from_slice(key.as_bytes());
-        match value {
-            Some(text) => json::write_ascii_string(out, text),
-            None => out.extend_from_slice(b"null"),
-        }
-    };
-    let number = |out: &mut Vec<u8>, key: &str, value: u64| {
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(value.to_string().as_bytes());
-    };
-    string(out, "{\"request_id\":", Some(&invocation.id));
-    number(out, ",\"deadline\":", invocation.deadline_ms.unwrap_or(0));
-    string(
-        out,
-        ",\"invoked_function_arn\":",
-        Some(&invocation.function_arn),
-    );
-    string(out, ",\"xray_trace_id\":", invocation.trace_id.as_deref());
-    out.extend_from_slice(b",\"client_context\":");
-    let client = invocation.client_context.as_deref();
-    json::write_ascii(
-        out,
-        client
-            .filter(|text| json::is_valid(text.as_bytes()))
-            .unwrap_or("null"),
-    );
-    out.extend_from_slice(b",\"identity\":");
-    write_identity(out, invocation);
-    string(out, ",\"tenant_id\":", invocation.tenant_id.as_deref());
-    string(
-        out,
-        ",\"env_config\":{\"function_name\":",
-        Some(&function.name),
-    );
-    number(out, ",\"memory\":", function.memory);
-    string(out, ",\"version\":", Some(&function.version));
-    string(out, ",\"log_stream\":", Some(&function.log_stream));
-    string(out, ",\"log_group\":", Some(&function.log_group));
-    out.extend_from_slice(b"}}");
-}
-
-/// Cognito's identity under the names that apps behind such adapters know.
-fn write_identity(out: &mut Vec<u8>, invocation: &Invocation) {
-    let json = invocation.cognito_identity.as_deref().unwrap_or("null");
-    let identity: Object = serde_json::from_str(json).unwrap_or_default();
-    let named = |keys: [&str; 3]| {
-        keys.iter()
-            .find_map(|key| identity.text(key))
-            .unwrap_or_default()
-    };
-    if identity.is_empty() {
-        return out.extend_from_slice(b"null");
-    }
-    out.extend_from_slice(b"{\"identityId\":");
-    json::write_ascii_string(
-        out,
-        &named(["cognitoIdentityId", "identityId", "identity_id"]),
-    );
-    out.extend_from_slice(b",\"identityPoolId\":");
-    let pool = [
-        "cognitoIdentityPoolId",
-        "identityPoolId",
-        "identity_pool_id",
-    ];
-    json::write_ascii_string(out, &named(pool));
-    out.push(b'}');
 }
 
 fn target(http: &Http, config: &Config) -> Vec<u8> {

@@ -39,12 +39,16 @@ struct Call<'a> {
     path: &'a str,
     fields: &'a [(&'a str, &'a str)],
     body: Option<&'a [u8]>,
+    /// The deadline of the invocation that it is about; nobody waits for long after it.
+    deadline_ms: Option<u64>,
 }
 
 /// Why a call did not do what it should.
 #[derive(Debug)]
 pub enum ApiError {
-    /// No answer, or a broken one.
+    /// The connection ended with nothing said, as a kept one does that went stale.
+    Closed(String),
+    /// No connection, or a broken answer.
     Transport(String),
     /// Another status than success, with the beginning of what was said.
     Status(u16, String),
@@ -55,7 +59,9 @@ pub enum ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ApiError::Transport(cause) | ApiError::Unusable(cause) => f.write_str(cause),
+            ApiError::Closed(cause) | ApiError::Transport(cause) | ApiError::Unusable(cause) => {
+                f.write_str(cause)
+            }
             ApiError::Status(status, said) => write!(f, "status {status}: {said}"),
         }
     }
@@ -77,6 +83,7 @@ impl Runtime {
             path: "/2018-06-01/runtime/invocation/next",
             fields: &[],
             body: None,
+            deadline_ms: None,
         };
         let status = self.client.call(&call, &mut self.headers, payload);
         succeeded(status, payload)?;
@@ -86,13 +93,10 @@ impl Runtime {
 
     /// Posts the whole answer of an invocation.
     pub fn respond(&mut self, invocation: &Invocation, body: &[u8]) -> Result<(), ApiError> {
+        let (path, until) = (response_path(invocation), invocation.deadline_ms);
         match &invocation.invocation_id {
-            Some(id) => self.post(
-                &response_path(invocation),
-                &[JSON, (INVOCATION_ID, id)],
-                body,
-            ),
-            None => self.post(&response_path(invocation), &[JSON], body),
+            Some(id) => self.post(&path, &[JSON, (INVOCATION_ID, id)], body, until),
+            None => self.post(&path, &[JSON], body, until),
         }
     }
 
@@ -104,10 +108,10 @@ impl Runtime {
         body: &[u8],
     ) -> Result<(), ApiError> {
         let path = format!("/2018-06-01/runtime/invocation/{}/error", invocation.id);
-        let error_type = (ERROR_TYPE, class);
+        let (error_type, until) = ((ERROR_TYPE, class), invocation.deadline_ms);
         match &invocation.invocation_id {
-            Some(id) => self.post(&path, &[JSON, error_type, (INVOCATION_ID, id)], body),
-            None => self.post(&path, &[JSON, error_type], body),
+            Some(id) => self.post(&path, &[JSON, error_type, (INVOCATION_ID, id)], body, until),
+            None => self.post(&path, &[JSON, error_type], body, until),
         }
     }
 
@@ -123,7 +127,8 @@ impl Runtime {
             _ => "/2018-06-01/runtime/init/error",
         };
         let body = error_body(fatal.error_type(), &fatal.to_string());
-        self.post(path, &[JSON, (ERROR_TYPE, fatal.error_type())], &body)
+        let fields = [JSON, (ERROR_TYPE, fatal.error_type())];
+        self.post(path, &fields, &body, None)
     }
 
     /// Registers an extension for no event at all and gives its identifier.
@@ -133,6 +138,7 @@ impl Runtime {
             "/2020-01-01/extension/register",
             &fields,
             b"{\"events\":[]}",
+            None,
         )?;
         let identifier = self.headers.first(b"lambda-extension-identifier");
         Ok(String::from_utf8_lossy(identifier.unwrap_or_default()).into_owned())
@@ -149,30 +155,37 @@ impl Runtime {
             path,
             fields,
             body: None,
+            deadline_ms: None,
         };
         let status = self.client.call(&call, &mut self.headers, &mut self.said);
         succeeded(status, &self.said)
     }
 
-    fn post(&mut self, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Result<(), ApiError> {
+    fn post(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+        deadline_ms: Option<u64>,
+    ) -> Result<(), ApiError> {
         let call = Call {
             path,
             fields,
             body: Some(body),
+            deadline_ms,
         };
         let status = self.client.call(&call, &mut self.headers, &mut self.said);
         succeeded(status, &self.said)
     }
 }
 
-fn succeeded(status: Result<u16, String>, said: &[u8]) -> Result<(), ApiError> {
-    match status {
-        Ok(200..=299) => Ok(()),
-        Ok(status) => {
+fn succeeded(status: Result<u16, ApiError>, said: &[u8]) -> Result<(), ApiError> {
+    match status? {
+        200..=299 => Ok(()),
+        status => {
             let said = String::from_utf8_lossy(said.get(..512).unwrap_or(said));
             Err(ApiError::Status(status, said.into_owned()))
         }
-        Err(cause) => Err(ApiError::Transport(cause)),
     }
 }
 

@@ -167,7 +167,7 @@ impl<'a> Server<'a> {
             match &cause {
                 ApiError::Unusable(_) => error!("{cause}: left unanswered"),
                 // A kept connection may have been closed; a fresh one tells.
-                ApiError::Transport(_) if tries == 1 => {
+                ApiError::Closed(_) if tries == 1 => {
                     debug!("failed to get the next invocation, connecting again: {cause}");
                 }
                 _ => warn!("failed to get the next invocation, trying again: {cause}"),

@@ -64,7 +64,9 @@ pub fn protocol(text: &str) -> Option<Protocol> {
 }
 
 pub fn port(text: &str) -> Option<u16> {
-    text.trim().parse().ok().filter(|port| *port != 0)
+    // A sign would parse as well.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 pub fn seconds(text: &str) -> Option<Duration> {

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::{Error, Framing, Input, excerpt, find, hexadecimal, malformed};
+use crate::headers::trim;
 
 /// The line that holds a chunk's size, with its extensions; and all trailer fields together.
 const MAX_CHUNK_LINE: usize = 4096;
@@ -184,7 +185,8 @@ fn chunk_line(pending: &[u8]) -> Result<Step, Error> {
     };
     let size = line.split(|b| *b == b';').next().unwrap_or_default();
     // The grammar allows blanks before a semicolon only; in front they hide things.
-    let Some(size) = hexadecimal(size.trim_ascii_end()) else {
+    let digits = trim(size);
+    let Some(size) = hexadecimal(digits).filter(|_| size.starts_with(digits)) else {
         return malformed(format!("chunk size `{}`", excerpt(line)));
     };
     Ok(Some(match size {
@@ -292,7 +294,8 @@ mod tests {
             "-1\r\n",
             "+1\r\n",
             "0x1\r\n",
-            " 1\r\n",
+            " 1\r\nh\r\n0\r\n\r\n",
+            "1\x0c\r\nh\r\n0\r\n\r\n",
             "\r\n",
             "g\r\n",
             "1\nh",

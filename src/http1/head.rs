@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::{Error, Input, decimal, excerpt, find, malformed};
-use crate::headers::{Headers, is_token, list};
+use crate::headers::{Headers, is_token, list, trim};
 
 /// A head larger than this fails the exchange; no server's legitimate head comes near.
 const MAX_HEAD: usize = 1 << 20;
@@ -118,7 +118,7 @@ pub fn parse_head(
         if headers.len() == MAX_FIELDS {
             return malformed(format!("it has more than {MAX_FIELDS} header fields"));
         }
-        headers.push(name, value.trim_ascii());
+        headers.push(name, trim(value));
     }
     let (framing, clear) = framing(status, headers, answers_head_request)?;
     let connection = |option: &[u8]| {
@@ -128,7 +128,8 @@ pub fn parse_head(
             .any(|given| given.eq_ignore_ascii_case(option))
     };
     let persistent = match minor {
-        0 => connection(b"keep-alive"),
+        // No chunks in HTTP/1.0: whoever is between may not have seen them (RFC 9112 6.1).
+        0 => connection(b"keep-alive") && framing != Framing::Chunked,
         _ => !connection(b"close"),
     };
     Ok(Head {
@@ -174,7 +175,7 @@ fn framing(status: u16, headers: &Headers, to_head: bool) -> Result<(Framing, bo
 fn content_length(headers: &Headers) -> Result<Option<u64>, Error> {
     let mut length = None;
     for value in headers.all(b"content-length") {
-        for member in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        for member in value.split(|byte| *byte == b',').map(trim) {
             match (decimal(member), length) {
                 (Some(new), None) => length = Some(new),
                 (Some(new), Some(old)) if new == old => {}
@@ -252,6 +253,12 @@ mod tests {
                 200,
                 Sized(1),
                 true,
+            ),
+            (
+                "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n",
+                200,
+                Chunked,
+                false,
             ),
             ("HTTP/1.1 204 No Content\r\n\r\n", 204, Empty, true),
             (
@@ -346,6 +353,14 @@ mod tests {
             (
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n",
                 "transfer coding",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: \x0cchunked\r\n\r\n",
+                "transfer coding",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 1\x0c\r\n\r\n",
+                "content-length",
             ),
             ("HTTP/1.1 101 x\r\n\r\n", "101 without an upgrade"),
             ("HTTP/1.1 200 O", "closed after 14 bytes of the head"),

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::TcpStream;
 
-use super::{Call, USER_AGENT};
+use super::{ApiError, Call, USER_AGENT};
 use crate::headers::Headers;
 use crate::hosts;
 use crate::http1::{self, Body, Input};
@@ -36,28 +36,37 @@ impl Client {
         call: &Call,
         headers: &mut Headers,
         into: &mut Vec<u8>,
-    ) -> Result<u16, String> {
+    ) -> Result<u16, ApiError> {
         headers.clear();
         into.clear();
         self.write_head(call);
         let mut wire = match self.kept.take() {
             Some(wire) => wire,
-            None => connect(&self.address).map_err(|error| error.to_string())?,
+            None => {
+                connect(&self.address).map_err(|error| ApiError::Transport(error.to_string()))?
+            }
         };
-        let mut watch = Watch::endless();
+        let mut watch = match call.deadline_ms {
+            Some(_) => Watch::until(format!("POST {}", call.path), call.deadline_ms, None),
+            None => Watch::endless(),
+        };
         match wire.send(&self.head, call.body.unwrap_or_default(), &mut watch) {
             Ok(_) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(ApiError::Closed(error.to_string())),
         }
         let (input, mut reader) = wire.reader(&mut watch, false);
-        let head = http1::read_head(input, &mut reader, headers, false)
-            .map_err(|error| error.to_string())?;
+        let head = match http1::read_head(input, &mut reader, headers, false) {
+            Ok(head) => head,
+            Err(error) if reader.more => return Err(ApiError::Transport(error.to_string())),
+            Err(error) => return Err(ApiError::Closed(error.to_string())),
+        };
         let mut body = Body::new(head.framing);
         let whole = body
             .read_to(input, &mut reader, into, LIMIT)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| ApiError::Transport(error.to_string()))?;
         if !whole {
-            return Err(format!("the answer has more than {LIMIT} bytes"));
+            let cause = format!("the answer has more than {LIMIT} bytes");
+            return Err(ApiError::Transport(cause));
         }
         if head.reusable && wire.input.pending().is_empty() {
             self.kept = Some(wire);

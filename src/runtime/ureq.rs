@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::Uri;
@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, RequestBuilder};
 
-use super::{Call, USER_AGENT};
+use super::{ApiError, Call, USER_AGENT};
 use crate::headers::Headers;
 use crate::hosts;
 
@@ -40,7 +40,7 @@ impl Client {
         call: &Call,
         headers: &mut Headers,
         into: &mut Vec<u8>,
-    ) -> Result<u16, String> {
+    ) -> Result<u16, ApiError> {
         headers.clear();
         into.clear();
         let url = format!("{}{}", self.base, call.path);
@@ -48,13 +48,16 @@ impl Client {
             None => with(self.agent.get(&url), call).call(),
             Some(body) => with(self.agent.post(&url), call).send(body),
         };
-        let mut response = response.map_err(|error| error.to_string())?;
+        let mut response = response.map_err(|error| match error {
+            ureq::Error::Io(error) => ApiError::Closed(error.to_string()),
+            error => ApiError::Transport(error.to_string()),
+        })?;
         for (name, value) in response.headers() {
             headers.push(name.as_str().as_bytes(), value.as_bytes());
         }
         let mut body = response.body_mut().as_reader();
         body.read_to_end(into)
-            .map_err(|error| format!("the answer broke off: {error}"))?;
+            .map_err(|error| ApiError::Transport(format!("the answer broke off: {error}")))?;
         Ok(response.status().as_u16())
     }
 }
@@ -63,7 +66,13 @@ fn with<B>(mut request: RequestBuilder<B>, call: &Call) -> RequestBuilder<B> {
     for (name, value) in call.fields {
         request = request.header(*name, *value);
     }
-    request
+    let deadline = call.deadline_ms.map(Duration::from_millis);
+    let Some(until) = deadline.and_then(|deadline| UNIX_EPOCH.checked_add(deadline + AFTER)) else {
+        return request;
+    };
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    let config = request.config().timeout_global(Some(left.max(AFTER)));
+    config.build()
 }
 
 fn agent(address: &str) -> Agent {
@@ -85,10 +94,13 @@ fn agent(address: &str) -> Agent {
         .max_response_header_size(BUFFER)
         .input_buffer_size(BUFFER)
         .output_buffer_size(BUFFER)
-        // No time limits: a long poll ends when Lambda has work.
+        // No time limits: a long poll ends when Lambda has work. Only posts have one.
         .build();
     Agent::with_parts(config, Direct(address.to_owned()), Nowhere)
 }
+
+/// How long after an invocation's deadline its answer may still be being taken.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// ureq clears its buffers when it makes them, so all of this counts as memory.
 const BUFFER: usize = 16 << 10;
@@ -123,6 +135,7 @@ impl Connector for Direct {
             buffers: LazyBuffers::new(BUFFER, BUFFER),
             held: Vec::new(),
             answered: false,
+            limited: false,
         }))
     }
 }
@@ -137,9 +150,22 @@ struct Line {
     held: Vec<u8>,
     /// Whether a part of the answer is here: see `Reader::more` in `wire.rs`.
     answered: bool,
+    /// Whether the socket has a time limit.
+    limited: bool,
 }
 
 impl Line {
+    /// Sets the time limit of the socket, where there is one or has been one.
+    fn limit(&mut self, timeout: NextTimeout) -> io::Result<()> {
+        let limit = timeout.not_zero().map(|limit| *limit);
+        if limit.is_some() || self.limited {
+            self.stream.set_read_timeout(limit)?;
+            self.stream.set_write_timeout(limit)?;
+            self.limited = limit.is_some();
+        }
+        Ok(())
+    }
+
     fn send(&mut self, more: usize) -> io::Result<()> {
         let mut held = &self.held[..];
         let mut more = self.buffers.output().get(..more).unwrap_or_default();
@@ -166,9 +192,10 @@ impl Transport for Line {
         &mut self.buffers
     }
 
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.answered = false;
         if self.held.len() + amount > BUFFER {
+            self.limit(timeout)?;
             return Ok(self.send(amount)?);
         }
         let output = self.buffers.output().get(..amount).unwrap_or_default();
@@ -176,7 +203,8 @@ impl Transport for Line {
         Ok(())
     }
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.limit(timeout)?;
         if !self.held.is_empty() {
             self.send(0)?;
         }
@@ -188,6 +216,10 @@ impl Transport for Line {
             match (&self.stream).read(input) {
                 // A signal, a stop and continue among them, is no reason to end.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The limit has passed.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(ureq::Error::Timeout(timeout.reason));
+                }
                 result => break result?,
             }
         };

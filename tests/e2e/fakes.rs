@@ -6,5 +6,6 @@
 
 pub mod api;
 pub mod app;
+pub mod crowd;
 pub mod record;
 pub mod wire;

@@ -126,7 +126,7 @@ fn mutated_events(random: &mut Random) -> Vec<Vec<u8>> {
 }
 
 /// A head any server would take: RFC 9112 3 and 5.
-fn is_well_formed(request: &Message) -> bool {
+pub fn is_well_formed(request: &Message) -> bool {
     let text = request.head.strip_suffix(b"\r\n\r\n").unwrap_or_default();
     let mut lines = text
         .split(|byte| *byte == b'\n')

@@ -1,0 +1,131 @@
+//! The fuzz targets without a fuzzer: every seed, every regression, and some thousands of seeded mutations of them, on
+//! stable Rust and within seconds. `make fuzz` searches the same functions for as long as it is told.
+
+mod seeds;
+mod targets;
+
+/// In how many ways each target's seeds are changed.
+const ROUNDS: usize = 2000;
+
+/// A xorshift generator: a failure can be had again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+}
+
+const TOKENS: [&[u8]; 30] = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b":",
+    b" ",
+    b"\t",
+    b"\x0b",
+    b"\x0c",
+    b"\xff",
+    b"\xc3\xa9",
+    b"\x7f",
+    b"\\r\\n",
+    b"\\0",
+    b"%",
+    b"Content-Length: 7\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"\r\n\r\n",
+    b"HTTP/1.1 ",
+    b"0\r\n\r\n",
+    b"ffffffffffffffff",
+    b"-1",
+    b"99999999999999999999",
+    b",",
+    b";",
+    b"\"",
+    b"{",
+    b"null",
+    b"\\u0000",
+    b"\\ud800",
+];
+
+fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seeds[random.below(seeds.len())].clone();
+    for _ in 0..=random.below(5) {
+        let at = random.below(bytes.len());
+        let end = (at + 1 + random.below(20)).min(bytes.len());
+        match random.below(7) {
+            0 => drop(bytes.drain(at..end)),
+            1 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
+            2 if !bytes.is_empty() => bytes[at] = random.below(256) as u8,
+            3 => {
+                let other = &seeds[random.below(seeds.len())];
+                let from = random.below(other.len());
+                bytes.splice(at..at, other[from..].iter().take(40).copied());
+            }
+            _ => drop(bytes.splice(at..at, TOKENS[random.below(TOKENS.len())].iter().copied())),
+        }
+    }
+    bytes
+}
+
+/// Prints the input that broke a rule, so that it can be kept.
+struct Tell<'a>(&'a [u8]);
+
+impl Drop for Tell<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the input was b\"{}\"", self.0.escape_ascii());
+        }
+    }
+}
+
+fn holds(target: &str) {
+    let check = targets::TARGETS.iter().find(|(name, _)| *name == target);
+    let (_, check) = check.expect("a target");
+    let seeds = seeds::of(target);
+    let mut random = Random(0x5eed_1234_5678_9abd);
+    let mutations = (0..ROUNDS).map(|_| mutate(&seeds, &mut random));
+    for input in seeds.iter().cloned().chain(mutations) {
+        let _tell = Tell(&input);
+        check(&input);
+    }
+}
+
+#[test]
+fn heads_read_the_same_however_they_are_cut() {
+    holds("head");
+}
+
+#[test]
+fn bodies_read_the_same_however_they_are_cut() {
+    holds("body");
+}
+
+#[test]
+fn events_become_exactly_one_request() {
+    holds("request");
+}
+
+#[test]
+fn answers_become_json_that_holds_them() {
+    holds("reply");
+}
+
+#[test]
+fn settings_are_usable_or_named() {
+    holds("settings");
+}
+
+#[test]
+fn leaves_agree_with_the_plainest_code() {
+    holds("leaves");
+}
+
+#[test]
+fn no_spelling_of_a_hook_gets_by() {
+    holds("guard");
+}

@@ -1,0 +1,55 @@
+//! The guard of the SnapStart hooks: no spelling of a hook's path gets by, and how a path is spelt makes no difference.
+
+use lambda_adapter::guard::{is_guardable, refuses};
+
+use super::bytes::Bytes;
+
+const HOOKS: [&str; 4] = [
+    "/hook",
+    "/snapstart/before-checkpoint",
+    "/a/b/c.php",
+    "/_x/.y/",
+];
+
+pub fn check(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let hook = HOOKS[bytes.below(HOOKS.len())];
+    let spelt = respelt(hook, &mut bytes);
+    assert!(refuses(hook, &spelt), "{hook} as {}", spelt.escape_ascii());
+    let path = bytes.0;
+    let _ = is_guardable(&String::from_utf8_lossy(path));
+    let refused = refuses(hook, path);
+    // A query begins where it is written, so it is no matter of spelling.
+    if path.contains(&b'?') || path.contains(&b'#') {
+        return;
+    }
+    let escaped: String = path.iter().map(|byte| format!("%{byte:02x}")).collect();
+    for other in [
+        path.to_ascii_uppercase(),
+        escaped.replace('%', "%25").into(),
+        escaped.into(),
+    ] {
+        let told = || format!("{} and {}", path.escape_ascii(), other.escape_ascii());
+        assert_eq!(refused, refuses(hook, &other), "{}", told());
+    }
+}
+
+/// The path with its letters escaped or not, and its slashes among what means nothing beside them.
+fn respelt(hook: &str, choices: &mut Bytes) -> Vec<u8> {
+    const SLASHES: [&str; 9] = [
+        "/", "//", "/./", "\\", "%2f", "%255C", "/x/../", ";v=1/", "/%2e/",
+    ];
+    const ENDS: [&str; 8] = ["", "/", "/.", ";x", "%20", "?a=b", "/x/..", "/more"];
+    let mut out = String::new();
+    for character in hook.trim_end_matches('/').chars() {
+        let number = u32::from(character);
+        match choices.below(5) {
+            _ if character == '/' => out += SLASHES[choices.below(SLASHES.len())],
+            0 => out += &format!("%{number:02x}"),
+            1 => out += &format!("%25{number:02X}"),
+            2 => out.push(character.to_ascii_uppercase()),
+            _ => out.push(character),
+        }
+    }
+    (out + ENDS[choices.below(ENDS.len())]).into_bytes()
+}

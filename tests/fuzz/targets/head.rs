@@ -1,0 +1,152 @@
+//! The head of an answer: whatever it is cut into, the same comes out, and only what RFC 9112 4, 5 and 6.3 allow.
+
+use lambda_adapter::headers::Headers;
+use lambda_adapter::http1::{self, Error, Framing, Head, Input};
+
+use super::bytes::{Bytes, Pieces};
+use super::strict::is_token;
+
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What came out: head, fields, and how many bytes they took; or the reason, and whether more bytes could mend it.
+type Outcome = Result<(Head, Fields, usize), (String, bool)>;
+
+pub fn check(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (to_head, size) = (bytes.coin(), bytes.below(20) + 1);
+    let wire = bytes.0;
+    let whole = read(wire, usize::MAX, to_head);
+    let kind = |outcome: &Outcome| outcome.clone().map_err(|(_, incomplete)| incomplete);
+    let dripped = read(wire, size, to_head);
+    assert_eq!(kind(&whole), kind(&dripped), "cut into {size}");
+    let Ok((head, fields, used)) = whole else {
+        return;
+    };
+    for cut in (0..used).step_by(1 + used / 40) {
+        let cut = read(&wire[..cut], usize::MAX, to_head);
+        assert_eq!(kind(&cut).err(), Some(true), "a prefix is incomplete");
+    }
+    check_fields(&fields, &wire[..used]);
+    check_framing(&head, &fields, to_head);
+    check_again(&head, &fields, to_head);
+}
+
+pub fn read(wire: &[u8], size: usize, to_head: bool) -> Outcome {
+    let (mut input, mut headers) = (Input::new(16), Headers::new());
+    let mut from = Pieces { bytes: wire, size };
+    match http1::read_head(&mut input, &mut from, &mut headers, to_head) {
+        Ok(head) => {
+            let fields = headers.iter().map(|(n, v)| (n.to_vec(), v.to_vec()));
+            let unused = from.bytes.len() + input.pending().len();
+            Ok((head, fields.collect(), wire.len() - unused))
+        }
+        Err(error) => {
+            let incomplete = matches!(error, Error::ClosedInHead(_));
+            Err((error.to_string(), incomplete))
+        }
+    }
+}
+
+/// The fields are those of the last head, without outer blanks, which are spaces and tabs.
+fn check_fields(fields: &Fields, wire: &[u8]) {
+    let text: String = wire.iter().map(|byte| char::from(*byte)).collect();
+    let last = text.trim_end_matches("\r\n").rsplit("\r\n\r\n").next();
+    let lines = last.unwrap_or_default().split("\r\n").skip(1);
+    let latin = |text: &str| -> Vec<u8> { text.chars().map(|c| c as u8).collect() };
+    let expected = lines.map(|line| {
+        let (name, value) = line.split_once(':').expect("a colon");
+        let value = value.trim_matches([' ', '\t']);
+        (latin(&name.to_ascii_lowercase()), latin(value))
+    });
+    assert_eq!(*fields, expected.collect::<Fields>());
+    for (name, value) in fields {
+        assert!(
+            is_token(name) && name.to_ascii_lowercase() == *name,
+            "{name:?}"
+        );
+        assert!(!value.iter().any(|b| b"\r\n\0".contains(b)), "{value:?}");
+        let outer = [value.first(), value.last()];
+        assert!(
+            !outer.contains(&Some(&b' ')) && !outer.contains(&Some(&b'\t')),
+            "{value:?}"
+        );
+    }
+}
+
+fn check_framing(head: &Head, fields: &Fields, to_head: bool) {
+    assert!((200..1000).contains(&head.status), "{}", head.status);
+    let members = |name: &[u8]| -> Vec<Vec<u8>> {
+        let values = fields.iter().filter(|(given, _)| given == name);
+        let values = values.flat_map(|(_, value)| value.split(|byte| *byte == b','));
+        let blank = |byte: &&u8| b" \t".contains(*byte);
+        values
+            .map(|member| {
+                let start = member.iter().take_while(blank).count();
+                let end = member.iter().rev().take_while(blank).count();
+                let end = member.len().saturating_sub(end).max(start);
+                member[start..end].to_ascii_lowercase()
+            })
+            .collect()
+    };
+    let lengths = members(b"content-length");
+    let mut codings = members(b"transfer-encoding");
+    codings.retain(|coding| !coding.is_empty());
+    let number = |text: &Vec<u8>| {
+        assert!(text.iter().all(u8::is_ascii_digit), "length {text:?}");
+        String::from_utf8_lossy(text)
+            .parse::<u64>()
+            .expect("a length")
+    };
+    let numbers: Vec<u64> = lengths.iter().map(number).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] == pair[1]),
+        "{numbers:?}"
+    );
+    let expected = if to_head || matches!(head.status, 204 | 304) {
+        Framing::Empty
+    } else if !codings.is_empty() {
+        assert_eq!(codings, [b"chunked"], "another coding was let through");
+        assert!(
+            numbers.is_empty() || !head.reusable,
+            "two framings on one connection"
+        );
+        Framing::Chunked
+    } else {
+        numbers
+            .first()
+            .map_or(Framing::UntilClose, |length| Framing::Sized(*length))
+    };
+    assert_eq!(head.framing, expected);
+    let closes = members(b"connection").contains(&b"close".to_vec());
+    let ends = head.framing == Framing::UntilClose;
+    assert!(
+        !(head.reusable && (ends || closes && !is_old(fields))),
+        "kept"
+    );
+}
+
+/// Whether it may have been HTTP/1.0, where only `keep-alive` keeps a connection.
+fn is_old(fields: &Fields) -> bool {
+    let keeps = |(name, value): &(Vec<u8>, Vec<u8>)| {
+        name == b"connection"
+            && value
+                .to_ascii_lowercase()
+                .windows(10)
+                .any(|w| w == b"keep-alive")
+    };
+    fields.iter().any(keeps)
+}
+
+/// Written out again it reads as the same.
+fn check_again(head: &Head, fields: &Fields, to_head: bool) {
+    let mut wire = format!("HTTP/1.1 {} x\r\n", head.status).into_bytes();
+    for (name, value) in fields {
+        http1::write_field(&mut wire, name, value);
+    }
+    wire.extend_from_slice(b"\r\n");
+    let again = read(&wire, usize::MAX, to_head).expect("what was read can be read");
+    assert_eq!(
+        (&again.1, again.0.framing, again.2),
+        (fields, head.framing, wire.len())
+    );
+}

@@ -1,0 +1,237 @@
+//! An event to the bytes the app gets: exactly one request by the strictest reading, with nothing in it that only
+//! Lambda may say, and the body as it was.
+
+use lambda_adapter::config::Config;
+use lambda_adapter::event::{self, Event};
+use lambda_adapter::invocation::Invocation;
+use lambda_adapter::request;
+use serde_json::{Value, json};
+
+use super::bytes::Bytes;
+use super::strict::{self, Request};
+
+/// What the settings are in each variant.
+const VARIANTS: [&[(&str, &str)]; 4] = [
+    &[],
+    &[
+        ("AWS_LWA_REMOVE_BASE_PATH", "/api"),
+        ("AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH", "/hook"),
+        ("AWS_LWA_TRACEPARENT", "true"),
+    ],
+    &[
+        ("AWS_LWA_AUTHORIZATION_SOURCE", "x-auth"),
+        ("AWS_LWA_PASS_THROUGH_PATH", "/p?a=b"),
+    ],
+    &[("AWS_LWA_CONTEXT_HEADERS", "off"), ("AWS_LWA_HOST", "::1")],
+];
+
+pub fn check(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let variant = VARIANTS[bytes.below(VARIANTS.len())];
+    let is_structured = bytes.coin();
+    let lookup = |name: &str| {
+        let mut variant = variant.iter();
+        let found = variant.find(|(given, _)| *given == name);
+        match name {
+            "AWS_LAMBDA_RUNTIME_API" => Some("127.0.0.1:9001".to_owned()),
+            _ => found.map(|(_, value)| (*value).to_owned()),
+        }
+    };
+    let config = Config::from(&lookup, &mut Vec::new()).expect("good settings");
+    if !is_structured {
+        let invocation = invocation("", "", "");
+        return drop(build(bytes.0, &invocation, &config));
+    }
+    let (kind, is_base64) = (bytes.below(7), bytes.coin());
+    let invocation = invocation(&bytes.text(), &bytes.text(), &bytes.text());
+    let (event, method, body) = event(&mut bytes, kind, is_base64);
+    let payload = event.to_string();
+    let Some(request) = build(payload.as_bytes(), &invocation, &config) else {
+        let given = event["headers"].to_string() + &event["multiValueHeaders"].to_string();
+        let hosts = given.to_ascii_lowercase().matches("host\"").count();
+        assert!(
+            config.snapstart.hooks().next().is_some()
+                || !strict::is_token(method.as_bytes())
+                || method == "CONNECT"
+                || is_base64
+                || hosts > 0,
+            "refused: {event}"
+        );
+        return;
+    };
+    assert_eq!(
+        request.method,
+        if method.is_empty() { "GET" } else { &method }
+    );
+    let body = if is_base64 {
+        strict::base64(&body).expect("base64")
+    } else {
+        body.into_bytes()
+    };
+    assert_eq!(request.body, body);
+    let tenants = request.all("x-amz-tenant-id");
+    let tenant = invocation
+        .tenant_id
+        .as_deref()
+        .map(|id| strict::bare(id.as_bytes()));
+    assert_eq!(tenants, Vec::from_iter(tenant));
+}
+
+/// Builds the request, if the client does not get status 400, and reads it back.
+fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Request> {
+    let event = match event::parse(payload) {
+        Ok(event) => event,
+        Err(failure) => {
+            let read: Result<Value, _> = serde_json::from_slice(payload);
+            assert!(read.is_err(), "{failure}");
+            return None;
+        }
+    };
+    let request = match request::build(&event, payload, invocation, config) {
+        Ok(request) => request,
+        Err(rejection) => {
+            let plain = |c: char| !c.is_control();
+            assert!(!rejection.message.is_empty() && rejection.message.chars().all(plain));
+            return None;
+        }
+    };
+    let mut wire = Vec::new();
+    request.write_head(&mut wire);
+    wire.extend_from_slice(&request.body);
+    let request =
+        strict::request(&wire).unwrap_or_else(|error| panic!("{error} in {}", wire.escape_ascii()));
+    check_fields(&request, config);
+    if let Event::Other { .. } = event {
+        assert_eq!(
+            (&*request.method, &*request.target),
+            ("POST", &*config.pass_through_path)
+        );
+        assert_eq!(request.body, payload);
+    }
+    Some(request)
+}
+
+/// What a server that decodes once takes for the path.
+fn decoded(target: &str) -> Vec<u8> {
+    let path = target.split('?').next().unwrap_or_default();
+    let mut rest = path.as_bytes();
+    let mut out = Vec::new();
+    while let [first, after @ ..] = rest {
+        let digits = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|_| *first == b'%') {
+            Some(byte) => {
+                out.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+fn check_fields(request: &Request, config: &Config) {
+    for hook in config.snapstart.hooks() {
+        let path = decoded(&request.target).to_ascii_lowercase();
+        assert!(
+            path != hook.as_bytes() || hook == config.pass_through_path,
+            "a hook was asked for"
+        );
+    }
+    assert_eq!(request.all("host").len(), 1);
+    // A server that makes variables of fields cannot tell `_` from `-`.
+    let named = |name: &str| {
+        let fields = request.fields.iter();
+        fields
+            .filter(|(given, _)| given.to_ascii_lowercase().replace('_', "-") == name)
+            .count()
+    };
+    for name in [
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+    ] {
+        assert_eq!(request.all(name).len(), 0, "{name} was forwarded");
+    }
+    for name in ["x-amzn-request-context", "x-amzn-lambda-context"] {
+        assert_eq!(named(name), usize::from(config.context_headers), "{name}");
+        for value in request.all(name) {
+            let read: Result<Value, _> = serde_json::from_slice(value);
+            let deep = read
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains("recursion"));
+            assert!(
+                read.is_ok() || deep || holds_odd_number(value),
+                "{}",
+                value.escape_ascii()
+            );
+            assert!(value.is_ascii());
+        }
+    }
+    assert!(named("x-amz-tenant-id") <= 1 && named("content-length") <= 1);
+}
+
+/// A number or an escape that is JSON by its grammar and that serde_json's `Value` cannot hold.
+fn holds_odd_number(json: &[u8]) -> bool {
+    let ignored: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(json);
+    ignored.is_ok()
+}
+
+fn invocation(trace: &str, tenant: &str, client: &str) -> Invocation {
+    Invocation::from_headers(|name| match name {
+        "lambda-runtime-aws-request-id" => Some(b"req-1"),
+        "lambda-runtime-trace-id" => Some(trace.as_bytes()),
+        "lambda-runtime-aws-tenant-id" => Some(tenant.as_bytes()),
+        "lambda-runtime-client-context" => Some(client.as_bytes()),
+        "lambda-runtime-cognito-identity" => Some(client.as_bytes()),
+        _ => None,
+    })
+    .expect("an id")
+}
+
+/// An event of the kind from the next lines: with its method and its body.
+fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, String) {
+    let (method, path, query) = (bytes.text(), bytes.text(), bytes.text());
+    let (name, value, cookie, odd) = (bytes.text(), bytes.text(), bytes.text(), bytes.text());
+    let body = String::from_utf8_lossy(bytes.0).into_owned();
+    let body = match is_base64 {
+        false => body,
+        true => {
+            let mut encoded = Vec::new();
+            lambda_adapter::base64::encode(&mut encoded, body.as_bytes());
+            strict::text(&encoded)
+        }
+    };
+    let context = match kind {
+        0 | 1 => {
+            json!({"http": {"method": method}, "domainName": if kind == 0 { "a.lambda-url.b" } else { "a" }, "stage": odd})
+        }
+        2 | 3 => json!({"stage": odd, "identity": null}),
+        4 | 5 => json!({"elb": {"targetGroupArn": odd}}),
+        _ => json!({"serviceArn": odd}),
+    };
+    let single = json!({&name: value, "x-auth": odd, "Host": "h"});
+    let multi = json!({&name: [value, odd], "x-auth": [odd]});
+    let mut event = json!({
+        "requestContext": context, "body": body, "isBase64Encoded": is_base64, "path": path, "rawPath": path,
+        "httpMethod": method, "cookies": [cookie, odd], "version": "2.0", "rawQueryString": query,
+        "queryStringParameters": {&query: cookie}, "headers": single,
+    });
+    if kind == 3 || kind == 5 {
+        event["multiValueHeaders"] = multi;
+        event["multiValueQueryStringParameters"] = json!({&query: [cookie, odd]});
+    }
+    if kind == 6 {
+        event["method"] = json!(method);
+    }
+    (event, method, body)
+}

@@ -15,8 +15,9 @@ use log::warn;
 
 use crate::http1::Input;
 
-/// How often a wait looks at the clock.
+/// How often a wait looks at the clock, and how often one without an end does.
 pub const TICK: Duration = Duration::from_millis(100);
+const ENDLESS_TICK: Duration = Duration::from_secs(1);
 
 /// What is waited for, and until when.
 #[derive(Debug)]
@@ -111,7 +112,9 @@ impl Watch {
             .flatten()
             .map(left)
             .min();
-        Ok(next.unwrap_or(TICK).clamp(Duration::from_millis(1), TICK))
+        Ok(next.map_or(ENDLESS_TICK, |next| {
+            next.clamp(Duration::from_millis(1), TICK)
+        }))
     }
 }
 

@@ -93,5 +93,5 @@ impl Client {
 
 fn connect(address: &str) -> io::Result<Wire> {
     let stream = TcpStream::connect(&hosts::endpoint(address)?[..])?;
-    Wire::new(stream, Input::new(16 << 10))
+    Wire::new(stream, Input::new(16 << 10))?.watched()
 }

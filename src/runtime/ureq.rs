@@ -4,6 +4,8 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ureq::config::AutoHeaderValue;
@@ -23,14 +25,21 @@ use crate::hosts;
 pub struct Client {
     agent: Agent,
     base: String,
+    /// Shared with the connection: until when an answer is worth waiting for.
+    deadline_ms: Arc<AtomicU64>,
 }
 
 impl Client {
     /// `address` is `host:port`.
     pub fn new(address: &str) -> Client {
+        let deadline_ms = Arc::new(AtomicU64::new(u64::MAX));
         Client {
-            agent: agent(address),
+            agent: agent(Direct {
+                address: address.to_owned(),
+                deadline_ms: Arc::clone(&deadline_ms),
+            }),
             base: format!("http://{address}"),
+            deadline_ms,
         }
     }
 
@@ -43,6 +52,8 @@ impl Client {
     ) -> Result<u16, ApiError> {
         headers.clear();
         into.clear();
+        let deadline_ms = call.deadline_ms.unwrap_or(u64::MAX);
+        self.deadline_ms.store(deadline_ms, Ordering::Relaxed);
         let url = format!("{}{}", self.base, call.path);
         let response = match call.body {
             None => with(self.agent.get(&url), call).call(),
@@ -66,16 +77,10 @@ fn with<B>(mut request: RequestBuilder<B>, call: &Call) -> RequestBuilder<B> {
     for (name, value) in call.fields {
         request = request.header(*name, *value);
     }
-    let deadline = call.deadline_ms.map(Duration::from_millis);
-    let Some(until) = deadline.and_then(|deadline| UNIX_EPOCH.checked_add(deadline + AFTER)) else {
-        return request;
-    };
-    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-    let config = request.config().timeout_global(Some(left.max(AFTER)));
-    config.build()
+    request
 }
 
-fn agent(address: &str) -> Agent {
+fn agent(connector: Direct) -> Agent {
     let config = Agent::config_builder()
         // The Runtime API is on this machine, whatever HTTP_PROXY says.
         .proxy(None)
@@ -94,11 +99,13 @@ fn agent(address: &str) -> Agent {
         .max_response_header_size(BUFFER)
         .input_buffer_size(BUFFER)
         .output_buffer_size(BUFFER)
-        // No time limits: a long poll ends when Lambda has work. Only posts have one.
+        // No time limits: a long poll ends when Lambda has work. `Line` has those of posts.
         .build();
-    Agent::with_parts(config, Direct(address.to_owned()), Nowhere)
+    Agent::with_parts(config, connector, Nowhere)
 }
 
+/// How often a wait looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
 /// How long after an invocation's deadline its answer may still be being taken.
 const AFTER: Duration = Duration::from_secs(1);
 
@@ -122,20 +129,25 @@ impl Resolver for Nowhere {
 
 /// Connects to the one address there is: no proxy, no TLS.
 #[derive(Debug)]
-struct Direct(String);
+struct Direct {
+    address: String,
+    deadline_ms: Arc<AtomicU64>,
+}
 
 impl Connector for Direct {
     type Out = Line;
 
     fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, ureq::Error> {
-        let stream = TcpStream::connect(&hosts::endpoint(&self.0)?[..])?;
+        let stream = TcpStream::connect(&hosts::endpoint(&self.address)?[..])?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TICK))?;
+        stream.set_write_timeout(Some(TICK))?;
         Ok(Some(Line {
             stream,
             buffers: LazyBuffers::new(BUFFER, BUFFER),
             held: Vec::new(),
             answered: false,
-            limited: false,
+            deadline_ms: Arc::clone(&self.deadline_ms),
         }))
     }
 }
@@ -150,22 +162,10 @@ struct Line {
     held: Vec<u8>,
     /// Whether a part of the answer is here: see `Reader::more` in `wire.rs`.
     answered: bool,
-    /// Whether the socket has a time limit.
-    limited: bool,
+    deadline_ms: Arc<AtomicU64>,
 }
 
 impl Line {
-    /// Sets the time limit of the socket, where there is one or has been one.
-    fn limit(&mut self, timeout: NextTimeout) -> io::Result<()> {
-        let limit = timeout.not_zero().map(|limit| *limit);
-        if limit.is_some() || self.limited {
-            self.stream.set_read_timeout(limit)?;
-            self.stream.set_write_timeout(limit)?;
-            self.limited = limit.is_some();
-        }
-        Ok(())
-    }
-
     fn send(&mut self, more: usize) -> io::Result<()> {
         let mut held = &self.held[..];
         let mut more = self.buffers.output().get(..more).unwrap_or_default();
@@ -177,13 +177,29 @@ impl Line {
                     held = held.get(of_held..).unwrap_or_default();
                     more = more.get(count - of_held..).unwrap_or_default();
                 }
-                // A signal, a stop and continue among them, is no reason to end.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => go_on(error, &self.deadline_ms)?,
             }
         }
         self.held.clear();
         Ok(())
+    }
+}
+
+/// What becomes of a wait that was interrupted: by a signal, a stop and continue among them,
+/// or by the tick, at which the clock is looked at.
+fn go_on(error: io::Error, deadline_ms: &AtomicU64) -> io::Result<()> {
+    let late = || {
+        let deadline = Duration::from_millis(deadline_ms.load(Ordering::Relaxed));
+        let until = deadline.saturating_add(AFTER);
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .is_ok_and(|now| now > until)
+    };
+    match error.kind() {
+        ErrorKind::Interrupted => Ok(()),
+        ErrorKind::WouldBlock if late() => Err(ErrorKind::TimedOut.into()),
+        ErrorKind::WouldBlock => Ok(()),
+        _ => Err(error),
     }
 }
 
@@ -192,10 +208,9 @@ impl Transport for Line {
         &mut self.buffers
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
         self.answered = false;
         if self.held.len() + amount > BUFFER {
-            self.limit(timeout)?;
             return Ok(self.send(amount)?);
         }
         let output = self.buffers.output().get(..amount).unwrap_or_default();
@@ -203,24 +218,18 @@ impl Transport for Line {
         Ok(())
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.limit(timeout)?;
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         if !self.held.is_empty() {
             self.send(0)?;
         }
         if self.answered {
             self.stream.set_quickack(true)?;
         }
-        let input = self.buffers.input_append_buf();
         let count = loop {
+            let input = self.buffers.input_append_buf();
             match (&self.stream).read(input) {
-                // A signal, a stop and continue among them, is no reason to end.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The limit has passed.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err(ureq::Error::Timeout(timeout.reason));
-                }
-                result => break result?,
+                Ok(count) => break count,
+                Err(error) => go_on(error, &self.deadline_ms)?,
             }
         };
         self.answered = true;

@@ -167,6 +167,7 @@ impl App {
             Class::AppUnreachable,
             format!("failed to connect to the app at {name}: {error}"),
         )
+        .cut_off()
     }
 
     fn failed(&self, request: &Request, error: &Error, watch: &Watch) -> Failure {
@@ -357,6 +358,12 @@ fn failure(act: &str, error: &Error, watch: &Watch) -> Failure {
             Class::AppTimeout,
             format!("{act}: no answer after {} ms", watch.waited_ms()),
         ),
-        error => Failure::new(Class::AppProtocol, format!("{act}: {error}")),
+        error => {
+            let failure = Failure::new(Class::AppProtocol, format!("{act}: {error}"));
+            match error {
+                Error::Malformed(_) => failure,
+                _ => failure.cut_off(),
+            }
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::net::TcpStream;
 
 use log::error;
 
-use crate::app::Incoming;
 use crate::base64;
 use crate::config::Config;
 use crate::error::Failure;
@@ -49,16 +48,6 @@ pub trait Source {
     /// The next bytes; empty is the end, `None` that there are none without waiting.
     fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure>;
     fn consume(&mut self, count: usize);
-}
-
-impl Source for Incoming<'_> {
-    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
-        Incoming::next(self, wait)
-    }
-
-    fn consume(&mut self, count: usize) {
-        Incoming::consume(self, count);
-    }
 }
 
 impl Source for &[u8] {

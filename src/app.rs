@@ -18,6 +18,7 @@ use crate::headers::Headers;
 use crate::hosts;
 use crate::http1::{self, Body, Error, Head, Input};
 use crate::request::Request;
+use crate::source::Source;
 use crate::wire::{Watch, Wire};
 
 /// One read takes a usual answer whole; only pages that were used count as memory.
@@ -167,6 +168,7 @@ impl App {
             Class::AppUnreachable,
             format!("failed to connect to the app at {name}: {error}"),
         )
+        .cut_off()
     }
 
     fn failed(&self, request: &Request, error: &Error, watch: &Watch) -> Failure {
@@ -338,6 +340,16 @@ impl Incoming<'_> {
     }
 }
 
+impl Source for Incoming<'_> {
+    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
+        Incoming::next(self, wait)
+    }
+
+    fn consume(&mut self, count: usize) {
+        Incoming::consume(self, count);
+    }
+}
+
 /// Has nothing to read: what is there already must do.
 struct NotNow;
 
@@ -357,6 +369,12 @@ fn failure(act: &str, error: &Error, watch: &Watch) -> Failure {
             Class::AppTimeout,
             format!("{act}: no answer after {} ms", watch.waited_ms()),
         ),
-        error => Failure::new(Class::AppProtocol, format!("{act}: {error}")),
+        error => {
+            let failure = Failure::new(Class::AppProtocol, format!("{act}: {error}"));
+            match error {
+                Error::Malformed(_) => failure,
+                _ => failure.cut_off(),
+            }
+        }
     }
 }

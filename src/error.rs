@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Why the adapter cannot go on. Reported to `/runtime/init/error` while that is still
-/// possible, logged as one line, and then the process exits with status 1.
+/// possible, logged as one line, and then the process ends.
 #[derive(Debug)]
 pub enum Fatal {
     /// Variables that hold something else than what is accepted.
@@ -19,6 +19,16 @@ pub enum Fatal {
     RuntimeApi { act: &'static str, cause: String },
     /// The app did not become healthy in the time that the settings give it.
     NotReady { waited_ms: u128, last: String },
+    /// The command line is not one of ours.
+    Usage(String),
+    /// The app's command could not be started.
+    NotStarted {
+        program: String,
+        cause: String,
+        status: i32,
+    },
+    /// The app, our child, has ended and is not started again.
+    AppExited { how: String, status: i32 },
     /// A SnapStart hook of the app failed before the checkpoint.
     BeforeCheckpoint { path: String, cause: String },
     /// A SnapStart hook of the app, or its readiness, failed after the restore.
@@ -40,8 +50,19 @@ impl Fatal {
             Fatal::Settings(_) => "Runtime.InvalidSetting",
             Fatal::NotOnLambda { .. } | Fatal::RuntimeApi { .. } => "Runtime.ApiError",
             Fatal::NotReady { .. } => "Runtime.AppNotReady",
+            Fatal::Usage(_) | Fatal::NotStarted { .. } => "Runtime.InvalidEntrypoint",
+            Fatal::AppExited { .. } => "Runtime.AppExited",
             Fatal::BeforeCheckpoint { .. } => "Runtime.BeforeSnapshotError",
             Fatal::AfterRestore { .. } => "Runtime.AfterRestoreError",
+        }
+    }
+
+    /// What the process exits with: where it stands for the app, the app's own status.
+    pub fn exit_status(&self) -> i32 {
+        match self {
+            Fatal::Usage(_) => 2,
+            Fatal::NotStarted { status, .. } | Fatal::AppExited { status, .. } => *status,
+            _ => 1,
         }
     }
 }
@@ -70,11 +91,15 @@ impl fmt::Display for Fatal {
             }
             Fatal::NotOnLambda { name } => write!(
                 f,
-                "{name} is not set: lambda-adapter runs as an extension of AWS Lambda, or under lambda-local"
+                "{name} is not set: lambda-adapter runs as an extension of AWS Lambda, under lambda-local, or with the app's command as its arguments"
             ),
             Fatal::RuntimeApi { act, cause } => write!(f, "failed to {act}: {cause}"),
             Fatal::NotReady { waited_ms, last } => {
                 write!(f, "the app is not ready after {waited_ms} ms: {last}")
+            }
+            Fatal::Usage(what) | Fatal::AppExited { how: what, .. } => f.write_str(what),
+            Fatal::NotStarted { program, cause, .. } => {
+                write!(f, "failed to start the app `{program}`: {cause}")
             }
             Fatal::BeforeCheckpoint { path, cause } => {
                 write!(
@@ -96,6 +121,8 @@ pub struct Failure {
     /// The `errorType` of the body: the class, except where the app's own answer names one.
     pub error_type: Cow<'static, str>,
     pub message: String,
+    /// Whether the connection to the app was lost or refused, as when the app ends.
+    pub cut_off: bool,
 }
 
 /// The closed list of failure types.
@@ -107,6 +134,8 @@ pub enum Class {
     AppTimeout,
     /// The app's answer broke off or is not HTTP/1.1.
     AppProtocol,
+    /// The app, our child, ended before it had answered.
+    AppExited,
     /// The answer does not fit what Lambda carries.
     ResponseTooLarge,
     /// The app answered with a status that counts as an error.
@@ -121,6 +150,7 @@ impl Class {
             Class::AppUnreachable => "Function.AppUnreachable",
             Class::AppTimeout => "Function.AppTimeout",
             Class::AppProtocol => "Function.AppProtocol",
+            Class::AppExited => "Function.AppExited",
             Class::ResponseTooLarge => "Function.ResponseTooLarge",
             Class::HttpStatus => "Function.HttpStatus",
             Class::InvalidEvent => "Function.InvalidEvent",
@@ -134,6 +164,14 @@ impl Failure {
             class,
             error_type: Cow::Borrowed(class.name()),
             message,
+            cut_off: false,
+        }
+    }
+
+    pub fn cut_off(self) -> Failure {
+        Failure {
+            cut_off: true,
+            ..self
         }
     }
 }

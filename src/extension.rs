@@ -4,6 +4,9 @@
 //! every one waits for events (Extensions API, "Lambda execution environment lifecycle"). So
 //! registering is the first thing the process does, and the second call never returns: the
 //! adapter asks for no event, since an environment ends for it with SIGKILL either way.
+//!
+//! Where the adapter is the runtime's own process, it registers all the same, as an internal
+//! extension: Lambda sends the runtime SIGTERM only where there is any extension.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,23 +22,38 @@ use crate::runtime::{ApiError, Runtime};
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// The name of no file in `/opt/extensions`, which is what makes an extension internal.
+const INTERNAL: &str = "lambda-adapter.entrypoint";
+
 /// Registers under the file's own name, as Lambda demands of extensions in
 /// `/opt/extensions`, and parks.
-pub fn register(mut runtime: Runtime, program: Option<OsString>) -> Result<(), Fatal> {
+pub fn register(runtime: Runtime, program: Option<OsString>) -> Result<(), Fatal> {
     let name = name(program);
+    join(runtime, &name).map_err(|error| Fatal::RuntimeApi {
+        act: "register the extension",
+        cause: format!("`{name}`: {error}"),
+    })
+}
+
+/// Registers as an internal extension. Without it everything goes on, but for the warning
+/// before the end.
+pub fn register_internal(runtime: Runtime) {
+    match join(runtime, INTERNAL) {
+        Ok(()) => {}
+        Err(ApiError::Status(404, _)) => debug!("no Extensions API here: SIGTERM may not come"),
+        Err(error) => warn!("failed to register for SIGTERM: {error}"),
+    }
+}
+
+fn join(mut runtime: Runtime, name: &str) -> Result<(), ApiError> {
     let started = Instant::now();
     let identifier = loop {
-        match runtime.register(&name) {
+        match runtime.register(name) {
             Ok(identifier) => break identifier,
             Err(ApiError::Closed(_) | ApiError::Transport(_)) if started.elapsed() < PATIENCE => {
                 thread::sleep(PAUSE);
             }
-            Err(error) => {
-                return Err(Fatal::RuntimeApi {
-                    act: "register the extension",
-                    cause: format!("`{name}`: {error}"),
-                });
-            }
+            Err(error) => return Err(error),
         }
     };
     debug!("registered as the extension `{name}`");
@@ -48,10 +66,7 @@ pub fn register(mut runtime: Runtime, program: Option<OsString>) -> Result<(), F
         .stack_size(128 << 10)
         .spawn(park)
         .map(|_| ())
-        .map_err(|error| Fatal::RuntimeApi {
-            act: "start the extension's thread",
-            cause: error.to_string(),
-        })
+        .map_err(|error| ApiError::Transport(format!("failed to start a thread: {error}")))
 }
 
 fn name(program: Option<OsString>) -> String {

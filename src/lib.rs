@@ -8,6 +8,7 @@
 //!      /next      shape     HTTP     HTTP     gzip       JSON    /response or /error
 //! ```
 
+pub mod args;
 pub mod config;
 pub mod extension;
 pub mod logger;
@@ -16,6 +17,11 @@ pub mod runtime;
 pub mod serve;
 pub mod snapstart;
 pub mod stop;
+
+// Where the app is our child.
+pub mod child;
+pub mod launch;
+pub mod signals;
 
 pub mod invocation;
 
@@ -45,11 +51,15 @@ pub mod trace;
 pub mod wire;
 
 use std::env;
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::warn;
 
 use app::App;
+use args::{CommandLine, Role};
+use child::Child;
 use config::Config;
 use error::Fatal;
 use runtime::Runtime;
@@ -61,35 +71,96 @@ const ASYNC_INIT: Duration = Duration::from_millis(9800);
 /// Runs the adapter; comes back only when it cannot go on.
 pub fn run() -> Fatal {
     logger::init(&variable);
-    match start() {
-        Ok((config, stop, app, ready)) => serve::run(&config, &stop, app, ready),
+    match args::parse(env::args_os(), &variable) {
+        Ok(Role::Extension) => adapt(None),
+        Ok(Role::Entrypoint(line)) => match config::runtime_api(&variable) {
+            Ok(_) => adapt(Some(line)),
+            // Not on Lambda: nothing is to stand between the app and whoever started it.
+            Err(_) => launch::exec(&line),
+        },
+        Ok(Role::Child(parent, line)) => launch::exec_as_child(parent, &line),
+        Ok(Role::Print(text)) => {
+            // Whoever closes the pipe does not want to know.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            std::process::exit(0)
+        }
         Err(fatal) => fatal,
     }
 }
 
-/// Init: register before anything else, then the settings, then the app.
-fn start() -> Result<(Config, Stop, App, bool), Fatal> {
+/// Serves an app that Lambda starts, or one that we start with this command.
+fn adapt(command: Option<CommandLine>) -> Fatal {
+    match start(command) {
+        Ok(Ready {
+            config,
+            stop,
+            app,
+            ready,
+            child,
+        }) => serve::run(&config, &stop, app, ready, child.as_deref()),
+        Err(fatal) => fatal,
+    }
+}
+
+/// What init leaves to the loop.
+struct Ready {
+    config: Config,
+    stop: Arc<Stop>,
+    app: App,
+    ready: bool,
+    child: Option<Arc<Child>>,
+}
+
+/// Init: register before anything else, then the settings, then the app. An app of our own
+/// comes before registering, since nothing waits for that.
+fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
     let api = config::runtime_api(&variable)?;
-    extension::register(Runtime::new(&api), env::args_os().next())?;
-    let stop = Stop::listen();
+    let stop = match command {
+        Some(_) => Stop::default(),
+        None => {
+            extension::register(Runtime::new(&api), env::args_os().next())?;
+            Stop::listen()
+        }
+    };
+    let stop = Arc::new(stop);
+    let mut child = None;
     let init = || {
         let config = settings()?;
+        if let Some(line) = command {
+            child = Some(Child::start(line, Arc::clone(&stop))?);
+            extension::register_internal(Runtime::new(&api));
+        }
         let mut app = App::new(config.app.clone(), config.pool_idle);
         let patience = match config.async_init {
             true => ASYNC_INIT,
             false => Duration::MAX,
         };
-        let ready = readiness::wait(&mut app, &config, patience)?;
+        let ready = readiness::wait(&mut app, &config, patience, child.as_deref())?;
         if config.snapstart.active {
-            snapstart::checkpoint(&mut app, &config, &mut Runtime::new(&api))?;
+            let mut runtime = Runtime::new(&api);
+            snapstart::checkpoint(&mut app, &config, &mut runtime, child.as_deref())?;
         }
-        Ok((config, stop, app, ready))
+        if let Some(child) = &child {
+            // Of several invocations in flight, one that is late does not speak for the others.
+            child.serve(config.timeout_margin.is_some() && config.concurrency == 1)?;
+        }
+        Ok((config, app, ready))
     };
-    init().inspect_err(|fatal| {
+    let (config, app, ready) = init().inspect_err(|fatal| {
         // Lambda shows it to whoever invokes; the log line is written in any case.
         if let Err(refusal) = Runtime::new(&api).report(fatal) {
             warn!("failed to report why init failed: {refusal}");
         }
+        if let Some(child) = &child {
+            child.kill();
+        }
+    })?;
+    Ok(Ready {
+        config,
+        stop,
+        app,
+        ready,
+        child,
     })
 }
 
@@ -111,5 +182,5 @@ fn variable(name: &str) -> Option<String> {
 /// The one way out: the reason, in one line.
 pub fn end(fatal: &Fatal) -> ! {
     logger::fatal(&fatal.to_string());
-    std::process::exit(1)
+    std::process::exit(fatal.exit_status())
 }

@@ -5,7 +5,6 @@ use std::net::TcpStream;
 
 use log::error;
 
-use crate::app::Incoming;
 use crate::base64;
 use crate::config::Config;
 use crate::error::Failure;
@@ -42,16 +41,6 @@ pub fn failure(runtime: &mut Runtime, invocation: &Invocation, failure: &Failure
     }
     if let Err(refusal) = posted {
         error!("the failure is lost: the Runtime API did not take it: {refusal}");
-    }
-}
-
-impl Source for Incoming<'_> {
-    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
-        Incoming::next(self, wait)
-    }
-
-    fn consume(&mut self, count: usize) {
-        Incoming::consume(self, count);
     }
 }
 

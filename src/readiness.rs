@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::app::App;
+use crate::child::Child;
 use crate::config::{Address, Config, Protocol, Readiness};
 use crate::error::Fatal;
 use crate::headers::Headers;
@@ -29,25 +30,38 @@ const PAGE: usize = 64 << 10;
 const PAGE_TIME: Duration = Duration::from_millis(20);
 
 /// Knocks until the app is healthy (true), until `patience` has passed (false), or until the
-/// settings call it a failure; on a port of its own if the settings name one.
-pub fn wait(app: &mut App, config: &Config, patience: Duration) -> Result<bool, Fatal> {
+/// settings call it a failure, or the end of the app, where it is our child, is final; on a
+/// port of its own if the settings name one.
+pub fn wait(
+    app: &mut App,
+    config: &Config,
+    patience: Duration,
+    child: Option<&Child>,
+) -> Result<bool, Fatal> {
     let settings = &config.readiness;
     if settings.port == config.app.port {
-        return knock(app, settings, patience);
+        return knock(app, settings, patience, child);
     }
     let address = Address {
         port: settings.port,
         ..config.app.clone()
     };
-    knock(&mut App::new(address, config.pool_idle), settings, patience)
+    let mut app = App::new(address, config.pool_idle);
+    knock(&mut app, settings, patience, child)
 }
 
-fn knock(app: &mut App, settings: &Readiness, patience: Duration) -> Result<bool, Fatal> {
+fn knock(
+    app: &mut App,
+    settings: &Readiness,
+    patience: Duration,
+    child: Option<&Child>,
+) -> Result<bool, Fatal> {
     let started = Instant::now();
     let limit = patience.min(settings.timeout.unwrap_or(Duration::MAX));
     let mut reported = REPORT;
     let mut knocks = 0_u32;
     loop {
+        child.map_or(Ok(()), Child::check)?;
         // The other address of an unset host is seldom it, and each knock takes from the app.
         let all = knocks.is_multiple_of(8);
         let waited = started.elapsed();

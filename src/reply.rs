@@ -50,6 +50,7 @@ pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Res
         class: Class::HttpStatus,
         error_type: named.unwrap_or_else(|| format!("HTTP.{status}")).into(),
         message: String::from_utf8(message).unwrap_or_default(),
+        cut_off: false,
     })
 }
 

@@ -7,16 +7,17 @@
 //! blocked thread costs a few pages, wakes straight in the code that waits, and its stack
 //! says where an invocation is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use log::{debug, error, warn};
 
-use crate::app::{App, Response};
+use crate::app::{App, Incoming, Response};
+use crate::child::Child;
 use crate::config::Config;
 use crate::encoding::{self, Coding, Gzipped};
-use crate::error::{Failure, Fatal};
+use crate::error::{Class, Failure, Fatal};
 use crate::event;
 use crate::headers::Headers;
 use crate::invocation::Invocation;
@@ -40,15 +41,15 @@ const STACK: usize = 256 << 10;
 
 /// Serves with as many threads as Lambda asks for; comes back only when the environment is
 /// of no more use.
-pub fn run(config: &Config, stop: &Stop, app: App, ready: bool) -> Fatal {
-    let ready = AtomicBool::new(ready);
+pub fn run(config: &Config, stop: &Stop, app: App, ready: bool, child: Option<&Child>) -> Fatal {
+    let ready = AtomicU32::new(u32::from(ready));
     let ready = &ready;
     thread::scope(|scope| {
         for number in 1..config.concurrency {
             let app = App::new(config.app.clone(), config.pool_idle);
             let serve = move || {
                 // The first thread meets the same end and reports it.
-                let _ = Server::new(config, stop, app, ready).serve();
+                let _ = Server::new(config, stop, app, ready, child).serve();
             };
             let builder = thread::Builder::new().stack_size(STACK);
             if let Err(cause) = builder.spawn_scoped(scope, serve) {
@@ -59,7 +60,10 @@ pub fn run(config: &Config, stop: &Stop, app: App, ready: bool) -> Fatal {
                 break;
             }
         }
-        let fatal = Server::new(config, stop, app, ready).serve();
+        let fatal = Server::new(config, stop, app, ready, child).serve();
+        if let Some(child) = child {
+            child.kill();
+        }
         // Ends the process from here: the others would be waited for.
         crate::end(&fatal)
     })
@@ -72,7 +76,9 @@ struct Server<'a> {
     runtime: Runtime,
     lines: Lines,
     app: App,
-    ready: &'a AtomicBool,
+    child: Option<&'a Child>,
+    /// Which life of the app has been seen ready; where it is not our child, it has but one.
+    ready: &'a AtomicU32,
     payload: Vec<u8>,
     body: Vec<u8>,
     coded: Vec<u8>,
@@ -81,13 +87,20 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    fn new(config: &'a Config, stop: &'a Stop, app: App, ready: &'a AtomicBool) -> Server<'a> {
+    fn new(
+        config: &'a Config,
+        stop: &'a Stop,
+        app: App,
+        ready: &'a AtomicU32,
+        child: Option<&'a Child>,
+    ) -> Server<'a> {
         Server {
             config,
             stop,
             runtime: Runtime::new(&config.runtime_api),
             lines: Lines::default(),
             app,
+            child,
             ready,
             payload: Vec::new(),
             body: Vec::new(),
@@ -99,8 +112,14 @@ impl<'a> Server<'a> {
 
     fn serve(&mut self) -> Fatal {
         loop {
-            if let Err(fatal) = self.turn() {
-                return fatal;
+            match self.turn() {
+                Ok(()) => {}
+                // Who looks after the app has said so, and ends the process after whatever is
+                // still in flight.
+                Err(Fatal::AppExited { .. }) => loop {
+                    thread::park();
+                },
+                Err(fatal) => return fatal,
             }
         }
     }
@@ -109,19 +128,30 @@ impl<'a> Server<'a> {
         if self.config.streaming {
             self.lines.prepare(&self.config.runtime_api);
         }
+        // An invocation that waits elsewhere may find an app that is up.
+        if self.life() > 1 {
+            self.await_app()?;
+        }
         let invocation = self.next()?;
         self.stop.invocation_begins();
         logger::set_request_id(&invocation.id);
-        self.await_app()?;
-        match self.answer(&invocation) {
+        let life = self.await_app();
+        let answered = match &life {
+            Ok(life) => self.answer(&invocation, *life),
+            Err(fatal) => Err(gone(fatal)),
+        };
+        match answered {
             Ok(Answered::Whole) => post::reply(&mut self.runtime, &invocation, &self.out),
             Ok(Answered::Streamed) => {}
             Err(failure) => post::failure(&mut self.runtime, &invocation, &failure),
         }
+        if let (Some(child), Ok(life)) = (self.child, &life) {
+            child.end_hung(*life);
+        }
         logger::set_request_id("");
         self.stop.invocation_ends();
         self.tidy();
-        Ok(())
+        life.map(|_| ())
     }
 
     /// Empties the buffers, and gives back what a large invocation took once it seems to have
@@ -180,17 +210,38 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// With asynchronous init the first invocations may be here before the app is.
-    fn await_app(&mut self) -> Result<(), Fatal> {
-        while !self.ready.load(Ordering::Relaxed) {
-            let ready = readiness::wait(&mut self.app, self.config, Duration::MAX)?;
-            self.ready.store(ready, Ordering::Relaxed);
+    fn life(&self) -> u32 {
+        self.child.map_or(1, Child::life)
+    }
+
+    /// With asynchronous init the first invocations may be here before the app is, and a child
+    /// may have been started again. Says which life of it is ready.
+    fn await_app(&mut self) -> Result<u32, Fatal> {
+        loop {
+            let life = self.life();
+            if self.ready.load(Ordering::Relaxed) == life {
+                return Ok(life);
+            }
+            if readiness::wait(&mut self.app, self.config, Duration::MAX, self.child)? {
+                self.ready.store(life, Ordering::Relaxed);
+            }
         }
-        Ok(())
+    }
+
+    /// Asks the app, and looks whether it lives where that fails.
+    fn answer(&mut self, invocation: &Invocation, life: u32) -> Result<Answered, Failure> {
+        let answered = self.ask(invocation, life);
+        let Some(child) = self.child else {
+            return answered;
+        };
+        if answered.is_ok() {
+            child.answered();
+        }
+        answered.map_err(|failure| child.explain(failure, life))
     }
 
     /// Asks the app; the reply is in `self.out` then, or streamed already.
-    fn answer(&mut self, invocation: &Invocation) -> Result<Answered, Failure> {
+    fn ask(&mut self, invocation: &Invocation, life: u32) -> Result<Answered, Failure> {
         let config = self.config;
         let event = event::parse(&self.payload)?;
         let kind = event.kind();
@@ -252,13 +303,18 @@ impl<'a> Server<'a> {
             let described = encoding::describe(coding, headers);
             answer.headers = &described;
             reply::write_prelude(&mut self.out, &answer, kind);
+            let mut told = Told {
+                body,
+                child: self.child,
+                life,
+            };
             let mut gzipped;
             let body: &mut dyn Source = match coding {
                 Coding::Gzip(level) => {
-                    gzipped = Gzipped::new(level, &mut body);
+                    gzipped = Gzipped::new(level, &mut told);
                     &mut gzipped
                 }
-                _ => &mut body,
+                _ => &mut told,
             };
             post::stream(config, &mut self.lines, invocation, &self.out, body);
             return Ok(Answered::Streamed);
@@ -290,6 +346,37 @@ impl<'a> Server<'a> {
         reply::check_status(&answer, kind, config)?;
         reply::render(&answer, kind, &mut self.out)?;
         Ok(Answered::Whole)
+    }
+}
+
+/// The failure of an invocation that waited for the app in vain.
+fn gone(fatal: &Fatal) -> Failure {
+    let class = match fatal {
+        Fatal::AppExited { .. } => Class::AppExited,
+        _ => Class::AppUnreachable,
+    };
+    Failure::new(class, fatal.to_string())
+}
+
+/// A body to be streamed; where it breaks off, the end of the app is told.
+struct Told<'a> {
+    body: Incoming<'a>,
+    child: Option<&'a Child>,
+    life: u32,
+}
+
+impl Source for Told<'_> {
+    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
+        let (child, life) = (self.child, self.life);
+        let next = self.body.next(wait);
+        next.map_err(|failure| match child {
+            Some(child) => child.explain(failure, life),
+            None => failure,
+        })
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.body.consume(count);
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::info;
 
 use crate::app::App;
+use crate::child::Child;
 use crate::config::Config;
 use crate::error::Fatal;
 use crate::headers::Headers;
@@ -32,7 +33,12 @@ const ANSWER: usize = 64 << 10;
 ///
 /// `runtime` is Lambda's own API, also where a proxy for invocations is set: nothing that
 /// such a proxy is for passes here, and not every one knows the route.
-pub fn checkpoint(app: &mut App, config: &Config, runtime: &mut Runtime) -> Result<(), Fatal> {
+pub fn checkpoint(
+    app: &mut App,
+    config: &Config,
+    runtime: &mut Runtime,
+    child: Option<&Child>,
+) -> Result<(), Fatal> {
     if let Some(path) = &config.snapstart.before {
         post(app, config, "before-checkpoint", path, BEFORE).map_err(|cause| {
             Fatal::BeforeCheckpoint {
@@ -51,19 +57,24 @@ pub fn checkpoint(app: &mut App, config: &Config, runtime: &mut Runtime) -> Resu
     let restored = Instant::now();
     let age = checkpoint.elapsed().unwrap_or_default().as_millis();
     info!("restored from the snapshot of {age} ms ago");
-    resume(app, config, restored).map_err(|cause| Fatal::AfterRestore { cause })?;
+    resume(app, config, child, restored).map_err(|cause| Fatal::AfterRestore { cause })?;
     let took = restored.elapsed().as_millis();
     info!("ready {took} ms after the restore");
     Ok(())
 }
 
-fn resume(app: &mut App, config: &Config, restored: Instant) -> Result<(), String> {
+fn resume(
+    app: &mut App,
+    config: &Config,
+    child: Option<&Child>,
+    restored: Instant,
+) -> Result<(), String> {
     if let Some(path) = &config.snapstart.after {
         post(app, config, "after-restore", path, AFTER)
             .map_err(|cause| format!("the after-restore hook `{path}` failed: {cause}"))?;
     }
     let left = AFTER.saturating_sub(restored.elapsed());
-    match readiness::wait(app, config, left) {
+    match readiness::wait(app, config, left, child) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!(
             "the app is not ready {} ms after the restore",

@@ -1,11 +1,11 @@
-//! SIGTERM: what is in flight is finished, then the process ends with status 0.
+//! The end in good order: what is in flight is finished, then the process ends.
 //!
-//! Lambda never sends it to an extension, but where the adapter is the function's own process
-//! it does, and so do emulators and other platforms; as PID 1 a process without a handler
-//! would not even notice. No thread waits for it: while nothing is in flight the handler
-//! itself ends the process, otherwise the last turn does.
+//! Lambda never sends SIGTERM to an extension, but emulators and other platforms do; as PID 1
+//! a process without a handler would not even notice. No thread waits for it: while nothing is
+//! in flight the handler itself ends the process with status 0, otherwise the last turn does.
+//! Where the app is our child the signal is the app's, whose end then is ours: `child.rs`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use log::{info, warn};
@@ -18,6 +18,7 @@ pub struct Stop {
     in_flight: Mutex<usize>,
     idle: Arc<AtomicBool>,
     asked: Arc<AtomicBool>,
+    status: AtomicI32,
 }
 
 impl Stop {
@@ -37,12 +38,21 @@ impl Stop {
         self.count(|in_flight| in_flight + 1);
     }
 
-    /// Ends the process if it was the last and the signal has come.
+    /// Ends the process with this status, now or after the last that is in flight.
+    pub fn end(&self, status: i32) {
+        self.status.store(status, Ordering::SeqCst);
+        self.asked.store(true, Ordering::SeqCst);
+        if self.count(|in_flight| in_flight) == 0 {
+            std::process::exit(status);
+        }
+    }
+
+    /// Ends the process if it was the last and the end has been asked for.
     pub fn invocation_ends(&self) {
         let left = self.count(|in_flight| in_flight.saturating_sub(1));
         if left == 0 && self.asked.load(Ordering::SeqCst) {
-            info!("SIGTERM: nothing is in flight any more");
-            std::process::exit(0);
+            info!("nothing is in flight any more: the process ends");
+            std::process::exit(self.status.load(Ordering::SeqCst));
         }
     }
 

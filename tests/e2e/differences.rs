@@ -2,6 +2,8 @@
 //!
 //! `ADAPTER=/path cargo test --test e2e` judges that file by all of the suite. With `ADAPTER_IS=lwa` as well, the tests
 //! in the table are run against our own, with a line that says so, and thus what fails is a difference nobody intended.
+//!
+//! `ADAPTER_MODE=entrypoint` judges the adapter as the parent of an app, but for what only an extension does.
 
 use std::env;
 use std::io::Write;
@@ -369,6 +371,45 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
 /// Kinds of event the other adapter does not take for HTTP requests; each has tests of its own.
 const LACKS: &[&str] = &["Lattice"];
 
+/// What is asked of an extension, and is not so or has no meaning where the adapter starts the app.
+const OF_EXTENSIONS: &[&str] = &[
+    "extension_name_is_the_name_of_the_file",
+    "extension_name_is_that_of_the_link_in_the_extensions_directory",
+    "registration_refused_ends_the_process_with_a_message",
+    "registration_precedes_the_complaint_about_a_setting",
+    "missing_runtime_api_ends_with_a_message_that_names_it",
+];
+
+/// The whole of an app that the adapter starts, where the true one is this test: a single process, which lives as long
+/// as it may read, so that none is left over.
+const APP: [&str; 4] = ["--", "/bin/sh", "-c", "trap 'exit 0' TERM; read line"];
+
+/// The command line of the adapter in the test that calls this.
+pub fn arguments() -> Vec<String> {
+    match env::var("ADAPTER_MODE").as_deref() {
+        Ok("entrypoint") if !OF_EXTENSIONS.contains(&test().as_str()) => {
+            APP.map(str::to_owned).to_vec()
+        }
+        Ok("entrypoint" | "extension") | Err(_) => Vec::new(),
+        Ok(other) => panic!("ADAPTER_MODE is extension or entrypoint, not {other}"),
+    }
+}
+
+/// The name of the test that calls this, without its file.
+fn test() -> String {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or_default();
+    name.rsplit("::").next().unwrap_or_default().to_owned()
+}
+
+/// Whether the test that calls this asks what only an adapter does that starts the app; the other one never does.
+fn is_of_entrypoint() -> bool {
+    let thread = thread::current();
+    thread
+        .name()
+        .is_some_and(|name| name.starts_with("entrypoint::"))
+}
+
 /// Whether the adapter that is judged lacks a kind of event altogether.
 pub fn lacks(kind: &str) -> bool {
     is_other() && LACKS.contains(&kind)
@@ -391,10 +432,12 @@ pub fn adapter() -> PathBuf {
     let Some(given) = env::var_os("ADAPTER") else {
         return ours;
     };
-    let thread = thread::current();
-    let name = thread.name().unwrap_or_default();
-    let test = name.rsplit("::").next().unwrap_or_default();
-    match DIFFERENCES.iter().find(|(_, tests)| tests.contains(&test)) {
+    let name = test();
+    match DIFFERENCES
+        .iter()
+        .find(|(_, tests)| tests.contains(&name.as_str()))
+    {
+        _ if is_other() && is_of_entrypoint() => ours,
         Some((reason, _)) if is_other() => {
             // Written past the test harness, which would swallow it.
             let _ = writeln!(

@@ -13,6 +13,7 @@ mod scenario;
 // The capabilities, in the order in which an invocation meets them.
 mod compression;
 mod concurrency;
+mod entrypoint;
 mod errors;
 mod faults;
 mod golden;

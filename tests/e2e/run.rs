@@ -55,13 +55,19 @@ impl Run {
         }
     }
 
-    pub fn spawn(&mut self, binary: PathBuf, env: Vec<(String, String)>) {
+    /// Starts the adapter; where it is to start an app, its standard input stays open.
+    pub fn spawn(&mut self, binary: PathBuf, args: Vec<String>, env: Vec<(String, String)>) {
         let output = || self.output.try_clone().expect("one more handle");
+        let input = match args.is_empty() {
+            true => Stdio::null(),
+            false => Stdio::piped(),
+        };
         let mut command = Command::new(binary);
         command
+            .args(args)
             .env_clear()
             .envs(env)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(output())
             .stderr(output());
         self.child = Some(command.spawn().expect("the adapter starts"));
@@ -114,6 +120,10 @@ impl Run {
 
     pub fn app_address(&self) -> SocketAddr {
         self.app.address
+    }
+
+    pub fn api_address(&self) -> SocketAddr {
+        self.api.address
     }
 
     /// Hands out one more invocation.

@@ -16,6 +16,7 @@ pub struct Scenario {
     api: api::Script,
     app: app::Script,
     binary: Option<PathBuf>,
+    args: Option<Vec<String>>,
     late_app: bool,
     late_api: bool,
 }
@@ -99,6 +100,15 @@ impl Scenario {
         }
     }
 
+    /// The adapter's command line; without this, what the mode of the suite says.
+    pub fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Scenario {
+        let args = args.into_iter().map(str::to_owned).collect();
+        Scenario {
+            args: Some(args),
+            ..self
+        }
+    }
+
     /// Starts everything, and returns at once.
     pub fn start(self) -> Run {
         let app = Place::reserve(self.late_app);
@@ -138,7 +148,9 @@ impl Scenario {
         if !self.late_api {
             run.start_api();
         }
-        run.spawn(self.binary.unwrap_or_else(crate::differences::adapter), env);
+        let binary = self.binary.unwrap_or_else(crate::differences::adapter);
+        let args = self.args.unwrap_or_else(crate::differences::arguments);
+        run.spawn(binary, args, env);
         run
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, from left to right: each may use those before it, the settings and the leaves.
 const ROOMS: &[&str] = &[
+    "child",
     "invocation",
     "runtime",
     "event",
@@ -24,8 +25,8 @@ const ROOMS: &[&str] = &[
 
 /// These use one another, and no room.
 const LEAVES: &[&str] = &[
-    "base64", "config", "error", "guard", "gzip", "headers", "hosts", "http1", "json", "logger",
-    "source", "stop", "trace", "wire",
+    "args", "base64", "config", "error", "guard", "gzip", "headers", "hosts", "http1", "json",
+    "launch", "logger", "signals", "source", "stop", "trace", "wire",
 ];
 
 /// Where everything meets.

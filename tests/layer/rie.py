@@ -1,7 +1,8 @@
 """The scratch test: rie.py BINARY runs the finished adapter where there is nothing else.
 
-An empty tree gets the adapter as an extension, a static app as the function, and
-AWS's own Runtime Interface Emulator; chroot makes it the whole world. Whatever the
+An empty tree gets the adapter, a static app as the function, and AWS's own Runtime
+Interface Emulator; chroot makes it the whole world. Once the adapter is an extension,
+and once the image's entrypoint, which starts the app itself. Whatever the
 binary would miss on a bare image is missing here, and the other side of every
 protocol is AWS's code, not ours. Each kind of event goes in by
 POST /2015-03-31/functions/function/invocations and its answer is compared.
@@ -118,6 +119,10 @@ CASES = [
 ]
 
 
+EXTENSION = "/opt/extensions/lambda-adapter"
+ENTRYPOINT = "/lambda-adapter"
+
+
 def skip(why):
     print(f"skipped: rie.py ({why})")
     sys.exit(0)
@@ -150,13 +155,13 @@ def free_ports(count):
 class World:
     """The empty tree, and RIE as its first process."""
 
-    def __init__(self, tree, adapter, build):
+    def __init__(self, tree, adapter, build, place):
         rie = emulator(build)
         for folder in ("opt/extensions", "var/task", "tmp", "dev"):
             (tree / folder).mkdir(parents=True)
         # RIE gives its children this as their standard input; empty does as well as a device.
         (tree / "dev/null").touch()
-        shutil.copy(adapter, tree / "opt/extensions/lambda-adapter")
+        shutil.copy(adapter, tree / place.lstrip("/"))
         shutil.copy(rie, tree / "rie")
         app = tree / "var/task/bootstrap"
         compiler = ["rustc", "--edition", "2024", "-O", "-C", "target-feature=+crt-static", "-o", app]
@@ -166,13 +171,15 @@ class World:
         self.log = tempfile.TemporaryFile()
         flags = ["--runtime-api-address", f"127.0.0.1:{api}"]
         flags += ["--runtime-interface-emulator-address", f"127.0.0.1:{self.port}"]
+        # Without a command RIE starts the bootstrap, as Lambda does in a zip function.
+        command = [place, "--", "/var/task/bootstrap"] if place == ENTRYPOINT else []
 
         def enter():
             os.chroot(tree)
             os.chdir("/var/task")
 
         self.process = subprocess.Popen(
-            ["/rie", *flags],
+            ["/rie", *flags, *command],
             env={"PORT": str(port), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"},
             preexec_fn=enter,
             stdin=subprocess.DEVNULL,
@@ -237,16 +244,11 @@ def compare(event, status, expected, answer):
     return ""
 
 
-def main():
-    adapter = Path(sys.argv[1])
-    if sys.platform != "linux" or os.geteuid() != 0:
-        skip("chroot needs root on Linux")
-    build = ROOT / "build/rie"
-    build.mkdir(parents=True, exist_ok=True)
-
+def run(place, adapter, build):
+    """How many answers were wrong with the adapter in this place."""
     wrong = 0
     with tempfile.TemporaryDirectory() as tree:
-        world = World(Path(tree), adapter, build)
+        world = World(Path(tree), adapter, build, place)
         try:
             for kind, event, status, expected in CASES:
                 answer = world.invoke(event)
@@ -261,8 +263,23 @@ def main():
         wrong += 1
         print(f"FAIL  RIE ended with {ended} after SIGTERM")
     if wrong:
-        sys.exit(f"{world.words()}\nrie.py: {wrong} of {len(CASES) + 1} checks failed")
-    print(f"rie.py: {len(CASES)} kinds of event through {adapter} in an empty tree, each answer right; clean shutdown")
+        print(world.words())
+    return wrong
+
+
+def main():
+    adapter = Path(sys.argv[1])
+    if sys.platform != "linux" or os.geteuid() != 0:
+        skip("chroot needs root on Linux")
+    build = ROOT / "build/rie"
+    build.mkdir(parents=True, exist_ok=True)
+
+    for place in (EXTENSION, ENTRYPOINT):
+        print(f"{adapter} as {place}")
+        wrong = run(place, adapter, build)
+        if wrong:
+            sys.exit(f"rie.py: {wrong} of {len(CASES) + 1} checks failed")
+        print(f"rie.py: {len(CASES)} kinds of event through {place} in an empty tree, each answer right; clean shutdown")
 
 
 if __name__ == "__main__":

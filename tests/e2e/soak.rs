@@ -88,7 +88,7 @@ fn sent(number: usize) -> String {
 
 /// What the app answers with: mostly little, one in a hundred a lot, one in eight no text.
 fn owed(number: usize) -> Vec<u8> {
-    let length = if number % 101 == 0 {
+    let length = if number.is_multiple_of(101) {
         100_000
     } else {
         random(number + 1) as usize % 2000
@@ -96,7 +96,7 @@ fn owed(number: usize) -> Vec<u8> {
     let mut bytes = format!("owed {number} ")
         .repeat(length / 12 + 1)
         .into_bytes();
-    if number % 9 == 0 && !is_pass_through(number) {
+    if number.is_multiple_of(9) && !is_pass_through(number) {
         bytes.push(0xff);
     }
     bytes
@@ -286,7 +286,7 @@ fn respond(mut stream: &TcpStream, number: usize) -> std::io::Result<bool> {
         "200 OK"
     };
     let mut answer = format!("HTTP/1.1 {status}\r\nX-Number: {number}\r\n").into_bytes();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         answer.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
         for chunk in owed.chunks(700) {
             answer.extend_from_slice(&crate::fakes::app::chunk(chunk));

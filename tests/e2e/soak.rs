@@ -150,9 +150,10 @@ fn soak(mode: &str) {
     let adapter = Adapter::start(lambda.address, port, &env);
     lambda.until(WARM, &adapter);
     let (warm, open) = (adapter.memory(), adapter.descriptors());
-    let mut most = (warm, open);
+    let (mut most, mut memory) = ((warm, open), Vec::new());
     for step in 1..=20 {
         lambda.until(WARM + (total - WARM) * step / 20, &adapter);
+        memory.push(adapter.memory());
         most = (
             most.0.max(adapter.memory()),
             most.1.max(adapter.descriptors()),
@@ -164,7 +165,7 @@ fn soak(mode: &str) {
         [&counts.good, &counts.failed, &counts.raced].map(|count| count.load(SeqCst));
     println!(
         "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} answered, {failed} failed as they should, {raced} lost to a closing \
-         connection; memory {warm} kB after {WARM}, {last} kB at the end, {} kB at most; descriptors {open}, {} at most",
+         connection; memory {warm} kB after {WARM}, {last} kB at the end, {} kB at most; descriptors {open}, {} at most; memory at each twentieth: {memory:?}",
         total as f64 / took,
         most.0,
         most.1

@@ -57,10 +57,10 @@ fn race(test: &str, frozen: fn(u32, u32) -> Option<u32>) {
     let event = |number: usize| {
         // So that the next request comes when a connection is about to be closed.
         thread::sleep(Duration::from_micros(random(number) % 6000));
-        let method = if number % 2 == 0 { "GET" } else { "POST" };
+        let method = if is_get(number) { "GET" } else { "POST" };
         with(
             url(method, &format!("/{number}")),
-            json!({"body": if number % 2 == 0 { "" } else { "b" }}),
+            json!({"body": if is_get(number) { "" } else { "b" }}),
         )
         .to_string()
         .into_bytes()
@@ -72,7 +72,7 @@ fn race(test: &str, frozen: fn(u32, u32) -> Option<u32>) {
             return Ok(());
         }
         failed.fetch_add(1, SeqCst);
-        let is_post = number % 2 == 1;
+        let is_post = !is_get(number);
         let may_fail = is_post && reply["errorType"] == "Function.AppProtocol";
         if may_fail {
             Ok(())
@@ -107,6 +107,10 @@ fn race(test: &str, frozen: fn(u32, u32) -> Option<u32>) {
         "{report}"
     );
     lambda.end();
+}
+
+fn is_get(number: usize) -> bool {
+    number.is_multiple_of(2)
 }
 
 /// Stops and continues the process until the end; says how often.

@@ -88,7 +88,7 @@ fn sent(number: usize) -> String {
 
 /// What the app answers with: mostly little, one in a hundred a lot, one in eight no text.
 fn owed(number: usize) -> Vec<u8> {
-    let length = if number % 101 == 0 {
+    let length = if number.is_multiple_of(101) {
         100_000
     } else {
         random(number + 1) as usize % 2000
@@ -96,7 +96,7 @@ fn owed(number: usize) -> Vec<u8> {
     let mut bytes = format!("owed {number} ")
         .repeat(length / 12 + 1)
         .into_bytes();
-    if number % 9 == 0 && !is_pass_through(number) {
+    if number.is_multiple_of(9) && !is_pass_through(number) {
         bytes.push(0xff);
     }
     bytes
@@ -150,9 +150,10 @@ fn soak(mode: &str) {
     let adapter = Adapter::start(lambda.address, port, &env);
     lambda.until(WARM, &adapter);
     let (warm, open) = (adapter.memory(), adapter.descriptors());
-    let mut most = (warm, open);
+    let (mut most, mut memory) = ((warm, open), Vec::new());
     for step in 1..=20 {
         lambda.until(WARM + (total - WARM) * step / 20, &adapter);
+        memory.push(adapter.memory());
         most = (
             most.0.max(adapter.memory()),
             most.1.max(adapter.descriptors()),
@@ -164,7 +165,7 @@ fn soak(mode: &str) {
         [&counts.good, &counts.failed, &counts.raced].map(|count| count.load(SeqCst));
     println!(
         "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} answered, {failed} failed as they should, {raced} lost to a closing \
-         connection; memory {warm} kB after {WARM}, {last} kB at the end, {} kB at most; descriptors {open}, {} at most",
+         connection; memory {warm} kB after {WARM}, {last} kB at the end, {} kB at most; descriptors {open}, {} at most; memory at each twentieth: {memory:?}",
         total as f64 / took,
         most.0,
         most.1
@@ -286,7 +287,7 @@ fn respond(mut stream: &TcpStream, number: usize) -> std::io::Result<bool> {
         "200 OK"
     };
     let mut answer = format!("HTTP/1.1 {status}\r\nX-Number: {number}\r\n").into_bytes();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         answer.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
         for chunk in owed.chunks(700) {
             answer.extend_from_slice(&crate::fakes::app::chunk(chunk));

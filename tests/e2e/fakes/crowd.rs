@@ -75,7 +75,10 @@ impl Crowd {
                 ("/2020-01-01/extension/register", _) => {
                     b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: x\r\nContent-Length: 2\r\n\r\n{}".to_vec()
                 }
-                _ => return Ok(self.park()),
+                _ => {
+                    self.park();
+                    return Ok(());
+                }
             };
             stream.write_all(&answer)?;
         }

@@ -15,9 +15,12 @@ pub mod reply;
 pub mod request;
 pub mod settings;
 
+/// Panics where what must hold does not.
+pub type Check = fn(&[u8]);
+
 /// Every target by its name.
 #[allow(dead_code, reason = "a fuzzer's binary calls one of them")]
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Check)] = &[
     ("head", head::check),
     ("body", body::check),
     ("request", request::check),

@@ -131,7 +131,7 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
         [bare @ .., b'=', b'='] | [bare @ .., b'='] => bare,
         bare => bare,
     };
-    if bytes.len() % 4 != 0 || bare.len() % 4 == 1 {
+    if !bytes.len().is_multiple_of(4) || bare.len() % 4 == 1 {
         return None;
     }
     let (mut out, mut bits, mut count) = (Vec::new(), 0u32, 0);

@@ -286,6 +286,18 @@ fn what_compressing_does_not_make_smaller_goes_as_it_is() {
 }
 
 #[test]
+fn every_thread_has_the_stack_that_compressing_takes() {
+    let run = compressing()
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", "4")
+        .at("/", text("").pause(50))
+        .invoke_all(vec![accepting("gzip"); 8])
+        .run();
+    for number in 1..=8 {
+        assert_eq!(decoded(&run.reply(number)), page().as_bytes());
+    }
+}
+
+#[test]
 fn status_in_the_error_list_is_reported_in_plain_text() {
     let run = compressing()
         .env("AWS_LWA_ERROR_STATUS_CODES", "500")

@@ -7,6 +7,9 @@ nothing is followed, decoded or retried.
 
 import http.client
 import json
+import os
+import socket
+import subprocess
 import time
 from urllib.parse import urljoin, urlsplit
 
@@ -128,3 +131,25 @@ HTTP = {
 def sigterm(function):
     function.stop()
     assert any("closed" in line for line in function.lines), "the app did not say goodbye: " + function.tail()
+
+
+def without_lambda(function):
+    """The same program as a server of its own."""
+    function.stop()
+    environment = {"PATH": os.environ["PATH"], "PORT": function.port}
+    program = subprocess.Popen(function.command, cwd=function.folder, env=environment)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not listens(function.port):
+            assert program.poll() is None and time.monotonic() < deadline, "it did not start without Lambda"
+            time.sleep(0.02)
+        for check in HTTP.values():
+            check(f"http://127.0.0.1:{function.port}")
+    finally:
+        program.kill()
+        program.wait()
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0

@@ -25,6 +25,8 @@ class Row:
 
 
 BOTH = ("image", "zip")
+ZIP = ("zip",)
+GO = "CGO_ENABLED=0 GO111MODULE=off GOPATH=$PWD/gopath:/usr/share/gocode go build"
 
 ROWS = [
     Row("express", BOTH, also=(checks.sigterm,)),
@@ -34,4 +36,19 @@ ROWS = [
     Row("fastapi", BOTH),
     Row("django"),
     Row("fasthtml"),
+    Row("nginx", debian="nginx-light", port_in=("nginx.conf",), without=("json",)),
+    Row("caddy", debian="caddy", without=("json",)),
+    Row("haproxy", debian="haproxy", origin=True),
+    Row("php", debian="php-cli"),
+    Row("php-fpm-nginx", debian="php-fpm nginx-light", port_in=("nginx.conf",)),
+    Row("sinatra", debian="ruby-sinatra puma"),
+    Row("rails", debian="ruby-railties puma"),
+    Row("go", BOTH, debian="golang-go", build=f"{GO} -o server . && cp server bootstrap"),
+    Row("go-http-api", ZIP, debian="golang-go", build=f"{GO} -o bootstrap .", options=("--event", "http-api", "--stage", "default"),
+        base="/default", also=(checks.without_lambda,)),
+    Row("gorilla-mux", debian="golang-go golang-github-gorilla-mux-dev", build=f"{GO} -o server ."),
+    Row("gin", debian="golang-go golang-github-gin-gonic-gin-dev", build=f"{GO} -o server ."),
+    # Debian has it without the version in its path.
+    Row("echo", debian="golang-go golang-github-labstack-echo-dev", build="mkdir -p gopath/src/github.com/labstack/echo && "
+        f"ln -sfn /usr/share/gocode/src/github.com/labstack/echo gopath/src/github.com/labstack/echo/v4 && {GO} -o server ."),
 ]

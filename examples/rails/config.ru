@@ -21,6 +21,7 @@ end
 
 class SiteController < ActionController::Base
   protect_from_forgery except: :json
+  skip_parameter_encoding :query # else Rails answers 400 to bytes that are not UTF-8
 
   def page = render(html: "<h1>Hello from Rails</h1>".html_safe)
 

@@ -153,3 +153,45 @@ def without_lambda(function):
 def listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def sqs(function):
+    event = function.sample("sqs")
+    expect("answer to good messages", function.invoke(event), (True, {"batchItemFailures": []}))
+    event["Records"][0]["body"] = "no order"
+    failures = [{"itemIdentifier": event["Records"][0]["messageId"]}]
+    expect("answer to a bad message and a good one", function.invoke(event), (True, {"batchItemFailures": failures}))
+    succeeded, answer = function.invoke({"Records": None})
+    assert not succeeded, f"a batch that the app failed on counts as done: {short(answer)}"
+
+
+def bedrock_agent(function):
+    event = function.sample("bedrock-agent")
+    succeeded, answer = function.invoke(event)
+    assert succeeded, f"the agent's call failed: {short(answer)}"
+    response = answer["response"]
+    expect("path answered", (response["httpMethod"], response["apiPath"]), (event["httpMethod"], event["apiPath"]))
+    expect("status", response["httpStatusCode"], 200)
+    expect("order", json.loads(response["responseBody"]["application/json"]["body"]), {"id": 7, "state": "shipped"})
+
+
+def eventbridge(function):
+    event = function.sample("eventbridge")
+    expect("answer to the event", function.invoke(event), (True, {"order": 7}))
+    function.until("order 7 placed")
+    succeeded, answer = function.invoke({**event, "detail-type": "Order eaten"})
+    assert not succeeded, f"an event that the app refused counts as done: {short(answer)}"
+
+
+def background_task(function):
+    page(function.address)
+    expect("status of POST /mails/zoe", ask(function.address + "/mails/zoe", "POST")[0], 202)
+    assert not any("mail sent to zoe" in line for line in function.lines), "the client waited for the task"
+    # Frozen processes would never print it: nobody invokes the function now.
+    function.until("mail sent to zoe")
+
+
+def recorder(function):
+    page(function.address)
+    function.until("recorder: GET /2018-06-01/runtime/invocation/next")
+    function.until("recorder: POST /2018-06-01/runtime/invocation/")

@@ -26,6 +26,7 @@ class Row:
 
 BOTH = ("image", "zip")
 ZIP = ("zip",)
+EVENTS = tuple(checks.HTTP)
 GO = "CGO_ENABLED=0 GO111MODULE=off GOPATH=$PWD/gopath:/usr/share/gocode go build"
 
 ROWS = [
@@ -51,4 +52,11 @@ ROWS = [
     # Debian has it without the version in its path.
     Row("echo", debian="golang-go golang-github-labstack-echo-dev", build="mkdir -p gopath/src/github.com/labstack/echo && "
         f"ln -sfn /usr/share/gocode/src/github.com/labstack/echo gopath/src/github.com/labstack/echo/v4 && {GO} -o server ."),
+    Row("deno", ZIP),
+    Row("bun"),
+    Row("sqs-express", ZIP, without=EVENTS, also=(checks.sqs,)),
+    Row("bedrock-agent-fastapi", ZIP, without=EVENTS, also=(checks.bedrock_agent,)),
+    Row("eventbridge-flask", ZIP, without=EVENTS, also=(checks.eventbridge,)),
+    Row("fastapi-background-tasks", ZIP, without=EVENTS, also=(checks.background_task,)),
+    Row("runtime-api-proxy", without=EVENTS, also=(checks.recorder,)),
 ]

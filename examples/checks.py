@@ -96,7 +96,7 @@ def redirect(url):
     status, headers, _ = ask(url + "/redirect")
     assert status in (301, 302, 303, 307, 308), f"status of /redirect is {status}"
     target = urlsplit(urljoin(url + "/redirect", first(headers, "location")))
-    assert target.path in ("/", urlsplit(url).path + "/"), f"location of /redirect is {first(headers, 'location')!r}"
+    assert (target.path or "/") in ("/", urlsplit(url).path + "/"), f"location of /redirect is {first(headers, 'location')!r}"
 
 
 def stream(url):

@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import time
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 PATIENCE = 30
 BYTES = bytes(range(256)) * 256
@@ -153,6 +153,13 @@ def without_lambda(function):
 def listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def parameters(function):
+    """For a framework that writes the query anew before the app sees it: the same names and values."""
+    status, _, body = ask(f"{function.address}/query?{QUERY}")
+    expect("status of /query", status, 200)
+    expect("parameters that the app saw", parse_qsl(body.decode(), keep_blank_values=True), parse_qsl(QUERY, keep_blank_values=True))
 
 
 def sqs(function):

@@ -62,7 +62,8 @@ ROWS = [
     # Debian has it without the version in its path.
     Row("echo", debian="golang-go golang-github-labstack-echo-dev", build="mkdir -p gopath/src/github.com/labstack/echo && "
         f"ln -sfn /usr/share/gocode/src/github.com/labstack/echo gopath/src/github.com/labstack/echo/v4 && {GO} -o server ."),
-    Row("nextjs", build="npm run build && cp -R .next/static .next/standalone/.next/", workdir=".next/standalone"),
+    Row("nextjs", build="npm run build && cp -R .next/static .next/standalone/.next/", workdir=".next/standalone",
+        without=("query",), also=(checks.parameters,)),
     Row("sveltekit", build="npm run build"),
     Row("remix", build="npm run build"),
     Row("deno", ZIP),

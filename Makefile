@@ -21,7 +21,7 @@ FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/
 SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
+.PHONY: help run test examples fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -52,6 +52,10 @@ lint: ## Check the format and the lints
 	$(CARGO) clippy --all-targets --features local -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck (not here)'; fi
 	@if command -v cfn-lint >/dev/null; then cfn-lint $(TEMPLATES); else echo 'skipped: cfn-lint (not here)'; fi
+
+examples: ## Run the examples in examples/ (ONLY="express flask"; STRICT=1: what is skipped has failed)
+	$(CARGO) build --release --features local --bins
+	examples/run $(if $(STRICT),--strict) $(ONLY)
 
 build: $(BINARIES) ## Build the static binaries for both architectures
 

@@ -1,0 +1,204 @@
+"""What a client must see of every example, whatever it is written in.
+
+All examples answer the same few routes, so one checker serves them all, through Lambda and without it. Each check takes the address of
+the app's root and raises AssertionError with what was wrong. They ask with http.client, which sends and shows bytes as they are:
+nothing is followed, decoded or retried.
+"""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import time
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+PATIENCE = 30
+BYTES = bytes(range(256)) * 256
+# Invalid UTF-8, an encoded percent, plus signs and delimiters, a repeated, an empty and a bare name; but nothing RFC 3986 forbids.
+QUERY = "name=Zo%C3%AB&latin=%FF&nul=%00&plus=a+b&signs=%2B%26%3D%25%2F&again=1&again=2&empty=&bare&/?:@;,=~!$*()"
+
+
+def ask(url, method="GET", body=None, headers={}):
+    """One request: status, headers as a list, body."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+    try:
+        connection.request(method, url[url.index(parts.netloc) + len(parts.netloc):], body, headers)
+        response = connection.getresponse()
+        headers = [(name.lower(), value) for name, value in response.getheaders()]
+        return response.status, headers, response.read()
+    finally:
+        connection.close()
+
+
+def first(headers, name):
+    return next((value for key, value in headers if key == name), "")
+
+
+def expect(what, seen, wanted):
+    assert seen == wanted, f"{what} is {short(seen)}, not {short(wanted)}"
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) < 160 else f"{text[:160]}... ({len(value)} long)"
+
+
+def page(url):
+    status, headers, body = ask(url + "/")
+    expect("status of /", status, 200)
+    assert first(headers, "content-type").startswith("text/html"), f"content-type of / is {headers}"
+    assert b"<h1>Hello" in body, f"the page is {short(body)}"
+
+
+def posted(url):
+    sent = {"name": "Zo\u00eb \u2603 \U0001f600", "quote": "\"\\\n", "list": [1, 2.5, None, True]}
+    status, headers, body = ask(url + "/json", "POST", json.dumps(sent).encode(), {"Content-Type": "application/json"})
+    expect("status of POST /json", status, 200)
+    assert first(headers, "content-type").startswith("application/json"), f"content-type of /json is {headers}"
+    expect("answer of POST /json", json.loads(body), {"received": sent})
+
+
+def query(url):
+    status, _, body = ask(f"{url}/query?{QUERY}")
+    expect("status of /query", status, 200)
+    expect("query that the app saw", body.decode("latin-1").strip(), QUERY)
+
+
+def cookies(url):
+    status, headers, _ = ask(url + "/cookies")
+    expect("status of /cookies", status, 200)
+    seen = [value.split(";")[0] for name, value in headers if name == "set-cookie"]
+    # Frameworks add cookies of their own (a session, say).
+    expect("cookies set", sorted(pair for pair in seen if pair[:4] in ("one=", "two=")), ["one=1", "two=2"])
+
+
+def download(url):
+    status, headers, body = ask(url + "/download")
+    expect("status of /download", status, 200)
+    assert body == BYTES, f"download is {short(body)}, not the {len(BYTES)} bytes"
+    expect("content-type of /download", first(headers, "content-type"), "application/octet-stream")
+
+
+def missing(url):
+    expect("status of /missing", ask(url + "/missing")[0], 404)
+
+
+def head(url):
+    status, headers, body = ask(url + "/", "HEAD")
+    expect("status of HEAD /", status, 200)
+    expect("body of HEAD /", body, b"")
+    assert first(headers, "content-type").startswith("text/html"), f"content-type of HEAD / is {headers}"
+
+
+def redirect(url):
+    status, headers, _ = ask(url + "/redirect")
+    assert status in (301, 302, 303, 307, 308), f"status of /redirect is {status}"
+    target = urlsplit(urljoin(url + "/redirect", first(headers, "location")))
+    assert (target.path or "/") in ("/", urlsplit(url).path + "/"), f"location of /redirect is {first(headers, 'location')!r}"
+
+
+def stream(url):
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+    try:
+        connection.request("GET", parts.path + "/stream")
+        response = connection.getresponse()
+        expect("status of /stream", response.status, 200)
+        pieces = []
+        while piece := response.read1(65536):
+            pieces.append((time.monotonic(), piece))
+    finally:
+        connection.close()
+    text = b"".join(piece for _, piece in pieces)
+    ticks = [text.find(b"tick %d" % n) for n in (1, 2, 3, 4)]
+    assert -1 not in ticks and ticks == sorted(ticks), f"the stream is {short(text)}"
+    # The app waits 300 ms between its four pieces; a buffered answer would come all at once.
+    took = pieces[-1][0] - pieces[0][0]
+    assert len(pieces) >= 4 and took > 0.6, f"the stream came in {len(pieces)} pieces within {took:.2f} s"
+
+
+HTTP = {
+    "page": page, "json": posted, "query": query, "cookies": cookies, "download": download, "404": missing, "HEAD": head,
+    "redirect": redirect,
+}
+
+
+# --- of single examples: these get the running Function ---
+
+
+def sigterm(function):
+    function.stop()
+    assert any("closed" in line for line in function.lines), "the app did not say goodbye: " + function.tail()
+
+
+def without_lambda(function):
+    """The same program as a server of its own."""
+    function.stop()
+    environment = {"PATH": os.environ["PATH"], "PORT": function.port}
+    program = subprocess.Popen(function.command, cwd=function.folder, env=environment)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not listens(function.port):
+            assert program.poll() is None and time.monotonic() < deadline, "it did not start without Lambda"
+            time.sleep(0.02)
+        for check in HTTP.values():
+            check(f"http://127.0.0.1:{function.port}")
+    finally:
+        program.kill()
+        program.wait()
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def parameters(function):
+    """For a framework that writes the query anew before the app sees it: the same names and values."""
+    status, _, body = ask(f"{function.address}/query?{QUERY}")
+    expect("status of /query", status, 200)
+    expect("parameters that the app saw", parse_qsl(body.decode(), keep_blank_values=True), parse_qsl(QUERY, keep_blank_values=True))
+
+
+def sqs(function):
+    event = function.sample("sqs")
+    expect("answer to good messages", function.invoke(event), (True, {"batchItemFailures": []}))
+    event["Records"][0]["body"] = "no order"
+    failures = [{"itemIdentifier": event["Records"][0]["messageId"]}]
+    expect("answer to a bad message and a good one", function.invoke(event), (True, {"batchItemFailures": failures}))
+    succeeded, answer = function.invoke({"Records": None})
+    assert not succeeded, f"a batch that the app failed on counts as done: {short(answer)}"
+
+
+def bedrock_agent(function):
+    event = function.sample("bedrock-agent")
+    succeeded, answer = function.invoke(event)
+    assert succeeded, f"the agent's call failed: {short(answer)}"
+    response = answer["response"]
+    expect("path answered", (response["httpMethod"], response["apiPath"]), (event["httpMethod"], event["apiPath"]))
+    expect("status", response["httpStatusCode"], 200)
+    expect("order", json.loads(response["responseBody"]["application/json"]["body"]), {"id": 7, "state": "shipped"})
+
+
+def eventbridge(function):
+    event = function.sample("eventbridge")
+    expect("answer to the event", function.invoke(event), (True, {"order": 7}))
+    function.until("order 7 placed")
+    succeeded, answer = function.invoke({**event, "detail-type": "Order eaten"})
+    assert not succeeded, f"an event that the app refused counts as done: {short(answer)}"
+
+
+def background_task(function):
+    page(function.address)
+    expect("status of POST /mails/zoe", ask(function.address + "/mails/zoe", "POST")[0], 202)
+    assert not any("mail sent to zoe" in line for line in function.lines), "the client waited for the task"
+    # Frozen processes would never print it: nobody invokes the function now.
+    function.until("mail sent to zoe")
+
+
+def recorder(function):
+    page(function.address)
+    function.until("recorder: GET /2018-06-01/runtime/invocation/next")
+    function.until("recorder: POST /2018-06-01/runtime/invocation/")

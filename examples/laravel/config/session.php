@@ -1,0 +1,3 @@
+<?php
+
+return ['path' => '/', 'domain' => null, 'secure' => true, 'same_site' => 'lax'];

@@ -1,0 +1,5 @@
+const bytes = Uint8Array.from({ length: 65536 }, (_, i) => i);
+
+export async function GET() {
+  return new Response(bytes, { headers: { "content-type": "application/octet-stream" } });
+}

@@ -1,0 +1,3 @@
+export async function GET(request) {
+  return new Response(request.nextUrl.search.slice(1));
+}

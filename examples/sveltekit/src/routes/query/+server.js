@@ -1,0 +1,3 @@
+export function GET({ url }) {
+  return new Response(url.search.slice(1));
+}

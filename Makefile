@@ -3,7 +3,7 @@
 
 CARGO    ?= cargo
 APP      ?=
-BUDGET   ?= 480000
+BUDGET   ?= 500000
 SECS     ?= 60
 N        ?= 1000000
 
@@ -72,7 +72,7 @@ e2e: build ## Run the end-to-end tests against the finished binaries (the foreig
 reproducible: build ## Build again in another folder and compare the bytes
 	layer/reproduce $(BINARIES)
 
-size: build ## Print the sizes and check what the binaries are (BUDGET=480000)
+size: build ## Print the sizes and check what the binaries are (BUDGET=500000)
 	python3 layer/inspect.py --budget $(BUDGET) $(BINARIES)
 
 layer: $(LAYERS) ## Build the layer zips

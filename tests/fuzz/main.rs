@@ -129,3 +129,9 @@ fn leaves_agree_with_the_plainest_code() {
 fn no_spelling_of_a_hook_gets_by() {
     holds("guard");
 }
+
+#[test]
+#[cfg(feature = "compression")]
+fn compressed_bodies_hold_what_was_written() {
+    holds("gzip");
+}

@@ -234,13 +234,16 @@ impl Adapter {
         String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
     }
 
-    /// Memory in use, in kB.
-    pub fn memory(&self) -> usize {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-            .expect("VmRSS in kB")
+    /// Memory in use, in kB: its own (RssAnon of proc(5)), and with the pages of files that it shares (VmRSS).
+    pub fn memory(&self) -> (usize, usize) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("its status");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            number.unwrap_or_else(|| panic!("no {name} in {status}"))
+        };
+        (field("RssAnon:"), field("VmRSS:"))
     }
 
     /// Open descriptors.

@@ -9,6 +9,8 @@ mod strict;
 
 pub mod body;
 pub mod guard;
+#[cfg(feature = "compression")]
+pub mod gzip;
 pub mod head;
 pub mod leaves;
 pub mod reply;
@@ -28,4 +30,6 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("settings", settings::check),
     ("leaves", leaves::check),
     ("guard", guard::check),
+    #[cfg(feature = "compression")]
+    ("gzip", gzip::check),
 ];

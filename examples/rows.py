@@ -65,7 +65,7 @@ ROWS = [
     Row("nextjs", build="npm run build && cp -R .next/static .next/standalone/.next/", workdir=".next/standalone",
         without=("query",), also=(checks.parameters,)),
     Row("sveltekit", build="npm run build"),
-    Row("remix", build="npm run build"),
+    Row("remix", build="npm run build", without=("query",), also=(checks.parameters,)),
     Row("deno", ZIP),
     Row("bun"),
     Row("sqs-express", ZIP, without=EVENTS, also=(checks.sqs,)),

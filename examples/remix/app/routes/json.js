@@ -1,3 +1,5 @@
+import { json } from "@remix-run/node";
+
 export async function action({ request }) {
-  return Response.json({ received: await request.json() });
+  return json({ received: await request.json() });
 }

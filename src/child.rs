@@ -13,7 +13,6 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,15 +86,11 @@ impl Child {
             line: line.clone(),
             signals,
         };
-        let (started, first) = mpsc::channel();
         thread::Builder::new()
             .stack_size(128 << 10)
-            .spawn(move || supervisor.run(&started))
+            .spawn(move || supervisor.run())
             .map_err(unable)?;
-        match first.recv() {
-            Ok(result) => result.map(|()| child),
-            Err(cause) => Err(unable(io::Error::other(cause))),
-        }
+        Ok(child)
     }
 
     /// Init is over: from now on the app is started again when it ends, and with
@@ -193,15 +188,9 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Never returns once the app has been started: with its parent, the app would end.
-    fn run(mut self, started: &Sender<Result<(), Fatal>>) {
-        let first = launch::spawn(&self.line).map(|group| self.child.lock().group = Some(group));
-        let failed = first.is_err();
-        // Whoever started this thread waits for it.
-        let _ = started.send(first);
-        if failed {
-            return;
-        }
+    /// Never returns: with its parent, the app would end.
+    fn run(mut self) {
+        self.launch();
         let mut due: Option<Instant> = None;
         loop {
             let patience = due.map(|due| due.saturating_duration_since(Instant::now()));
@@ -214,7 +203,7 @@ impl Supervisor {
             }
             if due.is_some_and(|due| due <= Instant::now()) {
                 due = None;
-                self.start_again();
+                self.launch();
             }
         }
     }
@@ -229,12 +218,10 @@ impl Supervisor {
         if number != SIGCONT {
             state.signal = Some(number);
         }
-        if state.group.is_none() && number == SIGTERM {
-            self.finish(
-                &mut state,
-                "SIGTERM while the app is down".into(),
-                128 + number,
-            );
+        // Between two lives the signal is for us.
+        if state.group.is_none() && matches!(number, SIGTERM | SIGINT) {
+            let how = format!("signal {number} came while the app was down");
+            self.finish(&mut state, how, 128 + number);
         }
     }
 
@@ -304,21 +291,23 @@ impl Supervisor {
         None
     }
 
-    fn start_again(&self) {
-        match launch::spawn(&self.line) {
+    /// Starts the app; if that fails, there is no other try.
+    fn launch(&self) {
+        let started = launch::spawn(&self.line);
+        let mut state = self.child.lock();
+        match started {
             Ok(group) => {
-                let mut state = self.child.lock();
                 state.group = Some(group);
-                // It came too late for the last life.
+                // It may have come too late.
                 if state.over.is_some() {
                     signal(state.group, Signal::KILL);
                 }
             }
-            Err(fatal) => {
+            Err(fatal) if state.serving => {
                 logger::fatal(&fatal.to_string());
-                let mut state = self.child.lock();
                 self.finish(&mut state, fatal.to_string(), fatal.exit_status());
             }
+            Err(fatal) => state.over = Some((fatal.to_string(), fatal.exit_status())),
         }
     }
 

@@ -225,7 +225,7 @@ fn attempt(
     headers: &mut Headers,
     watch: &mut Watch,
 ) -> Result<Head, Broken> {
-    let sent = wire.send(head, &request.body, watch);
+    let sent = wire.send(head, request.body, watch);
     let sent_whole = matches!(sent, Ok(true));
     if let Err(error) = &sent
         && error.kind() == ErrorKind::TimedOut

@@ -296,7 +296,7 @@ mod tests {
             method: Cow::Owned(method.to_owned()),
             target: b"/".to_vec(),
             headers: headers(lines),
-            body: Cow::Borrowed(b""),
+            body: b"",
         }
     }
 

@@ -6,6 +6,7 @@
 //! function URL, Application Load Balancer and VPC Lattice pages on Lambda integration.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::error::{Class, Failure};
 use crate::json::{self, Object, Raw};
@@ -81,11 +82,7 @@ impl Event<'_> {
 
 /// Tells what the payload is. Only a payload that is no JSON at all is a failure.
 pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
-    let raw: Raw = serde_json::from_slice(payload).map_err(|error| {
-        let message = format!("the payload of the invocation is not JSON: {error}");
-        Failure::new(Class::InvalidEvent, message)
-    })?;
-    let event = Object::of(raw);
+    let event = object(payload)?;
     let raw_context = event.member("requestContext");
     let context = raw_context.map(Object::of).unwrap_or_default();
     let other = Event::Other {
@@ -116,6 +113,20 @@ pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     } else {
         other
     })
+}
+
+/// The payload's members in one pass; none of a payload that is no object.
+fn object(payload: &[u8]) -> Result<Object<'_>, Failure> {
+    let not_json = |cause: &dyn fmt::Display| {
+        let message = format!("the payload of the invocation is not JSON: {cause}");
+        Failure::new(Class::InvalidEvent, message)
+    };
+    let text = str::from_utf8(payload).map_err(|error| not_json(&error))?;
+    let read = match text.trim_ascii_start().starts_with('{') {
+        true => serde_json::from_str(text),
+        false => serde_json::from_str::<Raw>(text).map(|_| Object::default()),
+    };
+    read.map_err(|error| not_json(&error))
 }
 
 fn rest<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {

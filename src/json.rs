@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bulk::escape::{escape, escape_unit, unescape};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -148,15 +149,21 @@ impl<'de> Visitor<'de> for ElementsVisitor {
 /// that holds half a surrogate pair, which no text can carry.
 pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = raw.get();
-    match json
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
+    match inside(raw) {
         Some(plain) if !plain.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(plain)),
-        Some(_) => serde_json::from_str(json).ok().map(Cow::Owned),
+        Some(escaped) => {
+            let mut text = Vec::new();
+            unescape(&mut text, escaped)?;
+            String::from_utf8(text).ok().map(Cow::Owned)
+        }
         None if json == "null" => None,
         None => Some(Cow::Borrowed(json)),
     }
+}
+
+/// What a string holds, with its escapes.
+pub fn inside(raw: Raw<'_>) -> Option<&str> {
+    raw.get().strip_prefix('"')?.strip_suffix('"')
 }
 
 /// Whether the bytes are exactly one JSON value in UTF-8.
@@ -167,66 +174,9 @@ pub fn is_valid(bytes: &[u8]) -> bool {
 /// Appends the text as a JSON string, quotes included.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    write_escaped(out, text);
+    // A `str` is UTF-8, and nothing else can fail.
+    let _ = escape(out, text.as_bytes());
     out.push(b'"');
-}
-
-/// Appends the text with what RFC 8259 section 7 wants escaped, and nothing else, escaped.
-pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
-    let mut rest = text.as_bytes();
-    loop {
-        let plain = plain_length(rest);
-        let (run, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
-        out.extend_from_slice(run);
-        let Some((byte, after)) = special.split_first() else {
-            return;
-        };
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => write_unicode_escape(out, u16::from(*byte)),
-        }
-        rest = after;
-    }
-}
-
-/// How many bytes from the start need no escape: eight at a time while none does.
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // The high bit of a byte of `has_zero` is set if that byte of `x` is zero (and perhaps
-    // for bytes above it, which only costs the slow look below).
-    let has_zero = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-    let mut length = 0;
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let word = u64::from_ne_bytes(word.try_into().unwrap_or_default());
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let quote = has_zero(word ^ (ONES * b'"' as u64));
-        let backslash = has_zero(word ^ (ONES * b'\\' as u64));
-        if control | quote | backslash != 0 {
-            break;
-        }
-        length += 8;
-    }
-    let tail = bytes.get(length..).unwrap_or_default();
-    let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
-    length
-        + tail
-            .iter()
-            .position(|byte| !plain(byte))
-            .unwrap_or(tail.len())
-}
-
-fn write_unicode_escape(out: &mut Vec<u8>, unit: u16) {
-    const HEX: [u8; 16] = *b"0123456789abcdef";
-    out.extend_from_slice(b"\\u");
-    for shift in [12, 8, 4, 0] {
-        let digit = usize::from(unit >> shift & 0xf);
-        out.push(HEX.get(digit).copied().unwrap_or(b'0'));
-    }
 }
 
 /// Appends a JSON value as one line of printable ASCII, fit for a header field: blanks between
@@ -255,7 +205,7 @@ pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
             let character = json.get(at - 1..).and_then(|rest| rest.chars().next());
             let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
             for unit in character.encode_utf16(&mut [0; 2]) {
-                write_unicode_escape(out, *unit);
+                escape_unit(out, *unit);
             }
             at += character.len_utf8() - 1;
         }

@@ -38,7 +38,6 @@ pub mod reply;
 pub mod post;
 
 // Leaves: know nothing of Lambda's life cycle.
-pub mod base64;
 pub mod error;
 pub mod guard;
 pub mod gzip;

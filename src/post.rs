@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 
+use bulk::base64;
 use log::error;
 
-use crate::base64;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::headers::Headers;

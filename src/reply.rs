@@ -8,9 +8,10 @@
 
 use std::borrow::Cow;
 
+use bulk::base64;
+use bulk::escape::escape;
 use log::warn;
 
-use crate::base64;
 use crate::config::Config;
 use crate::error::{Class, Failure};
 use crate::event::Kind;
@@ -123,16 +124,12 @@ fn proxy_reply(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(b",\"body\":\"");
-    let is_text = match text_of(answer) {
-        Some(text) => {
-            json::write_escaped(out, text);
-            true
-        }
-        None => {
-            base64::encode(out, answer.body);
-            false
-        }
-    };
+    let start = out.len();
+    let is_text = may_be_text(answer) && escape(out, answer.body).is_some();
+    if !is_text {
+        out.truncate(start);
+        base64::encode(out, answer.body);
+    }
     out.extend_from_slice(match is_text {
         true => b"\",\"isBase64Encoded\":false}",
         false => b"\",\"isBase64Encoded\":true}",
@@ -247,17 +244,14 @@ fn write_latin1(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// The body as text, if it goes as that.
-fn text_of<'a>(answer: &Answer<'a>) -> Option<&'a str> {
+/// Whether the body goes as text, if it is text.
+fn may_be_text(answer: &Answer) -> bool {
     let encoded = answer
         .headers
         .all(b"content-encoding")
         .flat_map(crate::headers::list)
         .any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let textual = answer.headers.first(b"content-type").is_none_or(is_textual);
-    (!encoded && textual)
-        .then(|| std::str::from_utf8(answer.body).ok())
-        .flatten()
+    !encoded && answer.headers.first(b"content-type").is_none_or(is_textual)
 }
 
 /// Whether a media type (RFC 9110 8.3.1) says text, in UTF-8 if it says a charset.

@@ -9,9 +9,10 @@ mod contexts;
 
 use std::borrow::Cow;
 
+use bulk::base64;
+use bulk::escape::unescape;
 use log::debug;
 
-use crate::base64;
 use crate::config::Config;
 use crate::event::{Event, Http, Kind, Pairs, Query};
 use crate::guard;
@@ -29,7 +30,7 @@ pub struct Request<'a> {
     pub method: Cow<'a, str>,
     pub target: Vec<u8>,
     pub headers: Headers,
-    pub body: Cow<'a, [u8]>,
+    pub body: &'a [u8],
 }
 
 /// Why the app never sees a request: what the client gets instead.
@@ -65,15 +66,16 @@ impl Request<'_> {
     }
 }
 
-/// The request for the event; `payload` is the event's own bytes.
+/// The request for the event; `payload` is the event's own bytes, `decoded` room for others.
 pub fn build<'a>(
     event: &'a Event,
     payload: &'a [u8],
     invocation: &Invocation,
     config: &Config,
+    decoded: &'a mut Vec<u8>,
 ) -> Result<Request<'a>, Rejection> {
     match event {
-        Event::Http(http) => from_http(http, invocation, config),
+        Event::Http(http) => from_http(http, invocation, config, decoded),
         Event::Other { context } => Ok(pass_through(*context, payload, invocation, config)),
     }
 }
@@ -82,6 +84,7 @@ fn from_http<'a>(
     http: &'a Http,
     invocation: &Invocation,
     config: &Config,
+    decoded: &'a mut Vec<u8>,
 ) -> Result<Request<'a>, Rejection> {
     let method = match &*http.method {
         "" => "GET",
@@ -102,7 +105,7 @@ fn from_http<'a>(
             message: "this path is not open to requests from outside".into(),
         });
     }
-    let body = body(http)?;
+    let body = body(http, decoded)?;
     let mut headers = Headers::new();
     copy_fields(http, config, &mut headers)?;
     contexts::add(&mut headers, Some(http.context), invocation, config);
@@ -136,7 +139,7 @@ fn pass_through<'a>(
         method: Cow::Borrowed("POST"),
         target: config.pass_through_path.as_bytes().to_vec(),
         headers,
-        body: Cow::Borrowed(payload),
+        body: payload,
     }
 }
 
@@ -150,28 +153,38 @@ pub fn host(config: &Config) -> String {
     }
 }
 
-fn body<'a>(http: &Http<'a>) -> Result<Cow<'a, [u8]>, Rejection> {
+/// The body's own bytes; `decoded` holds them where they are not the event's.
+fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejection> {
     let Some(raw) = http.body else {
-        return Ok(Cow::Borrowed(b""));
+        return Ok(b"");
     };
-    let Some(text) = json::text(raw) else {
-        return Err(bad_request(
-            "the body of the event is not valid Unicode".into(),
-        ));
-    };
+    decoded.clear();
+    let inside = json::inside(raw);
     if http.is_base64 {
-        let mut bytes = Vec::new();
-        return match base64::decode(&mut bytes, text.as_bytes()) {
-            Some(()) => Ok(Cow::Owned(bytes)),
+        // Mostly without an escape; only some writers of JSON escape the slash.
+        if base64::decode(decoded, inside.unwrap_or(raw.get()).as_bytes()).is_some() {
+            return Ok(decoded);
+        }
+        let text = json::text(raw).unwrap_or_default();
+        decoded.clear();
+        return match base64::decode(decoded, text.as_bytes()) {
+            Some(()) => Ok(decoded),
             None => Err(bad_request(
                 "the body of the event is marked as base64 and is not".into(),
             )),
         };
     }
-    Ok(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    })
+    match inside {
+        Some(escaped) if escaped.as_bytes().contains(&b'\\') => {
+            match unescape(decoded, escaped) {
+                Some(()) => Ok(decoded),
+                None => Err(bad_request(
+                    "the body of the event is not valid Unicode".into(),
+                )),
+            }
+        }
+        _ => Ok(inside.unwrap_or(raw.get()).as_bytes()),
+    }
 }
 
 /// The event's own fields, cleaned, less those that are not the client's to send.

@@ -80,6 +80,7 @@ struct Server<'a> {
     /// Which life of the app has been seen ready; where it is not our child, it has but one.
     ready: &'a AtomicU32,
     payload: Vec<u8>,
+    decoded: Vec<u8>,
     body: Vec<u8>,
     coded: Vec<u8>,
     out: Vec<u8>,
@@ -103,6 +104,7 @@ impl<'a> Server<'a> {
             child,
             ready,
             payload: Vec::new(),
+            decoded: Vec::new(),
             body: Vec::new(),
             coded: Vec::new(),
             out: Vec::new(),
@@ -159,6 +161,7 @@ impl<'a> Server<'a> {
     fn tidy(&mut self) {
         let buffers = [
             &mut self.payload,
+            &mut self.decoded,
             &mut self.body,
             &mut self.coded,
             &mut self.out,
@@ -246,7 +249,8 @@ impl<'a> Server<'a> {
         let event = event::parse(&self.payload)?;
         let kind = event.kind();
         let streams = kind.filter(|kind| config.streaming && kind.streams());
-        let request = match request::build(&event, &self.payload, invocation, config) {
+        let decoded = &mut self.decoded;
+        let request = match request::build(&event, &self.payload, invocation, config, decoded) {
             Ok(request) => request,
             Err(rejection) => {
                 warn!(

@@ -146,21 +146,14 @@ impl Body {
             return Ok(false);
         }
         loop {
-            // A long sized body goes straight to where it is wanted.
             if let State::Sized(left) = self.state
                 && input.pending().is_empty()
                 && left > 4096
             {
-                let step = (left as usize).min(DIRECT_READ);
-                let at = out.len();
-                out.resize(at + step, 0);
-                let count = from.read(out.get_mut(at..).unwrap_or_default());
-                out.truncate(at + count.as_ref().map_or(0, |count| *count));
-                let count = count.map_err(|error| self.broken(error))?;
-                if count == 0 {
-                    return Err(self.closed(None));
-                }
-                self.consume(input, count);
+                let start = out.len();
+                let read = self.read_sized(left, input, from, out);
+                out.truncate(start + *read.as_ref().unwrap_or(&0));
+                read?;
                 continue;
             }
             let count = self.fill(input, from)?;
@@ -173,6 +166,31 @@ impl Body {
             out.extend_from_slice(input.pending().get(..count).unwrap_or_default());
             self.consume(input, count);
         }
+    }
+
+    /// Reads the rest of a long sized body straight to where it is wanted, and says how much
+    /// that was; behind it `out` may hold zeros.
+    fn read_sized(
+        &mut self,
+        length: u64,
+        input: &mut Input,
+        from: &mut dyn Read,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Error> {
+        let (start, mut got) = (out.len(), 0);
+        while got < length as usize {
+            if out.len() == start + got {
+                out.resize(out.len() + (length as usize - got).min(DIRECT_READ), 0);
+            }
+            let room = out.get_mut(start + got..).unwrap_or_default();
+            let count = from.read(room).map_err(|error| self.broken(error))?;
+            if count == 0 {
+                return Err(self.closed(None));
+            }
+            self.consume(input, count);
+            got += count;
+        }
+        Ok(got)
     }
 }
 

@@ -25,7 +25,7 @@ const ROOMS: &[&str] = &[
 
 /// These use one another, and no room.
 const LEAVES: &[&str] = &[
-    "args", "base64", "config", "error", "guard", "gzip", "headers", "hosts", "http1", "json",
+    "args", "bulk", "config", "error", "guard", "gzip", "headers", "hosts", "http1", "json",
     "launch", "logger", "signals", "source", "stop", "trace", "wire",
 ];
 

@@ -1,6 +1,6 @@
 //! JSON, base64 and heads of `/next` against the plainest code that does the same.
 
-use lambda_adapter::base64;
+use bulk::base64;
 use lambda_adapter::invocation::{Invocation, clean_value};
 use lambda_adapter::json::{self, Object, Raw};
 use serde_json::Value;

@@ -87,7 +87,8 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
             return None;
         }
     };
-    let request = match request::build(&event, payload, invocation, config) {
+    let mut decoded = Vec::new();
+    let request = match request::build(&event, payload, invocation, config, &mut decoded) {
         Ok(request) => request,
         Err(rejection) => {
             let plain = |c: char| !c.is_control();
@@ -97,7 +98,7 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     };
     let mut wire = Vec::new();
     request.write_head(&mut wire);
-    wire.extend_from_slice(&request.body);
+    wire.extend_from_slice(request.body);
     let request =
         strict::request(&wire).unwrap_or_else(|error| panic!("{error} in {}", wire.escape_ascii()));
     check_fields(&request, config);
@@ -207,7 +208,7 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
         false => body,
         true => {
             let mut encoded = Vec::new();
-            lambda_adapter::base64::encode(&mut encoded, body.as_bytes());
+            bulk::base64::encode(&mut encoded, body.as_bytes());
             strict::text(&encoded)
         }
     };

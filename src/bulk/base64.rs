@@ -32,30 +32,47 @@ const PAIRS: [[u8; 2]; 4096] = {
     pairs
 };
 
+/// How many bytes are encoded before they are appended.
+const BLOCK: usize = 3 << 10;
+
+/// Appends the bytes in base64.
+#[inline(never)]
 pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    out.resize(start + encoded_len(bytes.len()), b'=');
-    let mut quads = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(4);
-    let mut triples = bytes.chunks_exact(3);
+    out.reserve(encoded_len(bytes.len()));
     let pair = |bits: u32| PAIRS[(bits & 4095) as usize];
-    for (triple, quad) in (&mut triples).zip(&mut quads) {
-        if let ([a, b, c], [w, x, y, z]) = (triple, quad) {
-            let bits = u32::from_be_bytes([0, *a, *b, *c]);
-            ([*w, *x], [*y, *z]) = (pair(bits >> 12), pair(bits));
+    let mut buffer = [[0; 4]; BLOCK / 3];
+    let mut triples = bytes.chunks_exact(3);
+    loop {
+        let mut count = 0;
+        for (quad, triple) in buffer.iter_mut().zip(&mut triples) {
+            if let [a, b, c] = triple {
+                let bits = u32::from_be_bytes([0, *a, *b, *c]);
+                let ([w, x], [y, z]) = (pair(bits >> 12), pair(bits));
+                *quad = [w, x, y, z];
+            }
+            count += 1;
+        }
+        out.extend_from_slice(buffer.get(..count).unwrap_or_default().as_flattened());
+        if count < buffer.len() {
+            break;
         }
     }
-    // What is left stands before the padding that is there already.
-    match (triples.remainder(), quads.next()) {
-        ([a], Some([w, x, ..])) => [*w, *x] = pair(u32::from(*a) << 4),
-        ([a, b], Some([w, x, y, _])) => {
-            let bits = u32::from(*a) << 16 | u32::from(*b) << 8;
-            ([*w, *x], [*y, _]) = (pair(bits >> 12), pair(bits));
+    match *triples.remainder() {
+        [a] => {
+            let [w, x] = pair(u32::from(a) << 4);
+            out.extend_from_slice(&[w, x, b'=', b'=']);
+        }
+        [a, b] => {
+            let bits = u32::from(a) << 16 | u32::from(b) << 8;
+            let ([w, x], [y, _]) = (pair(bits >> 12), pair(bits));
+            out.extend_from_slice(&[w, x, y, b'=']);
         }
         _ => {}
     }
 }
 
 /// Appends what the text stands for; `None` when it is not base64, padding included.
+#[inline(never)]
 pub fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     if !text.len().is_multiple_of(4) {
         return None;

@@ -1,0 +1,239 @@
+//! The inside of a JSON string (RFC 8259 section 7): text escaped, and back.
+//!
+//! Both ways most bytes go over as they are, so eight are looked at and copied at a time.
+
+/// One bit, the highest, in each byte of a word, and the lowest.
+const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+
+/// Marks the first byte of the word that is below `limit`; marks behind it say nothing.
+fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(ONES * limit as u64) & !word & HIGH
+}
+
+/// Marks the first byte of the word that is `byte`; marks behind it say nothing.
+fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * byte as u64), 1)
+}
+
+/// Appends the bytes up to the first that is marked, and gives what comes from there on.
+fn copy_plain<'a>(
+    out: &mut Vec<u8>,
+    mut rest: &'a [u8],
+    mark: impl Fn(u64) -> u64,
+    is_marked: impl Fn(u8) -> bool,
+) -> &'a [u8] {
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let marks = mark(u64::from_le_bytes(*word));
+        out.extend_from_slice(word);
+        if marks != 0 {
+            let plain = (marks.trailing_zeros() / 8) as usize;
+            out.truncate(out.len() - (8 - plain));
+            return rest.get(plain..).unwrap_or_default();
+        }
+        rest = after;
+    }
+    while let Some((byte, after)) = rest.split_first().filter(|(byte, _)| !is_marked(**byte)) {
+        out.push(*byte);
+        rest = after;
+    }
+    rest
+}
+
+/// Appends the text with what must be escaped, and nothing else, escaped; `None` where the
+/// bytes are not UTF-8 (RFC 3629), and so no text: what has been appended then is of no use.
+#[inline(never)]
+pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    out.reserve(text.len() + 8);
+    let mut rest = text;
+    loop {
+        rest = copy_plain(
+            out,
+            rest,
+            |word| word & HIGH | below(word, b' ') | equal(word, b'"') | equal(word, b'\\'),
+            |byte| !matches!(byte, b' '..=0x7f) || matches!(byte, b'"' | b'\\'),
+        );
+        let Some((byte, after)) = rest.split_first() else {
+            return Some(());
+        };
+        let short = match byte {
+            0x80.. => {
+                rest = copy_characters(out, rest)?;
+                continue;
+            }
+            b'"' | b'\\' => *byte,
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            _ => 0,
+        };
+        match short {
+            0 => escape_unit(out, u16::from(*byte)),
+            _ => out.extend_from_slice(&[b'\\', short]),
+        }
+        rest = after;
+    }
+}
+
+/// Appends the characters up to the first in ASCII, and gives what comes from there on.
+fn copy_characters<'a>(out: &mut Vec<u8>, mut rest: &'a [u8]) -> Option<&'a [u8]> {
+    loop {
+        // The table of RFC 3629 section 4.
+        let length = match rest {
+            [0xc2..=0xdf, 0x80..=0xbf, ..] => 2,
+            [0xe0, 0xa0..=0xbf, 0x80..=0xbf, ..]
+            | [0xe1..=0xec | 0xee | 0xef, 0x80..=0xbf, 0x80..=0xbf, ..]
+            | [0xed, 0x80..=0x9f, 0x80..=0xbf, ..] => 3,
+            [0xf0, 0x90..=0xbf, 0x80..=0xbf, 0x80..=0xbf, ..]
+            | [0xf1..=0xf3, 0x80..=0xbf, 0x80..=0xbf, 0x80..=0xbf, ..]
+            | [0xf4, 0x80..=0x8f, 0x80..=0xbf, 0x80..=0xbf, ..] => 4,
+            [0x80..=0xff, ..] => return None,
+            _ => return Some(rest),
+        };
+        let (character, after) = rest.split_at_checked(length)?;
+        out.extend_from_slice(character);
+        rest = after;
+    }
+}
+
+/// Appends a UTF-16 unit as `\uXXXX`.
+pub fn escape_unit(out: &mut Vec<u8>, unit: u16) {
+    const HEX: [u8; 16] = *b"0123456789abcdef";
+    out.extend_from_slice(b"\\u");
+    for shift in [12, 8, 4, 0] {
+        out.push(HEX[usize::from(unit >> shift & 0xf)]);
+    }
+}
+
+/// Appends the text that the inside of a JSON string stands for, as UTF-8; `None` where no
+/// text can carry it: an escape that is none, or half a surrogate pair.
+#[inline(never)]
+pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
+    out.reserve(inside.len() + 8);
+    let mut rest = inside.as_bytes();
+    loop {
+        rest = copy_plain(out, rest, |word| equal(word, b'\\'), |byte| byte == b'\\');
+        let Some((_, escape)) = rest.split_first() else {
+            return Some(());
+        };
+        let (letter, after) = escape.split_first()?;
+        rest = after;
+        out.push(match letter {
+            b'"' | b'\\' | b'/' => *letter,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'b' => 8,
+            b'f' => 12,
+            b'u' => {
+                let character = character(&mut rest)?;
+                let mut utf8 = [0; 4];
+                out.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+                continue;
+            }
+            _ => return None,
+        });
+    }
+}
+
+/// The character of the one or two units whose first follows a `\u`.
+fn character(rest: &mut &[u8]) -> Option<char> {
+    let first = u32::from(unit(rest)?);
+    let code = match first {
+        0xd800..0xdc00 => {
+            *rest = rest.strip_prefix(b"\\u")?;
+            let second = u32::from(unit(rest)?).checked_sub(0xdc00)?;
+            if second >= 0x400 {
+                return None;
+            }
+            0x10000 + (first - 0xd800) * 0x400 + second
+        }
+        code => code,
+    };
+    char::from_u32(code)
+}
+
+fn unit(rest: &mut &[u8]) -> Option<u16> {
+    let (digits, after) = rest.split_first_chunk::<4>()?;
+    *rest = after;
+    digits.iter().try_fold(0, |unit, digit| {
+        let value = char::from(*digit).to_digit(16)?;
+        Some(unit << 4 | value as u16)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut out = Vec::new();
+        escape(&mut out, text.as_bytes()).expect("text");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    fn unescaped(inside: &str) -> Option<String> {
+        let mut out = b"before".to_vec();
+        unescape(&mut out, inside)?;
+        Some(String::from_utf8(out).expect("UTF-8")[6..].to_owned())
+    }
+
+    #[test]
+    fn what_was_escaped_is_json_and_comes_back_at_every_offset() {
+        let mut all: String = (0..0x250).filter_map(char::from_u32).collect();
+        all.push_str("\u{2028}😀");
+        for start in (0..all.len()).filter(|at| all.is_char_boundary(*at)) {
+            let text = &all[start..];
+            let escaped = escaped(text);
+            let read: String = serde_json::from_str(&format!("\"{escaped}\"")).expect("JSON");
+            assert_eq!(read, text);
+            assert_eq!(unescaped(&escaped).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_no_text() {
+        let edges = [
+            0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1,
+            0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+        ];
+        let mut bytes = vec![0; 5];
+        for number in 0..edges.len().pow(4) {
+            for (place, byte) in bytes.iter_mut().enumerate().take(4) {
+                *byte = edges[number / edges.len().pow(place as u32) % edges.len()];
+            }
+            let is_text = std::str::from_utf8(&bytes).is_ok();
+            assert_eq!(escape(&mut Vec::new(), &bytes).is_some(), is_text, "{bytes:x?}");
+            let ends = &bytes[..4];
+            let is_text = std::str::from_utf8(ends).is_ok();
+            assert_eq!(escape(&mut Vec::new(), ends).is_some(), is_text, "{ends:x?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_escaped_that_need_not_be() {
+        assert_eq!(escaped("a/é\u{7f}😀'"), "a/é\u{7f}😀'");
+        assert_eq!(escaped("\"\\\n\r\t\u{8}"), "\\\"\\\\\\n\\r\\t\\u0008");
+    }
+
+    #[test]
+    fn escapes_are_read_as_a_library_reads_them() {
+        for inside in [
+            "\\\"\\\\\\/\\b\\f\\n\\r\\t",
+            "\\u0041\\u00e9\\u20aC\\ud83d\\ude00",
+            "\\ud83d",
+            "\\ude00",
+            "\\ud83d\\u0041",
+            "\\ud83d\\n",
+            "\\ud83d\\ud83d",
+            "\\udbff\\udfff",
+            "\\u12",
+            "\\u+123",
+            "\\x",
+            "plain and long enough for words\\",
+        ] {
+            let read: Result<String, _> = serde_json::from_str(&format!("\"{inside}\""));
+            assert_eq!(unescaped(inside), read.ok(), "{inside}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 CARGO    ?= cargo
 APP      ?=
-BUDGET   ?= 500000
+BUDGET   ?= 440000
 SECS     ?= 60
 N        ?= 1000000
 
@@ -18,7 +18,7 @@ VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
 TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
 FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/bins/*.rs))))
-SOURCES  := $(shell find src -name "*.rs") Cargo.toml Cargo.lock layer/build layer/discard.ld
+SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
 .PHONY: help run test examples fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
@@ -72,7 +72,7 @@ e2e: build ## Run the end-to-end tests against the finished binaries (the foreig
 reproducible: build ## Build again in another folder and compare the bytes
 	layer/reproduce $(BINARIES)
 
-size: build ## Print the sizes and check what the binaries are (BUDGET=500000)
+size: build ## Print the sizes and check what the binaries are (BUDGET=440000)
 	python3 layer/inspect.py --budget $(BUDGET) $(BINARIES)
 
 layer: $(LAYERS) ## Build the layer zips

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::headers;
+
 /// The fields of `/next` that matter. An empty one counts as missing: some environments send
 /// every header always.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -56,19 +58,9 @@ impl Invocation {
 
 /// What becomes a header of the request holds no control byte.
 fn clean(value: String) -> String {
-    match clean_value(&value) {
+    match headers::clean(&value) {
         Cow::Borrowed(_) => value,
         Cow::Owned(cleaned) => cleaned,
-    }
-}
-
-/// A field value with each control byte but the tab replaced by a space, and no blanks
-/// outside (RFC 9110 5.5).
-pub fn clean_value(value: &str) -> Cow<'_, str> {
-    let control = |c: char| c.is_ascii_control() && c != '\t';
-    match value.contains(control) {
-        true => Cow::Owned(value.replace(control, " ").trim().to_owned()),
-        false => Cow::Borrowed(value),
     }
 }
 

@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bulk::escape::{escape, escape_unit, unescape};
+pub use hot::escape::write_ascii;
+use hot::escape::{escape, unescape};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -177,41 +178,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     // A `str` is UTF-8, and nothing else can fail.
     let _ = escape(out, text.as_bytes());
     out.push(b'"');
-}
-
-/// Appends a JSON value as one line of printable ASCII, fit for a header field: blanks between
-/// tokens dropped, everything else that is not printable ASCII as `\uXXXX`.
-pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
-    let bytes = json.as_bytes();
-    // What Lambda sends is mostly in that form already.
-    if bytes.iter().all(u8::is_ascii_graphic) {
-        return out.extend_from_slice(bytes);
-    }
-    let (mut in_string, mut escaped, mut run, mut at) = (false, false, 0, 0);
-    while let Some(byte) = bytes.get(at) {
-        let kept = match byte {
-            b' ' => in_string,
-            b'!'..=b'~' => true,
-            _ => false,
-        };
-        in_string ^= *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        at += 1;
-        if kept {
-            continue;
-        }
-        out.extend_from_slice(bytes.get(run..at - 1).unwrap_or_default());
-        if in_string {
-            let character = json.get(at - 1..).and_then(|rest| rest.chars().next());
-            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                escape_unit(out, *unit);
-            }
-            at += character.len_utf8() - 1;
-        }
-        run = at;
-    }
-    out.extend_from_slice(bytes.get(run..).unwrap_or_default());
 }
 
 /// Appends the text as a JSON string of printable ASCII.

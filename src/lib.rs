@@ -41,13 +41,13 @@ pub mod post;
 pub mod error;
 pub mod guard;
 pub mod gzip;
-pub mod headers;
 pub mod hosts;
 pub mod http1;
 pub mod json;
 pub mod source;
 pub mod trace;
 pub mod wire;
+pub use hot::headers;
 
 use std::env;
 use std::io::Write;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 
-use bulk::base64;
+use hot::base64;
 use log::error;
 
 use crate::config::Config;

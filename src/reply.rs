@@ -8,8 +8,8 @@
 
 use std::borrow::Cow;
 
-use bulk::base64;
-use bulk::escape::escape;
+use hot::base64;
+use hot::escape::escape;
 use log::warn;
 
 use crate::config::Config;

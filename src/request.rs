@@ -9,16 +9,16 @@ mod contexts;
 
 use std::borrow::Cow;
 
-use bulk::base64;
-use bulk::escape::unescape;
+use hot::base64;
+use hot::escape::unescape;
 use log::debug;
 
 use crate::config::Config;
 use crate::event::{Event, Http, Kind, Pairs, Query};
 use crate::guard;
-use crate::headers::{Headers, is_token};
+use crate::headers::{Headers, clean, is_token};
 use crate::http1;
-use crate::invocation::{Invocation, clean_value};
+use crate::invocation::Invocation;
 use crate::json::{self, Raw};
 use contexts::{LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
 
@@ -175,14 +175,12 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
         };
     }
     match inside {
-        Some(escaped) if escaped.as_bytes().contains(&b'\\') => {
-            match unescape(decoded, escaped) {
-                Some(()) => Ok(decoded),
-                None => Err(bad_request(
-                    "the body of the event is not valid Unicode".into(),
-                )),
-            }
-        }
+        Some(escaped) if escaped.as_bytes().contains(&b'\\') => match unescape(decoded, escaped) {
+            Some(()) => Ok(decoded),
+            None => Err(bad_request(
+                "the body of the event is not valid Unicode".into(),
+            )),
+        },
         _ => Ok(inside.unwrap_or(raw.get()).as_bytes()),
     }
 }
@@ -198,7 +196,7 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
             );
             continue;
         }
-        let cleaned = clean_value(value);
+        let cleaned = clean(value);
         if matches!(cleaned, Cow::Owned(_)) {
             if name.eq_ignore_ascii_case("host") {
                 return Err(bad_request("the host header holds a control byte".into()));
@@ -255,9 +253,7 @@ fn is_not_the_clients(name: &[u8]) -> bool {
 
 /// The event's cookies as one field, its pairs parted by `; ` (RFC 6265 4.2.1).
 fn cookies(http: &Http) -> Vec<u8> {
-    clean_value(&http.cookies.join("; "))
-        .into_owned()
-        .into_bytes()
+    clean(&http.cookies.join("; ")).into_owned().into_bytes()
 }
 
 fn target(http: &Http, config: &Config) -> Vec<u8> {

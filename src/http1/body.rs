@@ -8,8 +8,6 @@ use crate::headers::trim;
 /// The line that holds a chunk's size, with its extensions; and all trailer fields together.
 const MAX_CHUNK_LINE: usize = 4096;
 const MAX_TRAILERS: usize = 64 << 10;
-/// How much of a long sized body one read may put straight into its place.
-const DIRECT_READ: usize = 128 << 10;
 
 /// Where in its body a message is.
 #[derive(Debug)]
@@ -146,16 +144,6 @@ impl Body {
             return Ok(false);
         }
         loop {
-            if let State::Sized(left) = self.state
-                && input.pending().is_empty()
-                && left > 4096
-            {
-                let start = out.len();
-                let read = self.read_sized(left, input, from, out);
-                out.truncate(start + *read.as_ref().unwrap_or(&0));
-                read?;
-                continue;
-            }
             let count = self.fill(input, from)?;
             if count == 0 {
                 return Ok(true);
@@ -166,31 +154,6 @@ impl Body {
             out.extend_from_slice(input.pending().get(..count).unwrap_or_default());
             self.consume(input, count);
         }
-    }
-
-    /// Reads the rest of a long sized body straight to where it is wanted, and says how much
-    /// that was; behind it `out` may hold zeros.
-    fn read_sized(
-        &mut self,
-        length: u64,
-        input: &mut Input,
-        from: &mut dyn Read,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, Error> {
-        let (start, mut got) = (out.len(), 0);
-        while got < length as usize {
-            if out.len() == start + got {
-                out.resize(out.len() + (length as usize - got).min(DIRECT_READ), 0);
-            }
-            let room = out.get_mut(start + got..).unwrap_or_default();
-            let count = from.read(room).map_err(|error| self.broken(error))?;
-            if count == 0 {
-                return Err(self.closed(None));
-            }
-            self.consume(input, count);
-            got += count;
-        }
-        Ok(got)
     }
 }
 

@@ -1,7 +1,8 @@
 //! JSON, base64 and heads of `/next` against the plainest code that does the same.
 
-use bulk::base64;
-use lambda_adapter::invocation::{Invocation, clean_value};
+use hot::base64;
+use lambda_adapter::headers::clean;
+use lambda_adapter::invocation::Invocation;
 use lambda_adapter::json::{self, Object, Raw};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub fn check(data: &[u8]) {
 fn check_base64(data: &[u8]) {
     let mut encoded = b"before".to_vec();
     base64::encode(&mut encoded, data);
-    assert_eq!(encoded.len(), 6 + base64::encoded_len(data.len()));
+    assert_eq!(encoded.len(), 6 + data.len().div_ceil(3) * 4);
     let text = strict::text(&encoded[6..]);
     assert_eq!(strict::base64(&text).as_deref(), Some(data));
     let mut decoded = b"before".to_vec();
@@ -43,7 +44,7 @@ fn check_strings(text: &str) {
         let read: Result<String, _> = serde_json::from_slice(&written);
         assert_eq!(read.ok().as_deref(), Some(text));
     }
-    let cleaned = clean_value(text);
+    let cleaned = clean(text);
     assert!(!cleaned.contains(|c: char| c.is_ascii_control() && c != '\t'));
 }
 

@@ -208,7 +208,7 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
         false => body,
         true => {
             let mut encoded = Vec::new();
-            bulk::base64::encode(&mut encoded, body.as_bytes());
+            hot::base64::encode(&mut encoded, body.as_bytes());
             strict::text(&encoded)
         }
     };

@@ -4,6 +4,8 @@
 //! each invocation, and after the first few no field allocates. Names are kept in lower
 //! case, the form in which both the app and Lambda see them.
 
+use std::borrow::Cow;
+
 /// The fields of one message, in the order in which they came.
 #[derive(Debug, Default, Clone)]
 pub struct Headers {
@@ -121,6 +123,17 @@ pub fn is_token(bytes: &[u8]) -> bool {
         && bytes
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+}
+
+/// The field value with each control byte but the tab replaced by a space, and no blanks
+/// outside (RFC 9110 5.5).
+pub fn clean(value: &str) -> Cow<'_, str> {
+    let control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+    if !value.bytes().any(control) {
+        return Cow::Borrowed(value);
+    }
+    let blanked = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");
+    Cow::Owned(blanked.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 
 const ALPHABET: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// How many bytes are made into base64, or out of it, before they are appended.
+const BLOCK: usize = 3 << 10;
+
 /// What [`VALUES`] holds for a byte outside the alphabet.
 const INVALID: u8 = 0xff;
 
@@ -17,7 +20,7 @@ const VALUES: [u8; 256] = {
 };
 
 /// How long `length` bytes are in base64.
-pub fn encoded_len(length: usize) -> usize {
+fn encoded_len(length: usize) -> usize {
     length.div_ceil(3) * 4
 }
 
@@ -31,9 +34,6 @@ const PAIRS: [[u8; 2]; 4096] = {
     }
     pairs
 };
-
-/// How many bytes are encoded before they are appended.
-const BLOCK: usize = 3 << 10;
 
 /// Appends the bytes in base64.
 #[inline(never)]
@@ -84,18 +84,25 @@ pub fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
         .take_while(|byte| **byte == b'=')
         .count();
     let symbols = text.get(..text.len() - padding)?;
-    let start = out.len();
-    out.resize(start + symbols.len() / 4 * 3, 0);
+    out.reserve(symbols.len() / 4 * 3 + 2);
     let value = |byte: u8| VALUES[byte as usize];
-    let mut triples = out.get_mut(start..)?.chunks_exact_mut(3);
+    let mut buffer = [[0; 3]; BLOCK / 3];
     let mut quads = symbols.chunks_exact(4);
     // Checked once at the end: an invalid value has bits that no valid one has.
     let mut seen = 0;
-    for (quad, triple) in (&mut quads).zip(&mut triples) {
-        if let ([a, b, c, d], [x, y, z]) = (quad, triple) {
-            let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
-            seen |= a | b | c | d;
-            (*x, *y, *z) = (a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d);
+    loop {
+        let mut count = 0;
+        for (triple, quad) in buffer.iter_mut().zip(&mut quads) {
+            if let [a, b, c, d] = quad {
+                let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
+                seen |= a | b | c | d;
+                *triple = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+            }
+            count += 1;
+        }
+        out.extend_from_slice(buffer.get(..count).unwrap_or_default().as_flattened());
+        if count < buffer.len() {
+            break;
         }
     }
     match *quads.remainder() {

@@ -1,6 +1,6 @@
-//! The inside of a JSON string (RFC 8259 section 7): text escaped, and back.
+//! JSON text (RFC 8259): the inside of a string escaped, and back; a value in ASCII.
 //!
-//! Both ways most bytes go over as they are, so eight are looked at and copied at a time.
+//! Of a string most bytes go over as they are, so eight are looked at and copied at a time.
 
 /// One bit, the highest, in each byte of a word, and the lowest.
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -56,23 +56,48 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
         let Some((byte, after)) = rest.split_first() else {
             return Some(());
         };
-        let short = match byte {
-            0x80.. => {
-                rest = copy_characters(out, rest)?;
-                continue;
-            }
-            b'"' | b'\\' => *byte,
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            _ => 0,
-        };
-        match short {
+        if *byte >= 0x80 {
+            rest = copy_characters(out, rest)?;
+            continue;
+        }
+        // One look-up instead of a choice: which escape comes next cannot be predicted.
+        match SHORT[usize::from(*byte)] {
             0 => escape_unit(out, u16::from(*byte)),
-            _ => out.extend_from_slice(&[b'\\', short]),
+            short => out.extend_from_slice(&[b'\\', short]),
         }
         rest = after;
     }
+}
+
+/// The letter of the two-letter escape of a byte that has one.
+const SHORT: [u8; 256] = table([
+    (b'"', b'"'),
+    (b'\\', b'\\'),
+    (b'\n', b'n'),
+    (b'\r', b'r'),
+    (b'\t', b't'),
+]);
+
+/// The byte that a letter stands for behind a backslash.
+const MEANING: [u8; 256] = table([
+    (b'"', b'"'),
+    (b'\\', b'\\'),
+    (b'/', b'/'),
+    (b'n', b'\n'),
+    (b'r', b'\r'),
+    (b't', b'\t'),
+    (b'b', 8),
+    (b'f', 12),
+]);
+
+const fn table<const N: usize>(pairs: [(u8, u8); N]) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < N {
+        table[pairs[index].0 as usize] = pairs[index].1;
+        index += 1;
+    }
+    table
 }
 
 /// Appends the characters up to the first in ASCII, and gives what comes from there on.
@@ -97,12 +122,47 @@ fn copy_characters<'a>(out: &mut Vec<u8>, mut rest: &'a [u8]) -> Option<&'a [u8]
 }
 
 /// Appends a UTF-16 unit as `\uXXXX`.
-pub fn escape_unit(out: &mut Vec<u8>, unit: u16) {
+fn escape_unit(out: &mut Vec<u8>, unit: u16) {
     const HEX: [u8; 16] = *b"0123456789abcdef";
     out.extend_from_slice(b"\\u");
     for shift in [12, 8, 4, 0] {
         out.push(HEX[usize::from(unit >> shift & 0xf)]);
     }
+}
+
+/// Appends a JSON value as one line of printable ASCII, fit for a header field: blanks between
+/// tokens dropped, everything else that is not printable ASCII as `\uXXXX`.
+pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
+    let bytes = json.as_bytes();
+    // What Lambda sends is mostly in that form already.
+    if bytes.iter().all(u8::is_ascii_graphic) {
+        return out.extend_from_slice(bytes);
+    }
+    let (mut in_string, mut escaped, mut run, mut at) = (false, false, 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let kept = match byte {
+            b' ' => in_string,
+            b'!'..=b'~' => true,
+            _ => false,
+        };
+        in_string ^= *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        at += 1;
+        if kept {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(run..at - 1).unwrap_or_default());
+        if in_string {
+            let character = json.get(at - 1..).and_then(|rest| rest.chars().next());
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escape_unit(out, *unit);
+            }
+            at += character.len_utf8() - 1;
+        }
+        run = at;
+    }
+    out.extend_from_slice(bytes.get(run..).unwrap_or_default());
 }
 
 /// Appends the text that the inside of a JSON string stands for, as UTF-8; `None` where no
@@ -118,21 +178,15 @@ pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
         };
         let (letter, after) = escape.split_first()?;
         rest = after;
-        out.push(match letter {
-            b'"' | b'\\' | b'/' => *letter,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'b' => 8,
-            b'f' => 12,
-            b'u' => {
-                let character = character(&mut rest)?;
+        match MEANING[usize::from(*letter)] {
+            0 if *letter == b'u' => {
                 let mut utf8 = [0; 4];
+                let character = character(&mut rest)?;
                 out.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
-                continue;
             }
-            _ => return None,
-        });
+            0 => return None,
+            byte => out.push(byte),
+        }
     }
 }
 
@@ -194,8 +248,8 @@ mod tests {
     #[test]
     fn what_is_not_utf_8_is_no_text() {
         let edges = [
-            0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1,
-            0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+            0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
+            0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
         ];
         let mut bytes = vec![0; 5];
         for number in 0..edges.len().pow(4) {
@@ -203,10 +257,18 @@ mod tests {
                 *byte = edges[number / edges.len().pow(place as u32) % edges.len()];
             }
             let is_text = std::str::from_utf8(&bytes).is_ok();
-            assert_eq!(escape(&mut Vec::new(), &bytes).is_some(), is_text, "{bytes:x?}");
+            assert_eq!(
+                escape(&mut Vec::new(), &bytes).is_some(),
+                is_text,
+                "{bytes:x?}"
+            );
             let ends = &bytes[..4];
             let is_text = std::str::from_utf8(ends).is_ok();
-            assert_eq!(escape(&mut Vec::new(), ends).is_some(), is_text, "{ends:x?}");
+            assert_eq!(
+                escape(&mut Vec::new(), ends).is_some(),
+                is_text,
+                "{ends:x?}"
+            );
         }
     }
 

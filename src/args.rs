@@ -106,9 +106,16 @@ fn handler(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CommandLine, Fatal
                 .into(),
         )
     })?;
-    let root = lookup("LAMBDA_TASK_ROOT").unwrap_or_else(|| "/var/task".into());
+    let root = PathBuf::from(lookup("LAMBDA_TASK_ROOT").unwrap_or_else(|| "/var/task".into()));
+    let program = root.join(&handler);
+    // It would start itself without end. Templates often name it so.
+    if program == root.join("bootstrap") {
+        return Err(Fatal::Usage(format!(
+            "the function's handler `{handler}` is the adapter itself: it must name the app's file, such as run.sh"
+        )));
+    }
     Ok(CommandLine {
-        program: PathBuf::from(root).join(handler).into_os_string(),
+        program: program.into_os_string(),
         args: Vec::new(),
     })
 }
@@ -202,6 +209,20 @@ mod tests {
         assert_eq!(read(&["bootstrap", "x"]), entrypoint("x", &[]));
         let error = parse(["bootstrap".into()], &|_| None).expect_err("no handler");
         assert!(error.to_string().contains("_HANDLER"));
+    }
+
+    #[test]
+    fn a_bootstrap_never_starts_itself() {
+        for handler in ["bootstrap", "./bootstrap", "/var/task/bootstrap"] {
+            let lookup = |name: &str| (name == "_HANDLER").then(|| handler.to_owned());
+            let error = parse(["/var/task/bootstrap".into()], &lookup).expect_err(handler);
+            assert!(
+                error.to_string().contains(&format!("`{handler}`")),
+                "{error}"
+            );
+        }
+        let lookup = |name: &str| (name == "_HANDLER").then(|| "app/bootstrap".to_owned());
+        assert!(parse(["bootstrap".into()], &lookup).is_ok());
     }
 
     #[test]

@@ -62,8 +62,9 @@ build: $(BINARIES) ## Build the static binaries for both architectures
 dist/lambda-adapter-x86_64 dist/lambda-adapter-arm64: dist/lambda-adapter-%: $(SOURCES)
 	layer/build $* $@
 
-e2e: build ## Run the end-to-end tests against the finished binaries (the foreign one under qemu)
+e2e: build ## Run the end-to-end tests against the finished binaries, as extension and as entry point (the foreign one under qemu)
 	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) $(CARGO) test --features local --test e2e
+	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) ADAPTER_MODE=entrypoint $(CARGO) test --features local --test e2e
 	@if command -v $(QEMU) >/dev/null; then \
 	    printf '#!/bin/sh\nexec %s -0 "$$0" "%s" "$$@"\n' "$$(command -v $(QEMU))" "$(CURDIR)/dist/lambda-adapter-$(FOREIGN)" >build/emulated && \
 	    chmod +x build/emulated && ADAPTER=$(CURDIR)/build/emulated $(CARGO) test --features local --test e2e; \

@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,6 +17,8 @@ const LOCAL: &str = env!("CARGO_BIN_EXE_lambda-local");
 pub struct Local {
     child: Child,
     output: Arc<Mutex<String>>,
+    /// They end when nobody can write any more.
+    listeners: Vec<JoinHandle<()>>,
     pub address: SocketAddr,
     pub app: SocketAddr,
     ended: bool,
@@ -74,12 +78,15 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
         .spawn()
         .expect("lambda-local starts");
     let output = Arc::new(Mutex::new(String::new()));
-    listen(child.stdout.take().expect("stdout"), &output);
-    listen(child.stderr.take().expect("stderr"), &output);
+    let listeners = vec![
+        listen(child.stdout.take().expect("stdout"), &output),
+        listen(child.stderr.take().expect("stderr"), &output),
+    ];
     let app = SocketAddr::from(([127, 0, 0, 1], app_port.parse().expect("a port")));
     let mut local = Local {
         child,
         output,
+        listeners,
         address: app,
         app,
         ended: false,
@@ -96,14 +103,20 @@ pub fn python_site(args: &[&str]) -> Option<Local> {
     has("python3").then(|| start(args, &["python3", &fixture("site.py")]))
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port()
+/// A port for an app that cannot bind port 0. It lies below those that the kernel gives out
+/// (`ip_local_port_range`), so that no other test is given it before the app takes it.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 50) as u16 * 400;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 400;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
-fn listen(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
+fn listen(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let output = output.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -111,7 +124,7 @@ fn listen(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
             output.push_str(&line);
             output.push('\n');
         }
-    });
+    })
 }
 
 impl Local {
@@ -163,12 +176,14 @@ impl Local {
         signal(name, self.child.id());
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks it to end, and waits until it has, and all it said is here.
     pub fn end(&mut self, name: &str) -> ExitStatus {
         self.signal(name);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().expect("a child") {
+            if self.listeners.iter().all(JoinHandle::is_finished)
+                && let Some(status) = self.child.try_wait().expect("a child")
+            {
                 self.ended = true;
                 return status;
             }

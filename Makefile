@@ -39,8 +39,11 @@ test: ## Run every test that needs nothing but cargo (and python3 for the packag
 	@if command -v python3 >/dev/null; then python3 -m unittest discover -s tests/layer; \
 	else echo 'skipped: tests/layer (no python3)'; fi
 
-fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (cargo-fuzz, nightly Rust)
-	@for target in $(FUZZ); do \
+fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (nightly Rust; gets cargo-fuzz)
+	@rustc +nightly --version >/dev/null || { echo "the fuzz targets need nightly Rust: run 'rustup toolchain install nightly'"; exit 1; }
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || [ -x build/fuzz/tools/bin/cargo-fuzz ] || \
+	    $(CARGO) install --quiet --locked --root build/fuzz/tools --target-dir build/fuzz/target cargo-fuzz
+	@PATH="$$PATH:$(CURDIR)/build/fuzz/tools/bin"; for target in $(FUZZ); do \
 	    $(CARGO) run --quiet --manifest-path tests/fuzz/Cargo.toml --target-dir build/fuzz/target --bin seeds $$target build/fuzz/$$target && \
 	    $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir build/fuzz/target $$target $(CURDIR)/build/fuzz/$$target -- \
 	        -dict=$(CURDIR)/tests/fuzz/dictionary -max_total_time=$(SECS) -max_len=4096 || exit 1; \

@@ -243,6 +243,9 @@ fn signals_are_passed_on_and_end_what_they_end() {
     }
 }
 
+/// Reads on after each signal that is trapped; at the end of its input it soon ends as well.
+const STAY: &str = "for i in $(seq 1000); do read line; done";
+
 #[test]
 fn signals_reach_the_app_one_by_one() {
     let names = [
@@ -252,7 +255,7 @@ fn signals_reach_the_app_one_by_one() {
         .iter()
         .map(|name| format!("trap 'echo got {name}' {name}; "))
         .collect();
-    let mut run = shell(&format!("{traps} echo up; while :; do read line; done")).start();
+    let mut run = shell(&format!("{traps} echo up; {STAY}")).start();
     app(&mut run, 1);
     for name in names {
         run.signal(name);
@@ -274,7 +277,7 @@ fn signals_reach_the_whole_group_of_the_app() {
 
 #[test]
 fn a_signal_to_the_group_of_the_adapter_reaches_the_app_once() {
-    let script = "trap 'echo got it' TERM; echo up; while :; do read line; done";
+    let script = &format!("trap 'echo got it' TERM; echo up; {STAY}");
     let mut command = Command::new(crate::differences::adapter());
     let mut run = shell(script).start();
     app(&mut run, 1);

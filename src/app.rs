@@ -6,7 +6,7 @@
 //! once more over a fresh one, if that cannot make the app do a thing twice (RFC 9110 9.2.2,
 //! RFC 9112 9.3.1).
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -225,7 +225,7 @@ fn attempt(
     headers: &mut Headers,
     watch: &mut Watch,
 ) -> Result<Head, Broken> {
-    let sent = wire.send(head, request.body, watch);
+    let sent = wire.send(&mut [head, request.body].map(IoSlice::new), watch);
     let sent_whole = matches!(sent, Ok(true));
     if let Err(error) = &sent
         && error.kind() == ErrorKind::TimedOut

@@ -93,10 +93,11 @@ fn adapt(command: Option<CommandLine>) -> Fatal {
         Ok(Ready {
             config,
             stop,
+            runtime,
             app,
             ready,
             child,
-        }) => serve::run(&config, &stop, app, ready, child.as_deref()),
+        }) => serve::run(&config, &stop, runtime, app, ready, child.as_deref()),
         Err(fatal) => fatal,
     }
 }
@@ -105,6 +106,7 @@ fn adapt(command: Option<CommandLine>) -> Fatal {
 struct Ready {
     config: Config,
     stop: Arc<Stop>,
+    runtime: Runtime,
     app: App,
     ready: bool,
     child: Option<Arc<Child>>,
@@ -129,6 +131,10 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
             child = Some(Child::start(line, Arc::clone(&stop))?);
             extension::register_internal(Runtime::new(&api));
         }
+        let mut runtime = Runtime::new(&config.runtime_api);
+        if !config.snapstart.active {
+            runtime.prepare();
+        }
         let mut app = App::new(config.app.clone(), config.pool_idle);
         let patience = match config.async_init {
             true => ASYNC_INIT,
@@ -143,9 +149,9 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
             // Of several invocations in flight, one that is late does not speak for the others.
             child.serve(config.timeout_margin.is_some() && config.concurrency == 1)?;
         }
-        Ok((config, app, ready))
+        Ok((config, runtime, app, ready))
     };
-    let (config, app, ready) = init().inspect_err(|fatal| {
+    let (config, runtime, app, ready) = init().inspect_err(|fatal| {
         // Lambda shows it to whoever invokes; the log line is written in any case.
         if let Err(refusal) = Runtime::new(&api).report(fatal) {
             warn!("failed to report why init failed: {refusal}");
@@ -157,6 +163,7 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
     Ok(Ready {
         config,
         stop,
+        runtime,
         app,
         ready,
         child,

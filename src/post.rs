@@ -1,6 +1,6 @@
 //! The last step of an invocation: its reply to `/response`, or its failure to `/error`.
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 
 use hot::base64;
@@ -144,14 +144,15 @@ fn send_body(
         } else {
             write!(out, "{count:x}\r\n")?;
             flush(wire, out, data, watch)?;
-            out.extend_from_slice(b"\r\n");
         }
         body.consume(count);
     }
 }
 
+/// Sends what is in `out`, and the data of a chunk that begins there, with its end.
 fn flush(wire: &Wire, out: &mut Vec<u8>, data: &[u8], watch: &mut Watch) -> io::Result<()> {
-    let sent = wire.send(out, data, watch)?;
+    let end: &[u8] = if data.is_empty() { b"" } else { b"\r\n" };
+    let sent = wire.send(&mut [out, data, end].map(IoSlice::new), watch)?;
     out.clear();
     match sent {
         true => Ok(()),

@@ -18,7 +18,7 @@ use crate::request::Request;
 use crate::runtime::USER_AGENT;
 use crate::wire::Watch;
 
-const SHORTEST: Duration = Duration::from_micros(300);
+const SHORTEST: Duration = Duration::from_micros(150);
 const LONGEST: Duration = Duration::from_millis(10);
 /// How often a wait without success says so.
 const REPORT: Duration = Duration::from_secs(2);
@@ -103,7 +103,7 @@ fn knock(
 }
 
 fn pause(waited: Duration) -> Duration {
-    (waited / 500).clamp(SHORTEST, LONGEST)
+    (waited / 250).clamp(SHORTEST, LONGEST)
 }
 
 /// One knock: the status it got, if it asked for one, or why the app is not ready.
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn knocking_slows_down_with_the_time_waited() {
-        let pauses = [0, 100, 1_000, 2_500, 60_000].map(|ms| pause(Duration::from_millis(ms)));
-        let expected = [300, 300, 2_000, 5_000, 10_000].map(Duration::from_micros);
+        let pauses = [0, 30, 100, 1_000, 60_000].map(|ms| pause(Duration::from_millis(ms)));
+        let expected = [150, 150, 400, 4_000, 10_000].map(Duration::from_micros);
         assert_eq!(pauses, expected);
     }
 }

@@ -77,6 +77,11 @@ impl Runtime {
         }
     }
 
+    /// Connects ahead, while nobody waits. If that fails now, the need will tell.
+    pub fn prepare(&mut self) {
+        self.client.prepare();
+    }
+
     /// Waits for the next invocation; its payload replaces what is in `payload`.
     pub fn next(&mut self, payload: &mut Vec<u8>) -> Result<Invocation, ApiError> {
         let call = Call {

@@ -7,6 +7,8 @@
 //! blocked thread costs a few pages, wakes straight in the code that waits, and its stack
 //! says where an invocation is.
 
+mod buffers;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -30,26 +32,31 @@ use crate::runtime::{ApiError, Runtime};
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::wire::Watch;
+use buffers::Buffers;
 
-/// A thread keeps its buffers for the next invocation, but what a large one took only until
-/// so many in a row have been content with this.
-const KEEP: usize = 64 << 10;
-const SMALL_TURNS: u32 = 16;
 /// How often `/next` may fail in a row; the pauses between add up to some three seconds.
 const TRIES: u32 = 9;
 const STACK: usize = 256 << 10;
 
 /// Serves with as many threads as Lambda asks for; comes back only when the environment is
 /// of no more use.
-pub fn run(config: &Config, stop: &Stop, app: App, ready: bool, child: Option<&Child>) -> Fatal {
+pub fn run(
+    config: &Config,
+    stop: &Stop,
+    runtime: Runtime,
+    app: App,
+    ready: bool,
+    child: Option<&Child>,
+) -> Fatal {
     let ready = AtomicU32::new(u32::from(ready));
     let ready = &ready;
     thread::scope(|scope| {
         for number in 1..config.concurrency {
+            let runtime = Runtime::new(&config.runtime_api);
             let app = App::new(config.app.clone(), config.pool_idle);
             let serve = move || {
                 // The first thread meets the same end and reports it.
-                let _ = Server::new(config, stop, app, ready, child).serve();
+                let _ = Server::new(config, stop, runtime, app, ready, child).serve();
             };
             let builder = thread::Builder::new().stack_size(STACK);
             if let Err(cause) = builder.spawn_scoped(scope, serve) {
@@ -60,7 +67,7 @@ pub fn run(config: &Config, stop: &Stop, app: App, ready: bool, child: Option<&C
                 break;
             }
         }
-        let fatal = Server::new(config, stop, app, ready, child).serve();
+        let fatal = Server::new(config, stop, runtime, app, ready, child).serve();
         if let Some(child) = child {
             child.kill();
         }
@@ -79,18 +86,14 @@ struct Server<'a> {
     child: Option<&'a Child>,
     /// Which life of the app has been seen ready; where it is not our child, it has but one.
     ready: &'a AtomicU32,
-    payload: Vec<u8>,
-    decoded: Vec<u8>,
-    body: Vec<u8>,
-    coded: Vec<u8>,
-    out: Vec<u8>,
-    small_turns: u32,
+    buffers: Buffers,
 }
 
 impl<'a> Server<'a> {
     fn new(
         config: &'a Config,
         stop: &'a Stop,
+        runtime: Runtime,
         app: App,
         ready: &'a AtomicU32,
         child: Option<&'a Child>,
@@ -98,17 +101,12 @@ impl<'a> Server<'a> {
         Server {
             config,
             stop,
-            runtime: Runtime::new(&config.runtime_api),
+            runtime,
             lines: Lines::default(),
             app,
             child,
             ready,
-            payload: Vec::new(),
-            decoded: Vec::new(),
-            body: Vec::new(),
-            coded: Vec::new(),
-            out: Vec::new(),
-            small_turns: 0,
+            buffers: Buffers::default(),
         }
     }
 
@@ -143,7 +141,7 @@ impl<'a> Server<'a> {
             Err(fatal) => Err(gone(fatal)),
         };
         match answered {
-            Ok(Answered::Whole) => post::reply(&mut self.runtime, &invocation, &self.out),
+            Ok(Answered::Whole) => post::reply(&mut self.runtime, &invocation, &self.buffers.out),
             Ok(Answered::Streamed) => {}
             Err(failure) => post::failure(&mut self.runtime, &invocation, &failure),
         }
@@ -152,30 +150,8 @@ impl<'a> Server<'a> {
         }
         logger::set_request_id("");
         self.stop.invocation_ends();
-        self.tidy();
+        self.buffers.tidy();
         life.map(|_| ())
-    }
-
-    /// Empties the buffers, and gives back what a large invocation took once it seems to have
-    /// been the exception: taking it anew each time costs more than the work with it.
-    fn tidy(&mut self) {
-        let buffers = [
-            &mut self.payload,
-            &mut self.decoded,
-            &mut self.body,
-            &mut self.coded,
-            &mut self.out,
-        ];
-        self.small_turns = match buffers.iter().all(|buffer| buffer.len() <= KEEP) {
-            true => self.small_turns.saturating_add(1),
-            false => 0,
-        };
-        for buffer in buffers {
-            buffer.clear();
-            if self.small_turns == SMALL_TURNS {
-                buffer.shrink_to(KEEP);
-            }
-        }
     }
 
     /// The next invocation. A failure is tried again a few times, ever more slowly: an API
@@ -184,7 +160,7 @@ impl<'a> Server<'a> {
         let mut pause = Duration::from_millis(10);
         let mut tries = 1;
         loop {
-            let cause = match self.runtime.next(&mut self.payload) {
+            let cause = match self.runtime.next(&mut self.buffers.payload) {
                 Ok(invocation) => return Ok(invocation),
                 Err(error) => error,
             };
@@ -243,43 +219,44 @@ impl<'a> Server<'a> {
         answered.map_err(|failure| child.explain(failure, life))
     }
 
-    /// Asks the app; the reply is in `self.out` then, or streamed already.
+    /// Asks the app; the reply is in `self.buffers.out` then, or streamed already.
     fn ask(&mut self, invocation: &Invocation, life: u32) -> Result<Answered, Failure> {
         let config = self.config;
-        let event = event::parse(&self.payload)?;
+        let event = event::parse(&self.buffers.payload)?;
         let kind = event.kind();
         let streams = kind.filter(|kind| config.streaming && kind.streams());
-        let decoded = &mut self.decoded;
-        let request = match request::build(&event, &self.payload, invocation, config, decoded) {
-            Ok(request) => request,
-            Err(rejection) => {
-                warn!(
-                    "the client gets status {}: {}",
-                    rejection.status, rejection.message
-                );
-                let mut headers = Headers::new();
-                headers.push(b"content-type", b"text/plain; charset=utf-8");
-                let mut answer = Answer {
-                    status: rejection.status,
-                    headers: &headers,
-                    body: rejection.message.as_bytes(),
-                    to_head: false,
-                };
-                let Some(kind) = streams else {
-                    reply::render(&answer, kind, &mut self.out)?;
-                    return Ok(Answered::Whole);
-                };
-                reply::write_prelude(&mut self.out, &answer, kind);
-                post::stream(
-                    config,
-                    &mut self.lines,
-                    invocation,
-                    &self.out,
-                    &mut answer.body,
-                );
-                return Ok(Answered::Streamed);
-            }
-        };
+        let decoded = &mut self.buffers.decoded;
+        let request =
+            match request::build(&event, &self.buffers.payload, invocation, config, decoded) {
+                Ok(request) => request,
+                Err(rejection) => {
+                    warn!(
+                        "the client gets status {}: {}",
+                        rejection.status, rejection.message
+                    );
+                    let mut headers = Headers::new();
+                    headers.push(b"content-type", b"text/plain; charset=utf-8");
+                    let mut answer = Answer {
+                        status: rejection.status,
+                        headers: &headers,
+                        body: rejection.message.as_bytes(),
+                        to_head: false,
+                    };
+                    let Some(kind) = streams else {
+                        reply::render(&answer, kind, &mut self.buffers.out)?;
+                        return Ok(Answered::Whole);
+                    };
+                    reply::write_prelude(&mut self.buffers.out, &answer, kind);
+                    post::stream(
+                        config,
+                        &mut self.lines,
+                        invocation,
+                        &self.buffers.out,
+                        &mut answer.body,
+                    );
+                    return Ok(Answered::Streamed);
+                }
+            };
         let what = format!("{} {}", request.method, request.target.escape_ascii());
         let mut watch = Watch::until(what, invocation.deadline_ms, config.timeout_margin);
         let Response {
@@ -306,7 +283,7 @@ impl<'a> Server<'a> {
             let coding = choose(body.declared());
             let described = encoding::describe(coding, headers);
             answer.headers = &described;
-            reply::write_prelude(&mut self.out, &answer, kind);
+            reply::write_prelude(&mut self.buffers.out, &answer, kind);
             let mut told = Told {
                 body,
                 child: self.child,
@@ -320,17 +297,17 @@ impl<'a> Server<'a> {
                 }
                 _ => &mut told,
             };
-            post::stream(config, &mut self.lines, invocation, &self.out, body);
+            post::stream(config, &mut self.lines, invocation, &self.buffers.out, body);
             return Ok(Answered::Streamed);
         }
-        let whole = body.read_to(&mut self.body, reply::MAX_REPLY)?;
+        let whole = body.read_to(&mut self.buffers.body, reply::MAX_REPLY)?;
         let length = match whole {
-            true => Some(self.body.len() as u64),
+            true => Some(self.buffers.body.len() as u64),
             false => body.declared(),
         };
         let mut coding = choose(length);
         // What is too large as it is may still fit compressed.
-        let (read, coded) = (&self.body, &mut self.coded);
+        let (read, coded) = (&self.buffers.body, &mut self.buffers.coded);
         if let Coding::Gzip(level) = coding
             && !encoding::compress(level, read, &mut body, coded, reply::MAX_BYTES)?
         {
@@ -344,11 +321,11 @@ impl<'a> Server<'a> {
         let described = encoding::describe(coding, headers);
         answer.headers = &described;
         answer.body = match compressed {
-            true => &self.coded,
-            false => &self.body,
+            true => &self.buffers.coded,
+            false => &self.buffers.body,
         };
         reply::check_status(&answer, kind, config)?;
-        reply::render(&answer, kind, &mut self.out)?;
+        reply::render(&answer, kind, &mut self.buffers.out)?;
         Ok(Answered::Whole)
     }
 }

@@ -153,18 +153,15 @@ impl Wire {
         self.stream.set_nonblocking(false).is_err() || answer
     }
 
-    /// Writes both parts, in one system call if the socket takes them. `Ok(false)` says that
+    /// Writes all parts, in one system call if the socket takes them. `Ok(false)` says that
     /// the peer answers before it has read everything.
-    pub fn send(&self, head: &[u8], body: &[u8], watch: &mut Watch) -> io::Result<bool> {
-        let (mut head, mut body) = (head, body);
-        while !head.is_empty() || !body.is_empty() {
-            match (&self.stream).write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
+    pub fn send(&self, mut parts: &mut [IoSlice], watch: &mut Watch) -> io::Result<bool> {
+        // Takes out what is empty, too.
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match (&self.stream).write_vectored(parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    let of_head = count.min(head.len());
-                    head = head.get(of_head..).unwrap_or_default();
-                    body = body.get(count - of_head..).unwrap_or_default();
-                }
+                Ok(count) => IoSlice::advance_slices(&mut parts, count),
                 // A signal, a stop and continue among them, is no reason to end.
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 // The tick has passed.

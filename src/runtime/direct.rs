@@ -1,6 +1,6 @@
 //! The calls by our own HTTP/1.1: for builds without ureq.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::TcpStream;
 
 use super::{ApiError, Call, USER_AGENT};
@@ -30,6 +30,12 @@ impl Client {
         }
     }
 
+    pub fn prepare(&mut self) {
+        if self.kept.is_none() {
+            self.kept = connect(&self.address).ok();
+        }
+    }
+
     /// Makes the call; the answer's fields and body replace what is in `headers` and `into`.
     pub fn call(
         &mut self,
@@ -50,7 +56,8 @@ impl Client {
             Some(_) => Watch::until(format!("POST {}", call.path), call.deadline_ms, None),
             None => Watch::endless(),
         };
-        match wire.send(&self.head, call.body.unwrap_or_default(), &mut watch) {
+        let parts = [&self.head, call.body.unwrap_or_default()];
+        match wire.send(&mut parts.map(IoSlice::new), &mut watch) {
             Ok(_) => {}
             Err(error) => return Err(ApiError::Closed(error.to_string())),
         }

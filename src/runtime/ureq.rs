@@ -4,8 +4,8 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ureq::config::AutoHeaderValue;
@@ -25,22 +25,36 @@ use crate::hosts;
 pub struct Client {
     agent: Agent,
     base: String,
-    /// Shared with the connection: until when an answer is worth waiting for.
-    deadline_ms: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+/// What a client and its connector both know.
+#[derive(Debug)]
+struct Shared {
+    address: String,
+    /// Until when an answer is worth waiting for.
+    deadline_ms: AtomicU64,
+    /// A connection made ahead.
+    ahead: Mutex<Option<TcpStream>>,
 }
 
 impl Client {
     /// `address` is `host:port`.
     pub fn new(address: &str) -> Client {
-        let deadline_ms = Arc::new(AtomicU64::new(u64::MAX));
+        let shared = Arc::new(Shared {
+            address: address.to_owned(),
+            deadline_ms: AtomicU64::new(u64::MAX),
+            ahead: Mutex::new(None),
+        });
         Client {
-            agent: agent(Direct {
-                address: address.to_owned(),
-                deadline_ms: Arc::clone(&deadline_ms),
-            }),
+            agent: agent(Direct(Arc::clone(&shared))),
             base: format!("http://{address}"),
-            deadline_ms,
+            shared,
         }
+    }
+
+    pub fn prepare(&mut self) {
+        *self.shared.lock() = self.shared.connect().ok();
     }
 
     /// Makes the call; the answer's fields and body replace what is in `headers` and `into`.
@@ -53,7 +67,9 @@ impl Client {
         headers.clear();
         into.clear();
         let deadline_ms = call.deadline_ms.unwrap_or(u64::MAX);
-        self.deadline_ms.store(deadline_ms, Ordering::Relaxed);
+        self.shared
+            .deadline_ms
+            .store(deadline_ms, Ordering::Relaxed);
         let url = format!("{}{}", self.base, call.path);
         let response = match call.body {
             None => with(self.agent.get(&url), call).call(),
@@ -127,18 +143,26 @@ impl Resolver for Nowhere {
     }
 }
 
+impl Shared {
+    fn connect(&self) -> io::Result<TcpStream> {
+        TcpStream::connect(&hosts::endpoint(&self.address)?[..])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<TcpStream>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Connects to the one address there is: no proxy, no TLS.
 #[derive(Debug)]
-struct Direct {
-    address: String,
-    deadline_ms: Arc<AtomicU64>,
-}
+struct Direct(Arc<Shared>);
 
 impl Connector for Direct {
     type Out = Line;
 
     fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, ureq::Error> {
-        let stream = TcpStream::connect(&hosts::endpoint(&self.address)?[..])?;
+        let ahead = self.0.lock().take();
+        let stream = ahead.map_or_else(|| self.0.connect(), Ok)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TICK))?;
         stream.set_write_timeout(Some(TICK))?;
@@ -147,7 +171,7 @@ impl Connector for Direct {
             buffers: LazyBuffers::new(BUFFER, BUFFER),
             held: Vec::new(),
             answered: false,
-            deadline_ms: Arc::clone(&self.deadline_ms),
+            shared: Arc::clone(&self.0),
         }))
     }
 }
@@ -162,22 +186,19 @@ struct Line {
     held: Vec<u8>,
     /// Whether a part of the answer is here: see `Reader::more` in `wire.rs`.
     answered: bool,
-    deadline_ms: Arc<AtomicU64>,
+    shared: Arc<Shared>,
 }
 
 impl Line {
     fn send(&mut self, more: usize) -> io::Result<()> {
-        let mut held = &self.held[..];
-        let mut more = self.buffers.output().get(..more).unwrap_or_default();
-        while !held.is_empty() || !more.is_empty() {
-            match (&self.stream).write_vectored(&[IoSlice::new(held), IoSlice::new(more)]) {
+        let more = self.buffers.output().get(..more).unwrap_or_default();
+        let mut parts = &mut [IoSlice::new(&self.held), IoSlice::new(more)][..];
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match (&self.stream).write_vectored(parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    let of_held = count.min(held.len());
-                    held = held.get(of_held..).unwrap_or_default();
-                    more = more.get(count - of_held..).unwrap_or_default();
-                }
-                Err(error) => go_on(error, &self.deadline_ms)?,
+                Ok(count) => IoSlice::advance_slices(&mut parts, count),
+                Err(error) => go_on(error, &self.shared.deadline_ms)?,
             }
         }
         self.held.clear();
@@ -229,7 +250,7 @@ impl Transport for Line {
             let input = self.buffers.input_append_buf();
             match (&self.stream).read(input) {
                 Ok(count) => break count,
-                Err(error) => go_on(error, &self.deadline_ms)?,
+                Err(error) => go_on(error, &self.shared.deadline_ms)?,
             }
         };
         self.answered = true;

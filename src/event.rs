@@ -115,18 +115,14 @@ pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     })
 }
 
-/// The payload's members in one pass; none of a payload that is no object.
+/// The payload's members; none of a payload that is no object.
 fn object(payload: &[u8]) -> Result<Object<'_>, Failure> {
     let not_json = |cause: &dyn fmt::Display| {
         let message = format!("the payload of the invocation is not JSON: {cause}");
         Failure::new(Class::InvalidEvent, message)
     };
     let text = str::from_utf8(payload).map_err(|error| not_json(&error))?;
-    let read = match text.trim_ascii_start().starts_with('{') {
-        true => serde_json::from_str(text),
-        false => serde_json::from_str::<Raw>(text).map(|_| Object::default()),
-    };
-    read.map_err(|error| not_json(&error))
+    Object::parse(text).map_err(|error| not_json(&error))
 }
 
 fn rest<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {

@@ -1,36 +1,54 @@
 //! JSON as Lambda carries it: fields of an object without a model of it, strings in and out.
 //!
-//! Events are walked, not deserialised: [`Raw`] is a value's own bytes, already checked to be
+//! Events are walked, not deserialised: [`Raw`] is a value's own text, already checked to be
 //! JSON, and only what the mapping needs is looked into. So a field of an odd type is never
-//! an error, unknown keys survive, and depth costs nothing. Parsing is serde_json's; writing
-//! is here, since a body is escaped straight into the outgoing message.
+//! an error, unknown keys survive, and depth costs nothing. Values are serde_json's to check,
+//! but for strings: a body is one, and most of an event.
 
 use std::borrow::Cow;
-use std::fmt;
 
 pub use hot::escape::write_ascii;
-use hot::escape::{escape, unescape};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use hot::escape::{escape, string_length, unescape};
 use serde_json::value::RawValue;
 
-/// A JSON value as the bytes it came in.
-pub type Raw<'a> = &'a RawValue;
+/// A JSON value as the text it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// The text, if it is one value and nothing else.
+    pub fn parse(text: &'a str) -> Result<Raw<'a>, serde_json::Error> {
+        serde_json::from_str::<&RawValue>(text).map(|raw| Raw(raw.get()))
+    }
+
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
 
 /// The members of an object in their order; of a repeated key the last counts.
 #[derive(Debug, Default)]
-pub struct Object<'a>(Vec<(Key<'a>, Raw<'a>)>);
+pub struct Object<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Object<'a> {
+    /// The members of the object that the text is; none of any other value.
+    pub fn parse(text: &'a str) -> Result<Object<'a>, serde_json::Error> {
+        match members(text) {
+            Some(members) => Ok(Object(members)),
+            // It knows where it went wrong, if it did.
+            None => Raw::parse(text).map(|_| Object::default()),
+        }
+    }
+
     /// The object that the value is; empty for any other value.
     pub fn of(raw: Raw<'a>) -> Object<'a> {
-        serde_json::from_str(raw.get()).unwrap_or_default()
+        Object(members(raw.get()).unwrap_or_default())
     }
 
     /// The member, unless it is missing or null.
     pub fn member(&self, key: &str) -> Option<Raw<'a>> {
         let mut members = self.0.iter().rev();
-        let (_, raw) = members.find(|(name, _)| name.0 == key)?;
+        let (_, raw) = members.find(|(name, _)| name == key)?;
         (raw.get() != "null").then_some(*raw)
     }
 
@@ -52,7 +70,7 @@ impl<'a> Object<'a> {
 
     /// The members in their order.
     pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, Raw<'a>)> {
-        self.0.into_iter().map(|(key, raw)| (key.0, raw))
+        self.0.into_iter()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -60,90 +78,65 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<'de>, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut members = Vec::with_capacity(16);
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Object(members))
-    }
-}
-
-/// An object's key, borrowed where it holds no escape.
-#[derive(Debug)]
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'de>, D::Error> {
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-struct KeyVisitor;
-
-impl<'de> Visitor<'de> for KeyVisitor {
-    type Value = Key<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Borrowed(key)))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Owned(key.to_owned())))
-    }
+fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
+    let mut members = Vec::with_capacity(16);
+    items(text, '{', '}', |rest| {
+        let (key, rest) = value(rest).filter(|(key, _)| key.get().starts_with('"'))?;
+        let (member, rest) = value(unpadded(unpadded(rest).strip_prefix(':')?))?;
+        // A key that no text can carry is none that anyone asks for.
+        let key = self::text(key).or(inside(key).map(Cow::Borrowed))?;
+        members.push((key, member));
+        Some(rest)
+    })?;
+    Some(members)
 }
 
 /// The elements of an array; any other value is the one element.
 pub fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
-    match raw.get().starts_with('[') {
-        true => serde_json::from_str(raw.get()).map_or_else(|_| vec![raw], |list: Elements| list.0),
-        false => vec![raw],
+    let mut elements = Vec::new();
+    let read = items(raw.get(), '[', ']', |rest| {
+        let (element, rest) = value(rest)?;
+        elements.push(element);
+        Some(rest)
+    });
+    match read {
+        Some(()) => elements,
+        None => vec![raw],
     }
 }
 
-struct Elements<'a>(Vec<Raw<'a>>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Elements<'de>, D::Error> {
-        deserializer.deserialize_seq(ElementsVisitor)
-    }
-}
-
-struct ElementsVisitor;
-
-impl<'de> Visitor<'de> for ElementsVisitor {
-    type Value = Elements<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Elements<'de>, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = seq.next_element()? {
-            elements.push(element);
+/// Goes through what stands between the brackets, which are all there is; `item` reads one
+/// and gives what comes behind it.
+fn items<'a>(
+    text: &'a str,
+    open: char,
+    close: char,
+    mut item: impl FnMut(&'a str) -> Option<&'a str>,
+) -> Option<()> {
+    let mut rest = unpadded(unpadded(text).strip_prefix(open)?);
+    if !rest.starts_with(close) {
+        rest = unpadded(item(rest)?);
+        while let Some(next) = rest.strip_prefix(',') {
+            rest = unpadded(item(unpadded(next))?);
         }
-        Ok(Elements(elements))
     }
+    unpadded(rest.strip_prefix(close)?).is_empty().then_some(())
+}
+
+/// The value that the text begins with, and what comes behind it.
+fn value(text: &str) -> Option<(Raw<'_>, &str)> {
+    if text.starts_with('"') {
+        let (string, rest) = text.split_at_checked(string_length(text.as_bytes())?)?;
+        return Some((Raw(string), rest));
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let raw = values.next()?.ok()?;
+    Some((Raw(raw.get()), text.get(values.byte_offset()..)?))
+}
+
+/// The text without the blanks before it (RFC 8259 section 2).
+fn unpadded(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
 /// A string's text, or the JSON text of any other value but null. `None` also for a string
@@ -169,7 +162,7 @@ pub fn inside(raw: Raw<'_>) -> Option<&str> {
 
 /// Whether the bytes are exactly one JSON value in UTF-8.
 pub fn is_valid(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| serde_json::from_str::<Raw>(text).is_ok())
+    std::str::from_utf8(bytes).is_ok_and(|text| Raw::parse(text).is_ok())
 }
 
 /// Appends the text as a JSON string, quotes included.
@@ -195,7 +188,7 @@ mod tests {
     use super::*;
 
     fn raw(json: &str) -> Raw<'_> {
-        serde_json::from_str(json).expect("JSON")
+        Raw::parse(json).expect("JSON")
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Res
         return Ok(());
     }
     let body = String::from_utf8_lossy(answer.body);
-    let named = serde_json::from_str::<json::Object>(&body)
+    let named = json::Object::parse(&body)
         .ok()
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},\"body\":").into_bytes();

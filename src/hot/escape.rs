@@ -190,6 +190,41 @@ pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
     }
 }
 
+/// How long the JSON string is that the text begins with, quotes included; `None` where it
+/// does not end, holds a control byte, or an escape that is none.
+#[inline(never)]
+pub fn string_length(text: &[u8]) -> Option<usize> {
+    let mut rest = text.strip_prefix(b"\"")?;
+    loop {
+        while let Some((word, after)) = rest.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            let marks = below(word, b' ') | equal(word, b'"') | equal(word, b'\\');
+            if marks != 0 {
+                let plain = (marks.trailing_zeros() / 8) as usize;
+                rest = rest.get(plain..).unwrap_or_default();
+                break;
+            }
+            rest = after;
+        }
+        let (byte, after) = rest.split_first()?;
+        rest = after;
+        match byte {
+            b'"' => return Some(text.len() - rest.len()),
+            b'\\' => {
+                let (letter, after) = rest.split_first()?;
+                rest = after;
+                match MEANING[usize::from(*letter)] {
+                    0 if *letter == b'u' => _ = unit(&mut rest)?,
+                    0 => return None,
+                    _ => {}
+                }
+            }
+            0..b' ' => return None,
+            _ => {}
+        }
+    }
+}
+
 /// The character of the one or two units whose first follows a `\u`.
 fn character(rest: &mut &[u8]) -> Option<char> {
     let first = u32::from(unit(rest)?);
@@ -242,6 +277,23 @@ mod tests {
             let read: String = serde_json::from_str(&format!("\"{escaped}\"")).expect("JSON");
             assert_eq!(read, text);
             assert_eq!(unescaped(&escaped).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_string_ends_where_a_library_sees_its_end() {
+        let pieces = [
+            "", "a", "0123456", "\\\"", "\\\\", "\\u00e9", "\\u00g9", "\\x", "\\ud83d", "é", "\n",
+            "\u{7f}",
+        ];
+        for number in 0..pieces.len().pow(4) {
+            let piece = |place| pieces[number / pieces.len().pow(place) % pieces.len()];
+            let string = format!("\"{}{}{}{}\"", piece(0), piece(1), piece(2), piece(3));
+            let raw: Result<&serde_json::value::RawValue, _> = serde_json::from_str(&string);
+            let expected = raw.ok().map(|_| string.len());
+            let text = format!("{string}, \"behind it\"");
+            assert_eq!(string_length(text.as_bytes()), expected, "{string}");
+            assert_eq!(string_length(&string.as_bytes()[..string.len() - 1]), None);
         }
     }
 

@@ -83,7 +83,7 @@ fn write_lambda_context(out: &mut Vec<u8>, invocation: &Invocation, config: &Con
 /// Cognito's identity under the names that apps behind such adapters know.
 fn write_identity(out: &mut Vec<u8>, invocation: &Invocation) {
     let json = invocation.cognito_identity.as_deref().unwrap_or("null");
-    let identity: Object = serde_json::from_str(json).unwrap_or_default();
+    let identity = Object::parse(json).unwrap_or_default();
     let named = |keys: [&str; 3]| {
         keys.iter()
             .find_map(|key| identity.text(key))

@@ -5,6 +5,7 @@ use lambda_adapter::headers::clean;
 use lambda_adapter::invocation::Invocation;
 use lambda_adapter::json::{self, Object, Raw};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::strict;
 
@@ -49,10 +50,12 @@ fn check_strings(text: &str) {
 }
 
 fn check_json(data: &[u8]) {
-    let raw: Option<Raw> = std::str::from_utf8(data)
-        .ok()
-        .and_then(|text| serde_json::from_str(text).ok());
+    let text = std::str::from_utf8(data).unwrap_or_default();
+    let library: Option<&RawValue> = serde_json::from_str(text).ok();
+    let raw = Raw::parse(text).ok();
+    assert_eq!(raw.map(Raw::get), library.map(RawValue::get));
     assert_eq!(json::is_valid(data), raw.is_some());
+    assert_eq!(Object::parse(text).is_ok(), raw.is_some());
     let (Some(raw), Ok(value)) = (raw, serde_json::from_slice::<Value>(data)) else {
         return;
     };

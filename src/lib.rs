@@ -43,11 +43,10 @@ pub mod guard;
 pub mod gzip;
 pub mod hosts;
 pub mod http1;
-pub mod json;
 pub mod source;
 pub mod trace;
 pub mod wire;
-pub use hot::headers;
+pub use hot::{headers, json};
 
 use std::env;
 use std::io::Write;

@@ -4,3 +4,4 @@
 pub mod base64;
 pub mod escape;
 pub mod headers;
+pub mod json;

@@ -25,8 +25,8 @@ const ROOMS: &[&str] = &[
 
 /// These use one another, and no room.
 const LEAVES: &[&str] = &[
-    "args", "config", "error", "guard", "gzip", "hosts", "hot", "http1", "json", "launch",
-    "logger", "signals", "source", "stop", "trace", "wire",
+    "args", "config", "error", "guard", "gzip", "hosts", "hot", "http1", "launch", "logger",
+    "signals", "source", "stop", "trace", "wire",
 ];
 
 /// Where everything meets.

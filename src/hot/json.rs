@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 
-pub use hot::escape::write_ascii;
-use hot::escape::{escape, string_length, unescape};
+pub use crate::escape::write_ascii;
+use crate::escape::{escape, string_length, unescape};
 use serde_json::value::RawValue;
 
 /// A JSON value as the text it came in.

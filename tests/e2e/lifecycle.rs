@@ -35,9 +35,11 @@ fn registration_and_event_next_do_not_wait_for_the_app() {
 
 #[test]
 fn event_next_carries_the_identifier_and_stays_parked() {
-    let run = scenario().invoke_all([get("/"), get("/")]).run();
+    let mut run = scenario().invoke_all([get("/"), get("/")]).run();
+    let asked = |run: &Run| run.api_requests("/2020-01-01/extension/event/next").len();
+    run.until("a parked event/next", |run| asked(run) > 0);
+    assert_eq!(asked(&run), 1);
     let parked = run.api_requests("/2020-01-01/extension/event/next");
-    assert_eq!(parked.len(), 1);
     assert_eq!(
         parked[0].1.header("lambda-extension-identifier"),
         Some(crate::fakes::api::EXTENSION)

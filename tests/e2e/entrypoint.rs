@@ -266,7 +266,7 @@ fn signals_are_passed_on_and_end_what_they_end() {
 }
 
 /// Reads on after each signal that is trapped; at the end of its input it soon ends as well.
-const STAY: &str = "for i in $(seq 1000); do read line; done";
+const STAY: &str = "i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); read line; done";
 
 #[test]
 fn signals_reach_the_app_one_by_one() {

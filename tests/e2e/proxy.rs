@@ -69,7 +69,10 @@ fn invocations_go_through_the_proxy_and_registration_does_not() {
         let mut proxy = Proxy::new(false);
         proxy.start();
         let mut run = through(&proxy, prefix);
-        run.until("the next /next at the proxy", |_| proxy.is_done());
+        run.until(
+            "the next /next at the proxy, and a parked event/next",
+            |run| proxy.is_done() && run.api_calls().len() >= 2,
+        );
         assert_eq!(
             proxy.calls(),
             [
@@ -99,7 +102,10 @@ fn streams_go_through_the_proxy() {
     let mut run = scenario
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
         .start();
-    run.until("the next /next at the proxy", |_| proxy.is_done());
+    run.until(
+        "the next /next at the proxy, and a parked event/next",
+        |run| proxy.is_done() && run.api_calls().len() >= 2,
+    );
     assert_eq!(run.api_calls().len(), 2);
 }
 

@@ -290,8 +290,11 @@ fn nothing_of_it_happens_without_snap_start() {
 fn no_connection_outlives_the_checkpoint() {
     let mut run = checkpoint(snapstart().invoke(get("/x")));
     // What is left on Lambda's side are the two long polls: of the extension, and for the restore.
+    let parked = "GET /2020-01-01/extension/event/next";
     run.until("the connections are closed", |run| {
-        open(run, Side::App).is_empty() && open(run, Side::Api).len() == 2
+        open(run, Side::App).is_empty()
+            && open(run, Side::Api).len() == 2
+            && run.api_calls().iter().any(|call| call == parked)
     });
     let before: HashSet<usize> = run.entries().iter().map(|entry| entry.connection).collect();
     run.open("restore");

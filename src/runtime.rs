@@ -24,6 +24,8 @@ use crate::json;
 pub const USER_AGENT: &str = concat!("lambda-adapter/", env!("CARGO_PKG_VERSION"));
 pub const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+/// An answer of the API with more bytes than this is none: events end at 6 MB.
+const LIMIT: usize = 64 << 20;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// One caller's way to the APIs.
@@ -182,6 +184,10 @@ impl Runtime {
         let status = self.client.call(&call, &mut self.headers, &mut self.said);
         succeeded(status, &self.said)
     }
+}
+
+fn too_large() -> ApiError {
+    ApiError::Transport(format!("the answer has more than {LIMIT} bytes"))
 }
 
 fn succeeded(status: Result<u16, ApiError>, said: &[u8]) -> Result<(), ApiError> {

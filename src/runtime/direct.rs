@@ -3,14 +3,11 @@
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
 
-use super::{ApiError, Call, USER_AGENT};
+use super::{ApiError, Call, LIMIT, USER_AGENT, too_large};
 use crate::headers::Headers;
 use crate::hosts;
 use crate::http1::{self, Body, Input};
 use crate::wire::{Watch, Wire};
-
-/// An answer of the API larger than this is none: events end at 6 MB.
-const LIMIT: usize = 64 << 20;
 
 /// One caller's connection.
 #[derive(Debug)]
@@ -72,8 +69,7 @@ impl Client {
             .read_to(input, &mut reader, into, LIMIT)
             .map_err(|error| ApiError::Transport(error.to_string()))?;
         if !whole {
-            let cause = format!("the answer has more than {LIMIT} bytes");
-            return Err(ApiError::Transport(cause));
+            return Err(too_large());
         }
         if head.reusable && wire.input.pending().is_empty() {
             self.kept = Some(wire);

@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, RequestBuilder};
 
-use super::{ApiError, Call, USER_AGENT};
+use super::{ApiError, Call, LIMIT, USER_AGENT, too_large};
 use crate::headers::Headers;
 use crate::hosts;
 
@@ -82,9 +82,13 @@ impl Client {
         for (name, value) in response.headers() {
             headers.push(name.as_str().as_bytes(), value.as_bytes());
         }
-        let mut body = response.body_mut().as_reader();
-        body.read_to_end(into)
+        let body = response.body_mut().as_reader();
+        body.take(LIMIT as u64 + 1)
+            .read_to_end(into)
             .map_err(|error| ApiError::Transport(format!("the answer broke off: {error}")))?;
+        if into.len() > LIMIT {
+            return Err(too_large());
+        }
         Ok(response.status().as_u16())
     }
 }

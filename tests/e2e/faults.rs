@@ -514,6 +514,15 @@ fn api_cuts_an_invocation_short() {
 }
 
 #[test]
+fn api_sends_an_invocation_without_end() {
+    let mut endless =
+        format!("{OK}Lambda-Runtime-Aws-Request-Id: req-x\r\nContent-Length: 10000000000\r\n\r\n")
+            .into_bytes();
+    endless.resize(66 << 20, b' ');
+    leaves_unanswered(endless, &["more than 67108864 bytes"]);
+}
+
+#[test]
 fn api_gives_no_request_id() {
     leaves_unanswered(
         format!("{OK}Content-Length: 2\r\n\r\n{{}}"),

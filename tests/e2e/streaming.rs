@@ -333,9 +333,9 @@ fn slow_reader_holds_the_app_back_and_costs_no_memory() {
     const MIB: usize = 1 << 20;
     let flood = raw(format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-        64 * MIB
+        200 * MIB
     ))
-    .flood(vec![b'x'; MIB], 64);
+    .flood(vec![b'x'; MIB], 200);
     let turn = Turn::from(get("/")).post(Post::Hold(MIB, "read on".to_owned()));
     let mut run = streaming()
         .answer(flood.open("all written"))
@@ -354,10 +354,17 @@ fn slow_reader_holds_the_app_back_and_costs_no_memory() {
     run.finish();
     assert_eq!(
         run.response(1).length,
-        parts_length(&run.response(1)) + 64 * MIB
+        parts_length(&run.response(1)) + 200 * MIB
     );
+    // The finished binary is static; another brings the C library's pages with it.
+    let program = std::fs::metadata(format!("/proc/{}/exe", run.pid())).expect("the program");
+    let most = if program.len() < MIB as u64 / 2 {
+        3 * MIB / 2
+    } else {
+        6 * MIB
+    };
     let held = run.memory();
-    assert!(held.is_none_or(|held| held < 12 * MIB), "{held:?} bytes");
+    assert!(held.is_none_or(|held| held < most), "{held:?} bytes");
 }
 
 /// The length of prelude and NULs.

@@ -1,72 +1,50 @@
 //! JSON text (RFC 8259): the inside of a string escaped, and back; a value in ASCII.
 //!
-//! Of a string most bytes go over as they are, so eight are looked at and copied at a time.
+//! Most bytes of a string go over as they are. Where the others stand is asked for sixty-four
+//! at a time: a branch for each byte, or word, is what a processor cannot predict.
 
-/// One bit, the highest, in each byte of a word, and the lowest.
-const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+use crate::block::Block;
 
-/// Marks the first byte of the word that is below `limit`; marks behind it say nothing.
-fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(ONES * limit as u64) & !word & HIGH
-}
-
-/// Marks the first byte of the word that is `byte`; marks behind it say nothing.
-fn equal(word: u64, byte: u8) -> u64 {
-    below(word ^ (ONES * byte as u64), 1)
-}
-
-/// Appends the bytes up to the first that is marked, and gives what comes from there on.
-fn copy_plain<'a>(
-    out: &mut Vec<u8>,
-    mut rest: &'a [u8],
-    mark: impl Fn(u64) -> u64,
-    is_marked: impl Fn(u8) -> bool,
-) -> &'a [u8] {
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        let marks = mark(u64::from_le_bytes(*word));
-        out.extend_from_slice(word);
-        if marks != 0 {
-            let plain = (marks.trailing_zeros() / 8) as usize;
-            out.truncate(out.len() - (8 - plain));
-            return rest.get(plain..).unwrap_or_default();
+/// Appends a part of the text. What stands between two escapes is mostly short, and a copy of
+/// a fixed size is the quickest then.
+#[inline(always)]
+fn append(out: &mut Vec<u8>, text: &[u8], from: usize, to: usize) {
+    const SHORT: usize = 32;
+    let length = to.saturating_sub(from);
+    match text.get(from..from + SHORT) {
+        Some(run) if length <= SHORT => {
+            out.extend_from_slice(run);
+            out.truncate(out.len() - (SHORT - length));
         }
-        rest = after;
+        _ => out.extend_from_slice(text.get(from..to).unwrap_or_default()),
     }
-    while let Some((byte, after)) = rest.split_first().filter(|(byte, _)| !is_marked(**byte)) {
-        out.push(*byte);
-        rest = after;
-    }
-    rest
 }
 
 /// Appends the text with what must be escaped, and nothing else, escaped; `None` where the
 /// bytes are not UTF-8 (RFC 3629), and so no text: what has been appended then is of no use.
 #[inline(never)]
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
-    out.reserve(text.len() + 8);
-    let mut rest = text;
-    loop {
-        rest = copy_plain(
-            out,
-            rest,
-            |word| word & HIGH | below(word, b' ') | equal(word, b'"') | equal(word, b'\\'),
-            |byte| !matches!(byte, b' '..=0x7f) || matches!(byte, b'"' | b'\\'),
-        );
-        let Some((byte, after)) = rest.split_first() else {
-            return Some(());
-        };
-        if *byte >= 0x80 {
-            rest = copy_characters(out, rest)?;
-            continue;
+    out.reserve(text.len() + Block::SIZE);
+    let (mut at, mut from) = (0, 0);
+    while at < text.len() {
+        let block = Block::at(text, at, b' ');
+        let mut marks = block.at_most(b' ' - 1) | block.equal(b'"') | block.equal(b'\\');
+        while marks != 0 {
+            let mark = at + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            append(out, text, from, mark);
+            from = mark + 1;
+            let byte = *text.get(mark)?;
+            // One look-up instead of a choice: which escape comes next cannot be predicted.
+            match SHORT[usize::from(byte)] {
+                0 => escape_unit(out, u16::from(byte)),
+                short => out.extend_from_slice(&[b'\\', short]),
+            }
         }
-        // One look-up instead of a choice: which escape comes next cannot be predicted.
-        match SHORT[usize::from(*byte)] {
-            0 => escape_unit(out, u16::from(*byte)),
-            short => out.extend_from_slice(&[b'\\', short]),
-        }
-        rest = after;
+        at += whole_characters(&block)?;
     }
+    append(out, text, from, text.len());
+    Some(())
 }
 
 /// The letter of the two-letter escape of a byte that has one.
@@ -100,25 +78,37 @@ const fn table<const N: usize>(pairs: [(u8, u8); N]) -> [u8; 256] {
     table
 }
 
-/// Appends the characters up to the first in ASCII, and gives what comes from there on.
-fn copy_characters<'a>(out: &mut Vec<u8>, mut rest: &'a [u8]) -> Option<&'a [u8]> {
-    loop {
-        // The table of RFC 3629 section 4.
-        let length = match rest {
-            [0xc2..=0xdf, 0x80..=0xbf, ..] => 2,
-            [0xe0, 0xa0..=0xbf, 0x80..=0xbf, ..]
-            | [0xe1..=0xec | 0xee | 0xef, 0x80..=0xbf, 0x80..=0xbf, ..]
-            | [0xed, 0x80..=0x9f, 0x80..=0xbf, ..] => 3,
-            [0xf0, 0x90..=0xbf, 0x80..=0xbf, 0x80..=0xbf, ..]
-            | [0xf1..=0xf3, 0x80..=0xbf, 0x80..=0xbf, 0x80..=0xbf, ..]
-            | [0xf4, 0x80..=0x8f, 0x80..=0xbf, 0x80..=0xbf, ..] => 4,
-            [0x80..=0xff, ..] => return None,
-            _ => return Some(rest),
-        };
-        let (character, after) = rest.split_at_checked(length)?;
-        out.extend_from_slice(character);
-        rest = after;
+/// How many bytes of the block are whole characters, if it begins with one; `None` where it
+/// holds what is not UTF-8.
+fn whole_characters(block: &Block) -> Option<usize> {
+    let high = block.high();
+    if high == 0 {
+        return Some(Block::SIZE);
     }
+    // The table of RFC 3629 section 4: what each first byte wants behind it.
+    let others = high & block.at_most(0xbf);
+    let first = high & !others;
+    let first_of_three = high & !block.at_most(0xdf);
+    let mut wanted = first << 1 | first_of_three << 2;
+    let mut wrong = first & block.at_most(0xc1);
+    let mut cut = first >> 63 | first_of_three >> 62;
+    if first_of_three != 0 {
+        let first_of_four = high & !block.at_most(0xef);
+        wanted |= first_of_four << 3;
+        cut |= first_of_four >> 61;
+        wrong |= first_of_four & !block.at_most(0xf4);
+        let (low, lowest) = (block.at_most(0x9f), block.at_most(0x8f));
+        wrong |= block.equal(0xe0) << 1 & low | block.equal(0xed) << 1 & !low;
+        wrong |= block.equal(0xf0) << 1 & lowest | block.equal(0xf4) << 1 & !lowest;
+    }
+    if wanted != others || wrong != 0 {
+        return None;
+    }
+    // One that the end of the block cuts is for the next block.
+    Some(match cut {
+        0 => Block::SIZE,
+        _ => first.ilog2() as usize,
+    })
 }
 
 /// Appends a UTF-16 unit as `\uXXXX`.
@@ -169,59 +159,89 @@ pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
 /// text can carry it: an escape that is none, or half a surrogate pair.
 #[inline(never)]
 pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
-    out.reserve(inside.len() + 8);
-    let mut rest = inside.as_bytes();
-    loop {
-        rest = copy_plain(out, rest, |word| equal(word, b'\\'), |byte| byte == b'\\');
-        let Some((_, escape)) = rest.split_first() else {
-            return Some(());
-        };
-        let (letter, after) = escape.split_first()?;
-        rest = after;
-        match MEANING[usize::from(*letter)] {
-            0 if *letter == b'u' => {
-                let mut utf8 = [0; 4];
-                let character = character(&mut rest)?;
-                out.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+    let text = inside.as_bytes();
+    out.reserve(text.len() + Block::SIZE);
+    let mut from = 0;
+    let mut in_escape = false;
+    for at in (0..text.len()).step_by(Block::SIZE) {
+        let backslashes = Block::at(text, at, b' ').equal(b'\\');
+        let mut marks = backslashes & !escaped(backslashes, &mut in_escape);
+        while marks != 0 {
+            let mark = at + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            // The second half of a pair is done with already.
+            if mark < from {
+                continue;
             }
-            0 => return None,
-            byte => out.push(byte),
+            append(out, text, from, mark);
+            let letter = *text.get(mark + 1)?;
+            from = mark + 2;
+            match MEANING[usize::from(letter)] {
+                0 if letter == b'u' => {
+                    let mut rest = text.get(from..)?;
+                    let character = character(&mut rest)?;
+                    from = text.len() - rest.len();
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                0 => return None,
+                byte => out.push(byte),
+            }
         }
     }
+    append(out, text, from, text.len());
+    Some(())
 }
 
 /// How long the JSON string is that the text begins with, quotes included; `None` where it
 /// does not end, holds a control byte, or an escape that is none.
 #[inline(never)]
 pub fn string_length(text: &[u8]) -> Option<usize> {
-    let mut rest = text.strip_prefix(b"\"")?;
-    loop {
-        while let Some((word, after)) = rest.split_first_chunk::<8>() {
-            let word = u64::from_le_bytes(*word);
-            let marks = below(word, b' ') | equal(word, b'"') | equal(word, b'\\');
-            if marks != 0 {
-                let plain = (marks.trailing_zeros() / 8) as usize;
-                rest = rest.get(plain..).unwrap_or_default();
-                break;
-            }
-            rest = after;
+    let inside = text.strip_prefix(b"\"")?;
+    let mut in_escape = false;
+    for at in (0..inside.len()).step_by(Block::SIZE) {
+        // A zero byte is an error, unless the string has ended before.
+        let block = Block::at(inside, at, 0);
+        let (quotes, backslashes) = (block.equal(b'"'), block.equal(b'\\'));
+        let escaped = escaped(backslashes, &mut in_escape);
+        let end = quotes & !escaped;
+        // Up to the end, if it is here.
+        let before = end.wrapping_sub(1) & !end;
+        if block.at_most(b' ' - 1) & before != 0 {
+            return None;
         }
-        let (byte, after) = rest.split_first()?;
-        rest = after;
-        match byte {
-            b'"' => return Some(text.len() - rest.len()),
-            b'\\' => {
-                let (letter, after) = rest.split_first()?;
-                rest = after;
-                match MEANING[usize::from(*letter)] {
-                    0 if *letter == b'u' => _ = unit(&mut rest)?,
-                    0 => return None,
-                    _ => {}
-                }
-            }
-            0..b' ' => return None,
-            _ => {}
+        let mut others = escaped & before & !(quotes | backslashes | block.equal(b'n'));
+        while others != 0 {
+            check_escape(inside.get(at + others.trailing_zeros() as usize..)?)?;
+            others &= others - 1;
         }
+        if end != 0 {
+            return Some(at + end.trailing_zeros() as usize + 2);
+        }
+    }
+    None
+}
+
+/// Which bytes come behind a backslash that is not itself escaped. `carry` says so of the
+/// first byte, and then of the one behind the last.
+fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
+    const EVEN: u64 = 0x5555_5555_5555_5555;
+    let escaping = backslashes & !u64::from(*carry);
+    let behind = escaping << 1 | u64::from(*carry);
+    // Runs of backslashes, by where they begin: adding its first bit to a run carries a bit to
+    // the place behind it.
+    let odd_starts = escaping & !EVEN & !behind;
+    let (sum, overflow) = odd_starts.overflowing_add(escaping);
+    *carry = overflow;
+    (EVEN ^ sum << 1) & behind
+}
+
+/// Whether what comes behind a backslash makes it an escape.
+fn check_escape(text: &[u8]) -> Option<()> {
+    let (letter, mut rest) = text.split_first()?;
+    match MEANING[usize::from(*letter)] {
+        0 if *letter == b'u' => unit(&mut rest).map(|_| ()),
+        0 => None,
+        _ => Some(()),
     }
 }
 
@@ -280,15 +300,26 @@ mod tests {
         }
     }
 
+    /// What blocks of 64 bytes could get wrong, they get wrong where they meet.
+    const BEFORE: [usize; 6] = [0, 59, 60, 61, 62, 63];
+
     #[test]
     fn a_string_ends_where_a_library_sees_its_end() {
         let pieces = [
             "", "a", "0123456", "\\\"", "\\\\", "\\u00e9", "\\u00g9", "\\x", "\\ud83d", "é", "\n",
             "\u{7f}",
         ];
-        for number in 0..pieces.len().pow(4) {
-            let piece = |place| pieces[number / pieces.len().pow(place) % pieces.len()];
-            let string = format!("\"{}{}{}{}\"", piece(0), piece(1), piece(2), piece(3));
+        for number in 0..pieces.len().pow(4) * BEFORE.len() {
+            let before = "-".repeat(BEFORE[number % BEFORE.len()]);
+            let piece =
+                |place| pieces[number / BEFORE.len() / pieces.len().pow(place) % pieces.len()];
+            let string = format!(
+                "\"{before}{}{}{}{}\"",
+                piece(0),
+                piece(1),
+                piece(2),
+                piece(3)
+            );
             let raw: Result<&serde_json::value::RawValue, _> = serde_json::from_str(&string);
             let expected = raw.ok().map(|_| string.len());
             let text = format!("{string}, \"behind it\"");
@@ -298,29 +329,37 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_backslashes_is_read_in_pairs() {
+        for count in 0..=200 {
+            for before in BEFORE {
+                let inside = format!("{}{}", "-".repeat(before), "\\".repeat(count));
+                let text = format!("\"{inside}\", \"");
+                let length = inside.len() + if count % 2 == 0 { 2 } else { 5 };
+                assert_eq!(string_length(text.as_bytes()), Some(length), "{text}");
+                let plain = format!("{}{}", "-".repeat(before), "\\".repeat(count / 2));
+                let expected = (count % 2 == 0).then_some(plain);
+                assert_eq!(unescaped(&inside), expected, "{inside}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_not_utf_8_is_no_text() {
         let edges = [
             0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
             0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
         ];
-        let mut bytes = vec![0; 5];
         for number in 0..edges.len().pow(4) {
-            for (place, byte) in bytes.iter_mut().enumerate().take(4) {
-                *byte = edges[number / edges.len().pow(place as u32) % edges.len()];
+            let edges =
+                [0, 1, 2, 3].map(|place| edges[number / edges.len().pow(place) % edges.len()]);
+            let mut bytes = vec![b'-'; BEFORE[number % BEFORE.len()]];
+            bytes.extend(edges);
+            for behind in [&b""[..], b"\0"] {
+                bytes.extend(behind);
+                let is_text = std::str::from_utf8(&bytes).is_ok();
+                let escaped = escape(&mut Vec::new(), &bytes);
+                assert_eq!(escaped.is_some(), is_text, "{bytes:x?}");
             }
-            let is_text = std::str::from_utf8(&bytes).is_ok();
-            assert_eq!(
-                escape(&mut Vec::new(), &bytes).is_some(),
-                is_text,
-                "{bytes:x?}"
-            );
-            let ends = &bytes[..4];
-            let is_text = std::str::from_utf8(ends).is_ok();
-            assert_eq!(
-                escape(&mut Vec::new(), ends).is_some(),
-                is_text,
-                "{ends:x?}"
-            );
         }
     }
 

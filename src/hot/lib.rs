@@ -2,6 +2,7 @@
 //! compiled for speed, and everything else for size (`[profile.release]`).
 
 pub mod base64;
+mod block;
 pub mod escape;
 pub mod headers;
 pub mod json;

@@ -1,0 +1,53 @@
+//! Sixty-four bytes looked at together: which of them are what, one bit a byte.
+//!
+//! The vector instructions are those that every x86_64 (SSE2) and every arm64 (NEON) has.
+
+use wide::u8x16;
+
+/// 64 bytes, ready to be compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Block([u8x16; 4]);
+
+impl Block {
+    pub const SIZE: usize = 64;
+
+    /// Those that come from `at` on; where the text ends, as many more as there have to be.
+    pub fn at(text: &[u8], at: usize, padding: u8) -> Block {
+        let rest = text.get(at..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(bytes) => Block::new(bytes),
+            None => {
+                let mut bytes = [padding; Block::SIZE];
+                for (into, byte) in bytes.iter_mut().zip(rest) {
+                    *into = *byte;
+                }
+                Block::new(&bytes)
+            }
+        }
+    }
+
+    fn new(bytes: &[u8; Block::SIZE]) -> Block {
+        let (parts, _) = bytes.as_chunks::<16>();
+        Block(std::array::from_fn(|index| u8x16::new(parts[index])))
+    }
+
+    /// The bytes that are this one.
+    pub fn equal(&self, byte: u8) -> u64 {
+        self.bits(|lanes| lanes.simd_eq(u8x16::splat(byte)))
+    }
+
+    /// The bytes that are this one or less.
+    pub fn at_most(&self, byte: u8) -> u64 {
+        self.bits(|lanes| lanes.simd_eq(lanes.min(u8x16::splat(byte))))
+    }
+
+    /// The bytes that are not ASCII.
+    pub fn high(&self) -> u64 {
+        self.bits(|lanes| lanes)
+    }
+
+    fn bits(&self, compare: impl Fn(u8x16) -> u8x16) -> u64 {
+        let [a, b, c, d] = self.0.map(|lanes| u64::from(compare(lanes).to_bitmask()));
+        a | b << 16 | c << 32 | d << 48
+    }
+}

@@ -25,6 +25,7 @@ use crate::args::CommandLine;
 use crate::error::{Class, Failure, Fatal};
 use crate::launch;
 use crate::logger;
+use crate::output::Output;
 use crate::signals::{self, Signals};
 use crate::stop::Stop;
 
@@ -48,6 +49,7 @@ pub struct Child {
     ended: Condvar,
     /// Whether the app has answered anything in this life.
     answered: AtomicBool,
+    output: Arc<Output>,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +81,10 @@ impl Child {
         let wanted = PASSED_ON.into_iter().filter(|number| !ignored(*number));
         // First, so that not even the shortest life goes unnoticed.
         let signals = Signals::listen(wanted.chain([SIGCHLD])).map_err(unable)?;
-        let child = Arc::<Child>::default();
+        let child = Arc::new(Child {
+            output: Output::start(),
+            ..Child::default()
+        });
         let supervisor = Supervisor {
             child: Arc::clone(&child),
             stop,
@@ -100,7 +105,18 @@ impl Child {
         state.serving = true;
         state.restart_hung = restart_hung;
         drop(state);
+        self.output.forget();
         self.check()
+    }
+
+    /// Comes back once all that the app has printed by now is where it was to go.
+    pub fn settle(&self) {
+        self.output.settle();
+    }
+
+    /// The last lines that the app printed, while init lasts.
+    pub fn last_lines(&self) -> String {
+        self.output.last_lines()
     }
 
     /// Which life the app is in, or will be next: the first is 1.
@@ -153,6 +169,8 @@ impl Child {
             .over
             .get_or_insert_with(|| ("the adapter ends".into(), 1));
         signal(state.group, Signal::KILL);
+        drop(state);
+        self.settle();
     }
 
     /// Waits until that life has ended, and says how.
@@ -241,6 +259,8 @@ impl Supervisor {
     /// Takes note of the app's end; says when to start it again, if so.
     fn ended(&self, status: ExitStatus) -> Option<Instant> {
         let child = &self.child;
+        // Its last words come before ours.
+        child.settle();
         let mut state = child.lock();
         let group = state.group.take();
         state.ends = state.ends.saturating_add(1);
@@ -293,7 +313,7 @@ impl Supervisor {
 
     /// Starts the app; if that fails, there is no other try.
     fn launch(&self) {
-        let started = launch::spawn(&self.line);
+        let started = launch::spawn(&self.line, &self.child.output);
         let mut state = self.child.lock();
         match started {
             Ok(group) => {

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::args::{CHILD_OF, CommandLine};
 use crate::error::Fatal;
+use crate::output::Output;
 
 /// Becomes the app; comes back only with the reason why not.
 pub fn exec(line: &CommandLine) -> Fatal {
@@ -39,13 +40,14 @@ pub fn exec_as_child(parent: i32, line: &CommandLine) -> Fatal {
 
 /// Starts the app as our child, in a process group of its own. The calling thread counts as
 /// the parent: the app ends when the thread does.
-pub fn spawn(line: &CommandLine) -> Result<Pid, Fatal> {
+pub fn spawn(line: &CommandLine, output: &Output) -> Result<Pid, Fatal> {
     let mut first = Command::new("/proc/self/exe");
     first.arg(format!("{CHILD_OF}{}", process::id()));
     first.arg(&line.program).args(&line.args);
-    let started = in_own_group(&mut first).spawn().or_else(|cause| {
+    let start = |command: &mut Command| output.give_to(in_own_group(command))?.spawn();
+    let started = start(&mut first).or_else(|cause| {
         debug!("failed to start the app through `/proc/self/exe`: {cause}");
-        in_own_group(&mut command(line)).spawn()
+        start(&mut command(line))
     });
     let child = started.map_err(|cause| failed(line, &cause))?;
     i32::try_from(child.id())

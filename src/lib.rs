@@ -21,6 +21,7 @@ pub mod stop;
 // Where the app is our child.
 pub mod child;
 pub mod launch;
+pub mod output;
 pub mod signals;
 
 pub mod invocation;
@@ -152,7 +153,8 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
     };
     let (config, runtime, app, ready) = init().inspect_err(|fatal| {
         // Lambda shows it to whoever invokes; the log line is written in any case.
-        if let Err(refusal) = Runtime::new(&api).report(fatal) {
+        let printed = child.as_deref().map(Child::last_lines).unwrap_or_default();
+        if let Err(refusal) = Runtime::new(&api).report(fatal, &printed) {
             warn!("failed to report why init failed: {refusal}");
         }
         if let Some(child) = &child {

@@ -127,13 +127,18 @@ impl Runtime {
         self.get("/2018-06-01/runtime/restore/next", &[])
     }
 
-    /// Posts that init or the restore failed; to be followed by the end of the process.
-    pub fn report(&mut self, fatal: &Fatal) -> Result<(), ApiError> {
+    /// Posts that init or the restore failed, with the last that the app `printed` if we know;
+    /// to be followed by the end of the process.
+    pub fn report(&mut self, fatal: &Fatal, printed: &str) -> Result<(), ApiError> {
         let path = match fatal {
             Fatal::AfterRestore { .. } => "/2018-06-01/runtime/restore/error",
             _ => "/2018-06-01/runtime/init/error",
         };
-        let body = error_body(fatal.error_type(), &fatal.to_string());
+        let message = match printed {
+            "" => fatal.to_string(),
+            printed => format!("{fatal}; the app printed last:\n{printed}"),
+        };
+        let body = error_body(fatal.error_type(), &message);
         let fields = [JSON, (ERROR_TYPE, fatal.error_type())];
         self.post(path, &fields, &body, None)
     }

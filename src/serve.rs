@@ -132,6 +132,10 @@ impl<'a> Server<'a> {
         if self.life() > 1 {
             self.await_app()?;
         }
+        // What waits for an invocation may be frozen.
+        if let Some(child) = self.child {
+            child.settle();
+        }
         let invocation = self.next()?;
         self.stop.invocation_begins();
         logger::set_request_id(&invocation.id);

@@ -48,6 +48,9 @@ pub fn checkpoint(
         })?;
     }
     app.disconnect();
+    if let Some(child) = child {
+        child.settle();
+    }
     info!("ready for the snapshot");
     let checkpoint = SystemTime::now();
     runtime.restore_next().map_err(|error| Fatal::RuntimeApi {

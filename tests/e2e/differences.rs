@@ -382,7 +382,7 @@ const OF_EXTENSIONS: &[&str] = &[
 
 /// The whole of an app that the adapter starts, where the true one is this test: a single process, which lives as long
 /// as it may read, so that none is left over.
-const APP: [&str; 4] = ["--", "/bin/sh", "-c", "trap 'exit 0' TERM; read line"];
+pub const APP: [&str; 4] = ["--", "/bin/sh", "-c", "trap 'exit 0' TERM; read line"];
 
 /// The command line of the adapter in the test that calls this.
 pub fn arguments() -> Vec<String> {

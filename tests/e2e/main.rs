@@ -22,6 +22,7 @@ mod lifecycle;
 mod local;
 mod logging;
 mod mutations;
+mod output;
 mod pass_through;
 mod proxy;
 mod races;

@@ -3,13 +3,16 @@
 //! Every wait has a deadline, the child is killed on drop, and a failing test prints the adapter's output and the
 //! conversation of both sides.
 
+use crate::differences::APP;
+use crate::entrypoint::{children, in_set};
 use crate::fakes::api::{self, Turn};
 use crate::fakes::app;
 use crate::fakes::record::{Entry, Record, Side, What};
 use crate::fakes::wire::Message;
 use crate::scenario::Place;
 use serde_json::Value;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -28,6 +31,8 @@ pub struct Run {
     output: File,
     app: Place,
     api: Place,
+    /// Whether the adapter starts the app that stands in for all that are no test's own.
+    app_traps: bool,
     turns: usize,
     script: Arc<Mutex<api::Script>>,
     app_script: Option<app::Script>,
@@ -48,6 +53,7 @@ impl Run {
             output: unnamed_file(),
             app,
             api,
+            app_traps: false,
             turns,
             script: Arc::new(Mutex::new(api_script)),
             app_script: Some(app_script),
@@ -56,8 +62,20 @@ impl Run {
     }
 
     /// Starts the adapter; where it is to start an app, its standard input stays open.
-    pub fn spawn(&mut self, binary: PathBuf, args: Vec<String>, env: Vec<(String, String)>) {
-        let output = || self.output.try_clone().expect("one more handle");
+    pub fn spawn(
+        &mut self,
+        binary: PathBuf,
+        args: Vec<String>,
+        env: Vec<(String, String)>,
+        piped: bool,
+    ) {
+        self.app_traps = args == APP;
+        let log = || self.output.try_clone().expect("one more handle");
+        let pipe = piped.then(|| io::pipe().expect("a pipe"));
+        let ends = || match &pipe {
+            Some((_, writer)) => writer.try_clone().expect("one more handle").into(),
+            None => Stdio::from(log()),
+        };
         let input = match args.is_empty() {
             true => Stdio::null(),
             false => Stdio::piped(),
@@ -68,9 +86,13 @@ impl Run {
             .env_clear()
             .envs(env)
             .stdin(input)
-            .stdout(output())
-            .stderr(output());
+            .stdout(ends())
+            .stderr(ends());
         self.child = Some(command.spawn().expect("the adapter starts"));
+        if let Some((mut reader, _)) = pipe {
+            let mut log = log();
+            thread::spawn(move || io::copy(&mut reader, &mut log));
+        }
     }
 
     pub fn start_app(&mut self) {
@@ -103,7 +125,17 @@ impl Run {
     }
 
     /// Sends a signal, by name, to the adapter.
-    pub fn signal(&self, name: &str) {
+    /// Sends a signal to the adapter, once an app that is to end well with it is that far.
+    pub fn signal(&mut self, name: &str) {
+        if self.app_traps {
+            self.until("the app traps SIGTERM", |run| {
+                let apps = children(run.pid());
+                let mut states = apps
+                    .into_iter()
+                    .filter_map(|app| fs::read_to_string(format!("/proc/{app}/status")).ok());
+                states.any(|status| in_set(&status, "SigCgt", 15))
+            });
+        }
         let status = Command::new("kill")
             .arg(format!("-{name}"))
             .arg(self.pid().to_string())

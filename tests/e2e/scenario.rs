@@ -17,6 +17,7 @@ pub struct Scenario {
     app: app::Script,
     binary: Option<PathBuf>,
     args: Option<Vec<String>>,
+    piped: bool,
     late_app: bool,
     late_api: bool,
 }
@@ -109,6 +110,14 @@ impl Scenario {
         }
     }
 
+    /// The adapter's standard streams are one pipe, as on Lambda, and not a file.
+    pub fn piped(self) -> Scenario {
+        Scenario {
+            piped: true,
+            ..self
+        }
+    }
+
     /// Starts everything, and returns at once.
     pub fn start(self) -> Run {
         let app = Place::reserve(self.late_app);
@@ -150,7 +159,7 @@ impl Scenario {
         }
         let binary = self.binary.unwrap_or_else(crate::differences::adapter);
         let args = self.args.unwrap_or_else(crate::differences::arguments);
-        run.spawn(binary, args, env);
+        run.spawn(binary, args, env, self.piped);
         run
     }
 

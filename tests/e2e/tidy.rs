@@ -26,7 +26,7 @@ const ROOMS: &[&str] = &[
 /// These use one another, and no room.
 const LEAVES: &[&str] = &[
     "args", "config", "error", "guard", "gzip", "hosts", "hot", "http1", "launch", "logger",
-    "signals", "source", "stop", "trace", "wire",
+    "output", "signals", "source", "stop", "trace", "wire",
 ];
 
 /// Where everything meets.

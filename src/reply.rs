@@ -6,10 +6,12 @@
 //! exactly when it is valid UTF-8 and its type says text or nothing, and as base64 otherwise,
 //! so that what the app sent is what the caller gets.
 
+mod reason;
+
 use std::borrow::Cow;
 
 use hot::base64;
-use hot::escape::escape;
+use hot::escape::{Escaper, escape, unescape};
 use log::warn;
 
 use crate::config::Config;
@@ -17,6 +19,8 @@ use crate::error::{Class, Failure};
 use crate::event::Kind;
 use crate::headers::Headers;
 use crate::json;
+use crate::source::Source;
+use reason::reason;
 
 /// What Lambda takes as a result: 6 MiB and 100 bytes.
 pub const MAX_REPLY: usize = (6 << 20) + 100;
@@ -59,12 +63,69 @@ pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Res
 pub fn render(answer: &Answer, kind: Option<Kind>, out: &mut Vec<u8>) -> Result<(), Failure> {
     out.clear();
     match kind {
-        Some(kind) => proxy_reply(answer, kind, out),
+        Some(kind) => {
+            begin(answer, kind, out);
+            let start = out.len();
+            let is_text = may_be_text(answer) && escape(out, answer.body).is_some();
+            if !is_text {
+                out.truncate(start);
+                base64::encode(out, answer.body);
+            }
+            end(is_text, out);
+        }
         None => pass_through(answer.body, out),
     }
+    check_size(answer.body.len(), out)
+}
+
+/// Writes the reply into `out` while its body comes, if that is text; this spares a copy of
+/// what mostly is. False says that it is not: what has come is in `read` then, and the rest
+/// still to be read.
+pub fn render_text(
+    answer: &Answer,
+    kind: Kind,
+    body: &mut dyn Source,
+    out: &mut Vec<u8>,
+    read: &mut Vec<u8>,
+) -> Result<bool, Failure> {
+    if !may_be_text(answer) {
+        return Ok(false);
+    }
+    out.clear();
+    begin(answer, kind, out);
+    let start = out.len();
+    let (mut escaper, mut count) = (Escaper::default(), 0);
+    loop {
+        let (whole, held) = (out.len(), escaper);
+        let piece = body.next(true)?.unwrap_or_default();
+        let length = piece.len();
+        let is_text = match length {
+            0 => escaper.held().is_empty(),
+            _ => escaper.push(out, piece).is_some(),
+        };
+        if !is_text {
+            let text = out.get(start..whole).unwrap_or_default();
+            // It is what has been escaped, and so can be read.
+            let _ = std::str::from_utf8(text).map(|text| unescape(read, text));
+            read.extend_from_slice(held.held());
+            return Ok(false);
+        }
+        if length == 0 {
+            end(true, out);
+            return check_size(count, out).map(|()| true);
+        }
+        body.consume(length);
+        count += length;
+        if count > MAX_REPLY {
+            return Err(too_large(MAX_REPLY as u64 + 1, None));
+        }
+    }
+}
+
+fn check_size(body: usize, out: &[u8]) -> Result<(), Failure> {
     match out.len() {
         0..=MAX_REPLY => Ok(()),
-        size => Err(too_large(answer.body.len() as u64, Some(size))),
+        size => Err(too_large(body as u64, Some(size))),
     }
 }
 
@@ -97,7 +158,8 @@ fn pass_through(body: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn proxy_reply(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
+/// Writes all that comes before the body.
+fn begin(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
     let Answer { status, .. } = *answer;
     // Room for a body that needs no escape, and for its head.
     out.reserve(answer.body.len() + 1024);
@@ -124,12 +186,9 @@ fn proxy_reply(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(b",\"body\":\"");
-    let start = out.len();
-    let is_text = may_be_text(answer) && escape(out, answer.body).is_some();
-    if !is_text {
-        out.truncate(start);
-        base64::encode(out, answer.body);
-    }
+}
+
+fn end(is_text: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(match is_text {
         true => b"\",\"isBase64Encoded\":false}",
         false => b"\",\"isBase64Encoded\":true}",
@@ -292,66 +351,3 @@ const TEXTUAL: [&[u8]; 13] = [
     b"application/jsonl",
     b"application/x-www-form-urlencoded",
 ];
-
-/// The reason phrases of the IANA registry; empty for a status that is not in it.
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        207 => "Multi-Status",
-        208 => "Already Reported",
-        226 => "IM Used",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        418 => "I'm a teapot",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        423 => "Locked",
-        424 => "Failed Dependency",
-        425 => "Too Early",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        506 => "Variant Also Negotiates",
-        507 => "Insufficient Storage",
-        508 => "Loop Detected",
-        511 => "Network Authentication Required",
-        _ => "",
-    }
-}

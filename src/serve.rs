@@ -304,6 +304,18 @@ impl<'a> Server<'a> {
             post::stream(config, &mut self.lines, invocation, &self.buffers.out, body);
             return Ok(Answered::Streamed);
         }
+        if let Some(kind) = kind
+            && !is_error
+            && body
+                .declared()
+                .is_none_or(|length| length <= reply::MAX_REPLY as u64)
+            && choose(body.declared()) == Coding::AsItIs
+        {
+            let (out, read) = (&mut self.buffers.out, &mut self.buffers.body);
+            if reply::render_text(&answer, kind, &mut body, out, read)? {
+                return Ok(Answered::Whole);
+            }
+        }
         let whole = body.read_to(&mut self.buffers.body, reply::MAX_REPLY)?;
         let length = match whole {
             true => Some(self.buffers.body.len() as u64),

@@ -33,12 +33,17 @@ impl Block {
 
     /// The bytes that are this one.
     pub fn equal(&self, byte: u8) -> u64 {
-        self.bits(|lanes| lanes.simd_eq(u8x16::splat(byte)))
+        self.bits(|lanes| equal(lanes, byte))
     }
 
     /// The bytes that are this one or less.
     pub fn at_most(&self, byte: u8) -> u64 {
-        self.bits(|lanes| lanes.simd_eq(lanes.min(u8x16::splat(byte))))
+        self.bits(|lanes| at_most(lanes, byte))
+    }
+
+    /// The bytes that a JSON string must not hold as they are (RFC 8259 section 7).
+    pub fn special(&self) -> u64 {
+        self.bits(|lanes| equal(lanes, b'"') | equal(lanes, b'\\') | at_most(lanes, b' ' - 1))
     }
 
     /// The bytes that are not ASCII.
@@ -50,4 +55,12 @@ impl Block {
         let [a, b, c, d] = self.0.map(|lanes| u64::from(compare(lanes).to_bitmask()));
         a | b << 16 | c << 32 | d << 48
     }
+}
+
+fn equal(lanes: u8x16, byte: u8) -> u8x16 {
+    lanes.simd_eq(u8x16::splat(byte))
+}
+
+fn at_most(lanes: u8x16, byte: u8) -> u8x16 {
+    lanes.simd_eq(lanes.min(u8x16::splat(byte)))
 }

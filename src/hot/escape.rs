@@ -28,7 +28,7 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     let (mut at, mut from) = (0, 0);
     while at < text.len() {
         let block = Block::at(text, at, b' ');
-        let mut marks = block.at_most(b' ' - 1) | block.equal(b'"') | block.equal(b'\\');
+        let mut marks = block.special();
         while marks != 0 {
             let mark = at + marks.trailing_zeros() as usize;
             marks &= marks - 1;
@@ -45,6 +45,60 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     }
     append(out, text, from, text.len());
     Some(())
+}
+
+/// Escapes a text that comes in pieces, which may begin and end within a character.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Escaper {
+    /// A character that is not whole yet, and how much of it is here.
+    cut: [u8; 4],
+    length: usize,
+}
+
+impl Escaper {
+    /// As [`escape`] does, but for what is cut off at the end, which waits for the next piece.
+    pub fn push(&mut self, out: &mut Vec<u8>, mut piece: &[u8]) -> Option<()> {
+        while self.length > 0 {
+            let Some((byte, rest)) = piece.split_first() else {
+                return Some(());
+            };
+            *self.cut.get_mut(self.length)? = *byte;
+            self.length += 1;
+            piece = rest;
+            if cut_off(self.held()) == 0 {
+                escape(out, self.held())?;
+                self.length = 0;
+            }
+        }
+        let (whole, cut) = piece.split_at_checked(piece.len() - cut_off(piece))?;
+        for (into, byte) in self.cut.iter_mut().zip(cut) {
+            *into = *byte;
+        }
+        self.length = cut.len();
+        escape(out, whole)
+    }
+
+    /// What has been pushed and not yet appended.
+    pub fn held(&self) -> &[u8] {
+        self.cut.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// How many bytes at the end are the beginning of a character that goes on.
+fn cut_off(text: &[u8]) -> usize {
+    let mut back = 0;
+    for byte in text.iter().rev().take(3) {
+        back += 1;
+        let wanted = match byte {
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xff => 4,
+            0x80..=0xbf => continue,
+            _ => 0,
+        };
+        return if wanted > back { back } else { 0 };
+    }
+    0
 }
 
 /// The letter of the two-letter escape of a byte that has one.
@@ -343,15 +397,20 @@ mod tests {
         }
     }
 
+    /// The bytes at which one row of the table of RFC 3629 ends and another begins.
+    const EDGES: [u8; 25] = [
+        0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1,
+        0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+    ];
+
+    fn edges(number: usize) -> [u8; 4] {
+        [0, 1, 2, 3].map(|place| EDGES[number / EDGES.len().pow(place) % EDGES.len()])
+    }
+
     #[test]
     fn what_is_not_utf_8_is_no_text() {
-        let edges = [
-            0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
-            0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
-        ];
-        for number in 0..edges.len().pow(4) {
-            let edges =
-                [0, 1, 2, 3].map(|place| edges[number / edges.len().pow(place) % edges.len()]);
+        for number in 0..EDGES.len().pow(4) {
+            let edges = edges(number);
             let mut bytes = vec![b'-'; BEFORE[number % BEFORE.len()]];
             bytes.extend(edges);
             for behind in [&b""[..], b"\0"] {
@@ -359,6 +418,37 @@ mod tests {
                 let is_text = std::str::from_utf8(&bytes).is_ok();
                 let escaped = escape(&mut Vec::new(), &bytes);
                 assert_eq!(escaped.is_some(), is_text, "{bytes:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_may_come_in_pieces() {
+        let text = "a\"é€😀\u{7ff}\n😀😀b".as_bytes();
+        let mut expected = Vec::new();
+        escape(&mut expected, text).expect("text");
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let (mut escaper, mut out) = (Escaper::default(), Vec::new());
+                for piece in [&text[..first], &text[first..second], &text[second..]] {
+                    escaper.push(&mut out, piece).expect("text");
+                }
+                assert_eq!((&out, escaper.held()), (&expected, &[][..]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_no_text_in_pieces_either() {
+        for number in 0..EDGES.len().pow(4) {
+            let bytes = edges(number);
+            for at in 1..4 {
+                let (mut escaper, mut out) = (Escaper::default(), Vec::new());
+                let pushed = escaper
+                    .push(&mut out, &bytes[..at])
+                    .and_then(|()| escaper.push(&mut out, &bytes[at..]));
+                let is_text = pushed.is_some() && escaper.held().is_empty();
+                assert_eq!(is_text, std::str::from_utf8(&bytes).is_ok(), "{bytes:x?}");
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use crate::base64;
 use crate::events::*;
-use crate::fakes::app::{Answer, answer, raw};
+use crate::fakes::app::{Answer, answer, raw, response_head};
 use crate::fakes::record::Side;
 use crate::scenario::{ask, scenario};
 use serde_json::{Value, json};
@@ -77,6 +77,37 @@ fn body_without_a_type_is_text_exactly_when_it_is_utf_8() {
 fn text_type_with_bytes_that_are_not_utf_8_is_base64() {
     assert!(!is_text("Content-Type: text/plain", b"cr\xeape"));
     assert!(!is_text("Content-Type: application/json", b"\"\xff\""));
+}
+
+#[test]
+fn what_turns_out_late_not_to_be_text_is_base64_from_its_first_byte() {
+    let page = "\"crêpe\" 😀\n".repeat(12_000);
+    let plain = "Content-Type: text/html";
+    assert!(is_text(plain, page.as_bytes()));
+    for end in [&b"\xff"[..], b"\xf0\x9f\x98", b"\xf0\x9f\x98-"] {
+        let body = [page.as_bytes(), end].concat();
+        assert!(!is_text(plain, &body));
+        let with_more = [&body, page.as_bytes()].concat();
+        assert!(!is_text(plain, &with_more));
+    }
+}
+
+#[test]
+fn character_may_be_cut_by_what_arrives_at_once() {
+    let halves = "e\u{fc}\u{20ac}\u{1f600}".as_bytes();
+    for at in 1..halves.len() {
+        let (first, second) = halves.split_at(at);
+        let answer = raw(response_head("200 OK", Some(halves.len())))
+            .send(first)
+            .open("first")
+            .pass("second")
+            .send(second);
+        let mut run = scenario().answer(answer).invoke(get("/")).start();
+        run.until("the first part", |run| run.is_open("first"));
+        run.open("second");
+        run.finish();
+        assert_eq!(run.reply(1)["body"], "e\u{fc}\u{20ac}\u{1f600}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! An answer of the app to what Lambda gets: JSON for every kind of event, with status, fields and body as they were.
 
+use lambda_adapter::error::Failure;
 use lambda_adapter::event::Kind;
 use lambda_adapter::headers::Headers;
 use lambda_adapter::http1::{self, Body, Input};
 use lambda_adapter::reply::{self, Answer};
+use lambda_adapter::source::Source;
 use serde_json::Value;
 
 use super::bytes::Bytes;
@@ -42,6 +44,7 @@ pub fn check(data: &[u8]) {
         None => check_pass_through(&body, &out),
     }
     if let Some(kind) = kind {
+        check_pieces(&answer, kind, &out, bytes.0.len() % 7 + 1);
         let mut prelude = Vec::new();
         reply::write_prelude(&mut prelude, &answer, kind);
         let json = prelude.strip_suffix(&[0; 8]).expect("eight zero bytes");
@@ -53,6 +56,37 @@ pub fn check(data: &[u8]) {
         let read: Value = serde_json::from_slice(json).expect("JSON");
         assert_eq!(read["statusCode"], head.status);
         check_headers(&answer, kind, &read);
+    }
+}
+
+/// A body in pieces of this size, as it comes from an app.
+struct Pieces<'a>(&'a [u8], usize);
+
+impl Source for Pieces<'_> {
+    fn next(&mut self, _: bool) -> Result<Option<&[u8]>, Failure> {
+        Ok(Some(self.0.get(..self.1).unwrap_or(self.0)))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.0 = &self.0[count..];
+    }
+}
+
+/// The reply to a body in pieces is that to the whole, or all of the body is still there to make one of.
+fn check_pieces(answer: &Answer, kind: Kind, whole: &[u8], size: usize) {
+    let mut pieces = Pieces(answer.body, size);
+    let (mut out, mut read) = (b"left over".to_vec(), Vec::new());
+    let headless = Answer {
+        body: &[],
+        ..*answer
+    };
+    if reply::render_text(&headless, kind, &mut pieces, &mut out, &mut read)
+        .expect("within the limit")
+    {
+        assert_eq!(out, whole, "pieces of {size}");
+    } else {
+        assert_eq!([&read, pieces.0].concat(), answer.body, "pieces of {size}");
+        assert!(whole.ends_with(b"true}"), "{}", whole.escape_ascii());
     }
 }
 

@@ -12,6 +12,7 @@ use std::os::linux::net::TcpStreamExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::warn;
+use rustix::net::sockopt::set_tcp_congestion;
 
 use crate::http1::Input;
 
@@ -118,6 +119,16 @@ impl Watch {
     }
 }
 
+/// Sends at once whatever is to be sent. There is no network to be gentle to: Nagle's
+/// algorithm would hold small parts back, and where the machine's congestion control is one
+/// that paces, such as BBR, large ones would go at the pace of a line that it takes us to have.
+pub fn hasten(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // Every Linux has it; without, it is slower and right all the same.
+    let _ = set_tcp_congestion(stream, "reno");
+    Ok(())
+}
+
 /// A connection with what has been received on it.
 #[derive(Debug)]
 pub struct Wire {
@@ -127,7 +138,7 @@ pub struct Wire {
 
 impl Wire {
     pub fn new(stream: TcpStream, input: Input) -> io::Result<Wire> {
-        stream.set_nodelay(true)?;
+        hasten(&stream)?;
         Ok(Wire { stream, input })
     }
 

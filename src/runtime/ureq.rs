@@ -19,6 +19,7 @@ use ureq::{Agent, RequestBuilder};
 use super::{ApiError, Call, LIMIT, USER_AGENT, too_large};
 use crate::headers::Headers;
 use crate::hosts;
+use crate::wire::hasten;
 
 /// One caller's connection: a pool of one.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Connector for Direct {
     fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, ureq::Error> {
         let ahead = self.0.lock().take();
         let stream = ahead.map_or_else(|| self.0.connect(), Ok)?;
-        stream.set_nodelay(true)?;
+        hasten(&stream)?;
         stream.set_read_timeout(Some(TICK))?;
         stream.set_write_timeout(Some(TICK))?;
         Ok(Some(Line {

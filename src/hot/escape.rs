@@ -9,12 +9,12 @@ use crate::block::Block;
 /// a fixed size is the quickest then.
 #[inline(always)]
 fn append(out: &mut Vec<u8>, text: &[u8], from: usize, to: usize) {
-    const SHORT: usize = 32;
+    const RUN: usize = 32;
     let length = to.saturating_sub(from);
-    match text.get(from..from + SHORT) {
-        Some(run) if length <= SHORT => {
+    match text.get(from..from + RUN) {
+        Some(run) if length <= RUN => {
             out.extend_from_slice(run);
-            out.truncate(out.len() - (SHORT - length));
+            out.truncate(out.len() - (RUN - length));
         }
         _ => out.extend_from_slice(text.get(from..to).unwrap_or_default()),
     }

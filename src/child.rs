@@ -116,6 +116,7 @@ impl Child {
 
     /// The last lines that the app printed, while init lasts.
     pub fn last_lines(&self) -> String {
+        self.settle();
         self.output.last_lines()
     }
 

@@ -245,3 +245,20 @@ impl Read for Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt::tcp_congestion;
+    use std::net::TcpListener;
+
+    #[test]
+    fn nothing_holds_back_or_paces_what_is_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stream = TcpStream::connect(address).expect("a connection");
+        let wire = Wire::new(stream, Input::new(16)).expect("a wire");
+        assert!(wire.stream.nodelay().expect("an option"));
+        assert_eq!(tcp_congestion(&wire.stream).expect("an option"), "reno");
+    }
+}

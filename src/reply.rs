@@ -78,48 +78,55 @@ pub fn render(answer: &Answer, kind: Option<Kind>, out: &mut Vec<u8>) -> Result<
     check_size(answer.body.len(), out)
 }
 
-/// Writes the reply into `out` while its body comes, if that is text; this spares a copy of
-/// what mostly is. False says that it is not: what has come is in `read` then, and the rest
-/// still to be read.
-pub fn render_text(
+/// Writes the reply into `out` while its body comes, which spares text a copy. What turns out
+/// not to be text is taken back into `read`, where the bytes gather that go as base64.
+pub fn render_as_it_comes(
     answer: &Answer,
     kind: Kind,
     body: &mut dyn Source,
     out: &mut Vec<u8>,
     read: &mut Vec<u8>,
-) -> Result<bool, Failure> {
-    if !may_be_text(answer) {
-        return Ok(false);
-    }
+) -> Result<(), Failure> {
     out.clear();
     begin(answer, kind, out);
     let start = out.len();
-    let (mut escaper, mut count) = (Escaper::default(), 0);
+    let mut text = may_be_text(answer).then(Escaper::default);
+    let mut count = 0;
     loop {
-        let (whole, held) = (out.len(), escaper);
         let piece = body.next(true)?.unwrap_or_default();
         let length = piece.len();
-        let is_text = match length {
-            0 => escaper.held().is_empty(),
-            _ => escaper.push(out, piece).is_some(),
-        };
-        if !is_text {
-            let text = out.get(start..whole).unwrap_or_default();
-            // It is what has been escaped, and so can be read.
-            let _ = std::str::from_utf8(text).map(|text| unescape(read, text));
-            read.extend_from_slice(held.held());
-            return Ok(false);
-        }
-        if length == 0 {
-            end(true, out);
-            return check_size(count, out).map(|()| true);
-        }
-        body.consume(length);
         count += length;
         if count > MAX_REPLY {
             return Err(too_large(MAX_REPLY as u64 + 1, None));
         }
+        if let Some(escaper) = &mut text {
+            let (whole, before) = (out.len(), *escaper);
+            let is_text = match length {
+                0 => before.held().is_empty(),
+                _ => escaper.push(out, piece).is_some(),
+            };
+            if !is_text {
+                text = None;
+                let escaped = out.get(start..whole).unwrap_or_default();
+                // It is what has been escaped, and so can be read.
+                let _ = std::str::from_utf8(escaped).map(|escaped| unescape(read, escaped));
+                read.extend_from_slice(before.held());
+                out.truncate(start);
+            }
+        }
+        if text.is_none() {
+            read.extend_from_slice(piece);
+        }
+        if length == 0 {
+            break;
+        }
+        body.consume(length);
     }
+    if text.is_none() {
+        base64::encode(out, read);
+    }
+    end(text.is_some(), out);
+    check_size(count, out)
 }
 
 fn check_size(body: usize, out: &[u8]) -> Result<(), Failure> {

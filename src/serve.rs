@@ -312,9 +312,8 @@ impl<'a> Server<'a> {
             && choose(body.declared()) == Coding::AsItIs
         {
             let (out, read) = (&mut self.buffers.out, &mut self.buffers.body);
-            if reply::render_text(&answer, kind, &mut body, out, read)? {
-                return Ok(Answered::Whole);
-            }
+            reply::render_as_it_comes(&answer, kind, &mut body, out, read)?;
+            return Ok(Answered::Whole);
         }
         let whole = body.read_to(&mut self.buffers.body, reply::MAX_REPLY)?;
         let length = match whole {

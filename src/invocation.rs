@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::headers;
+use crate::http::headers;
 
 /// The fields of `/next` that matter. An empty one counts as missing: some environments send
 /// every header always.

@@ -8,46 +8,20 @@
 //!      /next      shape     HTTP     HTTP     gzip       JSON    /response or /error
 //! ```
 
-pub mod args;
-pub mod config;
-pub mod extension;
-pub mod logger;
-pub mod readiness;
-pub mod runtime;
-pub mod serve;
-pub mod snapstart;
-pub mod stop;
-
-// Where the app is our child.
-pub mod child;
-pub mod launch;
-pub mod output;
-pub mod signals;
-
-pub mod invocation;
-
-pub mod event;
-
-pub mod request;
-
 pub mod app;
-
-pub mod encoding;
-
-pub mod reply;
-
-pub mod post;
-
-// Leaves: know nothing of Lambda's life cycle.
+pub mod cli;
+pub mod config;
 pub mod error;
-pub mod guard;
 pub mod gzip;
-pub mod hosts;
-pub mod http1;
-pub mod source;
-pub mod trace;
-pub mod wire;
-pub use hot::{headers, json};
+pub mod http;
+pub mod init;
+pub mod invocation;
+pub mod lambda;
+pub mod logger;
+pub mod net;
+pub mod serve;
+pub mod shutdown;
+pub mod translate;
 
 use std::env;
 use std::io::Write;
@@ -56,13 +30,13 @@ use std::time::Duration;
 
 use log::warn;
 
-use app::App;
-use args::{CommandLine, Role};
-use child::Child;
+use app::client::App;
+use app::supervisor::Child;
+use cli::{CommandLine, Role};
 use config::Config;
 use error::Fatal;
-use runtime::Runtime;
-use stop::Stop;
+use lambda::Runtime;
+use shutdown::Stop;
 
 /// With asynchronous init, how long init itself waits for the app: Lambda ends it at 10 s.
 const ASYNC_INIT: Duration = Duration::from_millis(9800);
@@ -70,14 +44,14 @@ const ASYNC_INIT: Duration = Duration::from_millis(9800);
 /// Runs the adapter; comes back only when it cannot go on.
 pub fn run() -> Fatal {
     logger::init(&variable);
-    match args::parse(env::args_os(), &variable) {
+    match cli::parse(env::args_os(), &variable) {
         Ok(Role::Extension) => adapt(None),
         Ok(Role::Entrypoint(line)) => match config::runtime_api(&variable) {
             Ok(_) => adapt(Some(line)),
             // Not on Lambda: nothing is to stand between the app and whoever started it.
-            Err(_) => launch::exec(&line),
+            Err(_) => app::spawn::exec(&line),
         },
-        Ok(Role::Child(parent, line)) => launch::exec_as_child(parent, &line),
+        Ok(Role::Child(parent, line)) => app::spawn::exec_as_child(parent, &line),
         Ok(Role::Print(text)) => {
             // Whoever closes the pipe does not want to know.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -119,7 +93,7 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
     let stop = match command {
         Some(_) => Stop::default(),
         None => {
-            extension::register(Runtime::new(&api), env::args_os().next())?;
+            lambda::extension::register(Runtime::new(&api), env::args_os().next())?;
             Stop::listen()
         }
     };
@@ -129,7 +103,7 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
         let config = settings()?;
         if let Some(line) = command {
             child = Some(Child::start(line, Arc::clone(&stop))?);
-            extension::register_internal(Runtime::new(&api));
+            lambda::extension::register_internal(Runtime::new(&api));
         }
         let mut runtime = Runtime::new(&config.runtime_api);
         if !config.snapstart.active {
@@ -140,10 +114,10 @@ fn start(command: Option<CommandLine>) -> Result<Ready, Fatal> {
             true => ASYNC_INIT,
             false => Duration::MAX,
         };
-        let ready = readiness::wait(&mut app, &config, patience, child.as_deref())?;
+        let ready = app::readiness::wait(&mut app, &config, patience, child.as_deref())?;
         if config.snapstart.active {
             let mut runtime = Runtime::new(&api);
-            snapstart::checkpoint(&mut app, &config, &mut runtime, child.as_deref())?;
+            init::snapstart::checkpoint(&mut app, &config, &mut runtime, child.as_deref())?;
         }
         if let Some(child) = &child {
             // Of several invocations in flight, one that is late does not speak for the others.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Protocol;
-use crate::headers::is_token;
+use crate::http::headers::is_token;
 
 /// Inclusive ranges of status codes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,32 +6,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms, from left to right: each may use those before it, the settings and the leaves.
-const ROOMS: &[&str] = &[
-    "child",
-    "invocation",
-    "runtime",
-    "event",
-    "request",
-    "app",
-    "encoding",
-    "reply",
-    "post",
-    "readiness",
-    "snapstart",
-    "extension",
-    "serve",
-];
-
-/// These use one another, and no room.
-const LEAVES: &[&str] = &[
-    "args", "config", "error", "guard", "gzip", "hosts", "hot", "http1", "launch", "logger",
-    "output", "signals", "source", "stop", "trace", "wire",
-];
-
-/// Where everything meets.
-const TOP: &[&str] = &["lib", "main"];
-
 struct Source {
     /// Below `src`, as in `http1/head.rs`.
     name: String,
@@ -48,14 +22,6 @@ impl Source {
             .take_while(move |line| !all_tests && line.trim() != "#[cfg(test)]");
         let lines = (1..).zip(lines);
         lines.map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
-    }
-
-    fn room(&self) -> &str {
-        self.name.split(['/', '.']).next().unwrap_or_default()
-    }
-
-    fn is_adapter(&self) -> bool {
-        !self.name.starts_with("bin/")
     }
 }
 
@@ -99,44 +65,6 @@ fn lines_with(source: &Source, is_odd: impl Fn(&str) -> bool) -> Vec<String> {
     let odd = source.code().filter(|(_, line)| is_odd(line));
     odd.map(|(number, line)| format!("{}:{number}: {}", source.name, line.trim()))
         .collect()
-}
-
-/// What a line names after `crate::`.
-fn named(line: &str) -> Vec<&str> {
-    let ends = |text: &str| {
-        text.find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(text.len())
-    };
-    line.split("crate::")
-        .skip(1)
-        .map(|rest| &rest[..ends(rest)])
-        .collect()
-}
-
-#[test]
-fn a_room_uses_only_what_stands_to_its_left() {
-    nowhere(|source| {
-        let room = source.room();
-        if TOP.contains(&room) || !source.is_adapter() {
-            return Vec::new();
-        }
-        let place = |name: &str| ROOMS.iter().position(|known| *known == name);
-        if place(room).is_none() && !LEAVES.contains(&room) {
-            return vec![format!(
-                "{}: neither among the rooms nor the leaves",
-                source.name
-            )];
-        }
-        lines_with(source, |line| {
-            named(line)
-                .into_iter()
-                .any(|name| match (place(room), place(name)) {
-                    (Some(own), Some(other)) => other > own,
-                    (None, Some(_)) => true,
-                    (_, None) => false,
-                })
-        })
-    });
 }
 
 #[test]
@@ -202,10 +130,6 @@ fn the_finders_find() {
     ] {
         assert!(!indexes_by_number(line), "{line}");
     }
-    assert_eq!(
-        named("use crate::app::App; crate::error::Fatal"),
-        ["app", "error"]
-    );
 }
 
 #[test]
@@ -215,14 +139,6 @@ fn nothing_is_unsafe() {
             line.split(|c: char| !c.is_alphanumeric() && c != '_')
                 .any(|word| word == "unsafe")
         })
-    });
-}
-
-#[test]
-fn only_the_runtime_client_names_ureq() {
-    nowhere(|source| match source.room() == "runtime" {
-        true => Vec::new(),
-        false => lines_with(source, |line| line.contains("ureq")),
     });
 }
 

@@ -4,11 +4,11 @@
 
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = Vec::new();
-    hot::base64::encode(&mut text, bytes);
+    codec::base64::encode(&mut text, bytes);
     text.into_iter().map(char::from).collect()
 }
 
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    hot::base64::decode(&mut bytes, text.as_bytes()).map(|()| bytes)
+    codec::base64::decode(&mut bytes, text.as_bytes()).map(|()| bytes)
 }

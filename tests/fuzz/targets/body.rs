@@ -1,7 +1,7 @@
 //! The body of an answer by each framing: the same however it is cut, no byte too many taken, and what was encoded in
 //! chunks decodes to what it was.
 
-use lambda_adapter::http1::{Body, Framing, Input};
+use lambda_adapter::http::{Body, Framing, Input};
 
 use super::bytes::{Bytes, Pieces};
 use super::strict;

@@ -1,6 +1,6 @@
 //! The guard of the SnapStart hooks: no spelling of a hook's path gets by, and how a path is spelt makes no difference.
 
-use lambda_adapter::guard::{is_guardable, refuses};
+use lambda_adapter::http::path_guard::{is_guardable, refuses};
 
 use super::bytes::Bytes;
 

@@ -1,7 +1,7 @@
 //! The head of an answer: whatever it is cut into, the same comes out, and only what RFC 9112 4, 5 and 6.3 allow.
 
-use lambda_adapter::headers::Headers;
-use lambda_adapter::http1::{self, Error, Framing, Head, Input};
+use lambda_adapter::http::headers::Headers;
+use lambda_adapter::http::{self, Error, Framing, Head, Input};
 
 use super::bytes::{Bytes, Pieces};
 use super::strict::is_token;
@@ -34,7 +34,7 @@ pub fn check(data: &[u8]) {
 pub fn read(wire: &[u8], size: usize, to_head: bool) -> Outcome {
     let (mut input, mut headers) = (Input::new(16), Headers::new());
     let mut from = Pieces { bytes: wire, size };
-    match http1::read_head(&mut input, &mut from, &mut headers, to_head) {
+    match http::read_head(&mut input, &mut from, &mut headers, to_head) {
         Ok(head) => {
             let fields = headers.iter().map(|(n, v)| (n.to_vec(), v.to_vec()));
             let unused = from.bytes.len() + input.pending().len();
@@ -141,7 +141,7 @@ fn is_old(fields: &Fields) -> bool {
 fn check_again(head: &Head, fields: &Fields, to_head: bool) {
     let mut wire = format!("HTTP/1.1 {} x\r\n", head.status).into_bytes();
     for (name, value) in fields {
-        http1::write_field(&mut wire, name, value);
+        http::write_field(&mut wire, name, value);
     }
     wire.extend_from_slice(b"\r\n");
     let again = read(&wire, usize::MAX, to_head).expect("what was read can be read");

@@ -1,9 +1,9 @@
 //! JSON, base64 and heads of `/next` against the plainest code that does the same.
 
-use hot::base64;
-use lambda_adapter::headers::clean;
+use codec::base64;
+use codec::json::{self, Object, Raw};
+use lambda_adapter::http::headers::clean;
 use lambda_adapter::invocation::Invocation;
-use lambda_adapter::json::{self, Object, Raw};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -95,7 +95,7 @@ fn check_invocation(text: &str) {
         _ => None,
     });
     let Ok(invocation) = read else { return };
-    let path = lambda_adapter::runtime::response_path(&invocation);
+    let path = lambda_adapter::lambda::response_path(&invocation);
     assert_eq!(path.split('/').count(), 6, "{path}");
     assert!(
         path.bytes()

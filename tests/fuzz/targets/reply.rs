@@ -1,11 +1,11 @@
 //! An answer of the app to what Lambda gets: JSON for every kind of event, with status, fields and body as they were.
 
 use lambda_adapter::error::Failure;
-use lambda_adapter::event::Kind;
-use lambda_adapter::headers::Headers;
-use lambda_adapter::http1::{self, Body, Input};
-use lambda_adapter::reply::{self, Answer};
-use lambda_adapter::source::Source;
+use lambda_adapter::http::body_reader::Source;
+use lambda_adapter::http::headers::Headers;
+use lambda_adapter::http::{self, Body, Input};
+use lambda_adapter::translate::event::Kind;
+use lambda_adapter::translate::reply::{self, Answer};
 use serde_json::Value;
 
 use super::bytes::Bytes;
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
     let (kind, to_head) = (KINDS[bytes.below(KINDS.len())], bytes.coin());
     let (mut input, mut headers, mut from) = (Input::new(16), Headers::new(), bytes.0);
-    let Ok(head) = http1::read_head(&mut input, &mut from, &mut headers, to_head) else {
+    let Ok(head) = http::read_head(&mut input, &mut from, &mut headers, to_head) else {
         return;
     };
     let mut body = Vec::new();

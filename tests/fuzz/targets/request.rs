@@ -2,9 +2,9 @@
 //! Lambda may say, and the body as it was.
 
 use lambda_adapter::config::Config;
-use lambda_adapter::event::{self, Event};
 use lambda_adapter::invocation::Invocation;
-use lambda_adapter::request;
+use lambda_adapter::translate::event::{self, Event};
+use lambda_adapter::translate::request;
 use serde_json::{Value, json};
 
 use super::bytes::Bytes;
@@ -208,7 +208,7 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
         false => body,
         true => {
             let mut encoded = Vec::new();
-            hot::base64::encode(&mut encoded, body.as_bytes());
+            codec::base64::encode(&mut encoded, body.as_bytes());
             strict::text(&encoded)
         }
     };

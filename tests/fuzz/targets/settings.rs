@@ -81,7 +81,7 @@ fn check_usable(config: &Config) {
     assert!(
         source.is_none_or(|name| is_token(name.as_bytes()) && name.to_ascii_lowercase() == name)
     );
-    let host = lambda_adapter::request::host(config);
+    let host = lambda_adapter::translate::request::host(config);
     assert!(host.bytes().all(|b| b.is_ascii_graphic()), "{host:?}");
     assert!(
         config.runtime_api.bytes().all(|b| b.is_ascii_graphic()),

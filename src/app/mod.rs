@@ -1,0 +1,8 @@
+//! The app's side: its HTTP client, the readiness probe, and the app as a child process.
+
+pub mod client;
+pub mod readiness;
+pub mod signals;
+pub mod spawn;
+pub mod stdio;
+pub mod supervisor;

@@ -1,0 +1,338 @@
+//! The body of an answer, by any of the framings of RFC 9112 6.3 and 7.1.
+
+use std::io::{self, ErrorKind, Read};
+
+use super::{Error, Framing, Input, excerpt, find, hexadecimal, malformed};
+use crate::http::headers::trim;
+
+/// The line that holds a chunk's size, with its extensions; and all trailer fields together.
+const MAX_CHUNK_LINE: usize = 4096;
+const MAX_TRAILERS: usize = 64 << 10;
+
+/// Where in its body a message is.
+#[derive(Debug)]
+pub struct Body {
+    state: State,
+    got: u64,
+    of: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Done,
+    Sized(u64),
+    UntilClose,
+    ChunkLine,
+    Chunk(u64),
+    ChunkEnd,
+    Trailers(usize),
+}
+
+impl Body {
+    pub fn new(framing: Framing) -> Body {
+        let (state, of) = match framing {
+            Framing::Empty | Framing::Sized(0) => (State::Done, Some(0)),
+            Framing::Sized(length) => (State::Sized(length), Some(length)),
+            Framing::Chunked => (State::ChunkLine, None),
+            Framing::UntilClose => (State::UntilClose, None),
+        };
+        Body { state, got: 0, of }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// How many bytes the whole body has, where the head said so.
+    pub fn declared(&self) -> Option<u64> {
+        self.of
+    }
+
+    /// Says how many of the pending bytes are the body's next, reading only when there are
+    /// none: what the server wrote at once arrives at once. 0 is the end. The caller says with
+    /// [`Body::consume`] how many it used.
+    pub fn fill(&mut self, input: &mut Input, from: &mut dyn Read) -> Result<usize, Error> {
+        let limit = loop {
+            let step = match self.state {
+                State::Done => return Ok(0),
+                State::Sized(left) | State::Chunk(left) => {
+                    if !input.pending().is_empty() {
+                        break left;
+                    }
+                    Ok(None)
+                }
+                State::UntilClose => {
+                    if !input.pending().is_empty() {
+                        break u64::MAX;
+                    }
+                    let read = input.fill(from).map_err(|error| self.broken(error))?;
+                    if read == 0 {
+                        self.state = State::Done;
+                    }
+                    continue;
+                }
+                State::ChunkLine => chunk_line(input.pending()),
+                State::ChunkEnd => chunk_end(input.pending()),
+                State::Trailers(seen) => trailer(input.pending(), seen),
+            };
+            match step.map_err(|error| self.placed(error))? {
+                Some((used, next)) => {
+                    input.consume(used);
+                    self.state = next;
+                }
+                None => {
+                    let read = input.fill(from).map_err(|error| self.broken(error))?;
+                    if read == 0 {
+                        return Err(self.closed(None));
+                    }
+                }
+            }
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(input.pending().len().min(limit))
+    }
+
+    fn closed(&self, cause: Option<io::Error>) -> Error {
+        Error::ClosedInBody {
+            got: self.got,
+            of: self.of,
+            cause,
+        }
+    }
+
+    /// Says where in the body it went wrong.
+    fn placed(&self, error: Error) -> Error {
+        match error {
+            Error::Malformed(what) => {
+                Error::Malformed(format!("{what}, after {} bytes of the body", self.got).into())
+            }
+            error => error,
+        }
+    }
+
+    /// A time limit is the reader's own doing; anything else is the end of the connection.
+    fn broken(&self, error: io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => Error::Io(error),
+            _ => self.closed(Some(error)),
+        }
+    }
+
+    pub fn consume(&mut self, input: &mut Input, count: usize) {
+        input.consume(count);
+        let used = count as u64;
+        self.got += used;
+        self.state = match self.state {
+            State::Sized(left) if left <= used => State::Done,
+            State::Sized(left) => State::Sized(left - used),
+            State::Chunk(left) if left <= used => State::ChunkEnd,
+            State::Chunk(left) => State::Chunk(left - used),
+            state => state,
+        };
+    }
+
+    /// Appends the rest of the body to `out`, up to `limit` bytes in `out`; false says that
+    /// there would be more.
+    pub fn read_to(
+        &mut self,
+        input: &mut Input,
+        from: &mut dyn Read,
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<bool, Error> {
+        if self.of.is_some_and(|length| length > limit as u64) {
+            return Ok(false);
+        }
+        loop {
+            let count = self.fill(input, from)?;
+            if count == 0 {
+                return Ok(true);
+            }
+            if count > limit.saturating_sub(out.len()) {
+                return Ok(false);
+            }
+            out.extend_from_slice(input.pending().get(..count).unwrap_or_default());
+            self.consume(input, count);
+        }
+    }
+}
+
+type Step = Option<(usize, State)>;
+
+/// `SIZE[;extensions]CRLF`: hex digits only, no sign, no prefix (RFC 9112 7.1).
+fn chunk_line(pending: &[u8]) -> Result<Step, Error> {
+    let Some((line, used)) = take_line(pending, MAX_CHUNK_LINE, "a chunk size")? else {
+        return Ok(None);
+    };
+    let size = line.split(|b| *b == b';').next().unwrap_or_default();
+    // The grammar allows blanks before a semicolon only; in front they hide things.
+    let digits = trim(size);
+    let Some(size) = hexadecimal(digits).filter(|_| size.starts_with(digits)) else {
+        return malformed(format!("chunk size `{}`", excerpt(line)));
+    };
+    Ok(Some(match size {
+        0 => (used, State::Trailers(0)),
+        size => (used, State::Chunk(size)),
+    }))
+}
+
+fn chunk_end(pending: &[u8]) -> Result<Step, Error> {
+    match pending {
+        [b'\r', b'\n', ..] => Ok(Some((2, State::ChunkLine))),
+        [] | [b'\r'] => Ok(None),
+        _ => malformed("a chunk is longer than its size"),
+    }
+}
+
+/// Trailer fields are read to find the end and then dropped: no event source carries them.
+fn trailer(pending: &[u8], seen: usize) -> Result<Step, Error> {
+    let room = MAX_TRAILERS.saturating_sub(seen);
+    Ok(
+        take_line(pending, room, "the trailers")?.map(|(line, used)| match line {
+            [] => (used, State::Done),
+            _ => (used, State::Trailers(seen + used)),
+        }),
+    )
+}
+
+/// The first whole line without its CRLF, and how much it takes with it.
+fn take_line<'p>(
+    pending: &'p [u8],
+    limit: usize,
+    what: &'static str,
+) -> Result<Option<(&'p [u8], usize)>, Error> {
+    match find(pending, 0, b'\n') {
+        Some(lf) if lf < limit => match pending.get(..lf).and_then(|l| l.strip_suffix(b"\r")) {
+            Some(line) if !line.contains(&b'\r') => Ok(Some((line, lf + 1))),
+            _ => malformed(format!("a line of {what} does not end with CRLF")),
+        },
+        None if pending.len() < limit => Ok(None),
+        _ => malformed(format!("{what} is longer than {limit} bytes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte a read, so that every border falls everywhere.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            match (self.0.split_first(), out.first_mut()) {
+                (Some((byte, rest)), Some(slot)) => {
+                    *slot = *byte;
+                    self.0 = rest;
+                    Ok(1)
+                }
+                _ => Ok(0),
+            }
+        }
+    }
+
+    fn all(framing: Framing, from: &mut dyn Read) -> Result<Vec<u8>, Error> {
+        let (mut input, mut out) = (Input::new(8), Vec::new());
+        let mut body = Body::new(framing);
+        let whole = body.read_to(&mut input, from, &mut out, 1 << 20)?;
+        assert!(whole && body.is_done());
+        Ok(out)
+    }
+
+    #[test]
+    fn each_framing_gives_its_body_at_once_and_dripped() {
+        for (framing, wire, body) in [
+            (Framing::Empty, "rest", ""),
+            (Framing::Sized(0), "rest", ""),
+            (Framing::Sized(5), "hellorest", "hello"),
+            (Framing::UntilClose, "hello", "hello"),
+            (Framing::Chunked, "5\r\nhello\r\n0\r\n\r\nrest", "hello"),
+            (
+                Framing::Chunked,
+                "1 ;a=\"b\"\r\nh\r\n004\r\nello\r\n0;x\r\nT: x\r\nU: y\r\n\r\n",
+                "hello",
+            ),
+            (
+                Framing::Chunked,
+                "A\r\n0123456789\r\n0\r\n\r\n",
+                "0123456789",
+            ),
+            (Framing::Chunked, "0\r\n\r\n", ""),
+        ] {
+            let at_once = all(framing, &mut wire.as_bytes()).expect(wire);
+            let dripped = all(framing, &mut Drip(wire.as_bytes())).expect(wire);
+            assert_eq!(
+                (&*at_once, &*dripped),
+                (body.as_bytes(), body.as_bytes()),
+                "{wire}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_chunks_are_refused() {
+        for wire in [
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            " 1\r\nh\r\n0\r\n\r\n",
+            "1\x0c\r\nh\r\n0\r\n\r\n",
+            "\r\n",
+            "g\r\n",
+            "1\nh",
+            "1\r\nhello",
+            "1\rx\r\n",
+            "10000000000000000\r\n",
+            "0\r\nT: x\n\r\n",
+            "1;a=\rb\r\n",
+        ] {
+            let error = all(Framing::Chunked, &mut wire.as_bytes()).expect_err(wire);
+            assert!(matches!(error, Error::Malformed(_)), "{wire:?}: {error}");
+        }
+        let endless_line = format!("1;{}", "x".repeat(MAX_CHUNK_LINE));
+        let endless_trailers = format!("0\r\n{}", "a: b\r\n".repeat(MAX_TRAILERS / 6 + 1));
+        for wire in [endless_line, endless_trailers] {
+            assert!(all(Framing::Chunked, &mut wire.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_body_cut_short_says_after_how_much() {
+        let error = all(Framing::Sized(10), &mut &b"hello"[..]).expect_err("cut");
+        assert_eq!(
+            error.to_string(),
+            "connection closed after 5 of 10 bytes of the body"
+        );
+        let chunked = b"5\r\nhello\r\n5\r\nwor";
+        let error = all(Framing::Chunked, &mut &chunked[..]).expect_err("cut");
+        assert_eq!(
+            error.to_string(),
+            "connection closed after 8 bytes of an unfinished body"
+        );
+        let whole = b"5\r\nhello\r\n0\r\nA: b\r\n\r\n";
+        for cut in 0..whole.len() {
+            assert!(all(Framing::Chunked, &mut &whole[..cut]).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_sized_body_takes_the_direct_way_whole() {
+        let wire: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
+        let body = all(Framing::Sized(wire.len() as u64), &mut &wire[..]).expect("whole");
+        assert_eq!(body, wire);
+        let error = all(Framing::Sized(300_001), &mut &wire[..]).expect_err("cut");
+        assert!(error.to_string().contains("300000 of 300001"), "{error}");
+    }
+
+    #[test]
+    fn the_limit_stops_reading() {
+        let endless = b"5\r\nhello\r\n".repeat(100);
+        let (mut input, mut out) = (Input::new(8), Vec::new());
+        let mut body = Body::new(Framing::Chunked);
+        let whole = body.read_to(&mut input, &mut &endless[..], &mut out, 12);
+        assert!(!whole.expect("readable") && out.len() <= 12);
+        let mut body = Body::new(Framing::Sized(13));
+        let whole = body.read_to(&mut input, &mut &b""[..], &mut out, 12);
+        assert!(!whole.expect("said in the head"));
+    }
+}

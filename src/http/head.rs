@@ -1,0 +1,399 @@
+//! The head of an answer: found, bounded, parsed, and what it says of the body (RFC 9112 4-6).
+
+use std::io::Read;
+
+use super::{Error, Input, decimal, excerpt, find, malformed};
+use crate::http::headers::{Headers, is_token, list, trim};
+
+/// A head larger than this fails the exchange; no server's legitimate head comes near.
+const MAX_HEAD: usize = 1 << 20;
+const MAX_FIELDS: usize = 1000;
+
+/// The head of an answer; its fields are in the [`Headers`] given to [`read_head`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub status: u16,
+    pub framing: Framing,
+    /// Whether the connection may carry another exchange once the body has been read.
+    pub reusable: bool,
+}
+
+/// How the end of a body is told (RFC 9112 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    Empty,
+    Sized(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// Reads the head of the final answer, skipping interim (1xx) ones.
+pub fn read_head(
+    input: &mut Input,
+    from: &mut dyn Read,
+    headers: &mut Headers,
+    answers_head_request: bool,
+) -> Result<Head, Error> {
+    let mut interim = 0;
+    loop {
+        let length = await_head(input, from, MAX_HEAD.saturating_sub(interim))?;
+        let bytes = input.pending().get(..length).unwrap_or_default();
+        let head = parse_head(bytes, headers, answers_head_request)?;
+        input.consume(length);
+        match head.status {
+            // Nobody asked for another protocol: what follows would not be HTTP.
+            101 => return malformed("status 101 without an upgrade"),
+            100..=199 => interim += length,
+            _ => return Ok(head),
+        }
+    }
+}
+
+/// Reads until a whole head is pending and gives its length.
+fn await_head(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<usize, Error> {
+    let (mut line, mut seen) = (0, 0);
+    loop {
+        let pending = input.pending();
+        while let Some(lf) = find(pending, seen, b'\n') {
+            if lf == 0 || pending.get(lf - 1) != Some(&b'\r') {
+                return malformed(match line {
+                    0 => format!("it begins with `{}`", excerpt(pending)),
+                    _ => "a line of the head ends without CR".into(),
+                });
+            }
+            if lf >= limit {
+                return too_large();
+            }
+            if lf - 1 == line {
+                return Ok(lf + 1);
+            }
+            (line, seen) = (lf + 1, lf + 1);
+        }
+        // Told apart early, so that a server that speaks another protocol and then waits
+        // is not waited for.
+        let opening = pending.len().min(5);
+        if pending.get(..opening) != b"HTTP/".get(..opening) {
+            return malformed(format!("it begins with `{}`", excerpt(pending)));
+        }
+        seen = pending.len();
+        if seen >= limit {
+            return too_large();
+        }
+        if input.fill(from)? == 0 {
+            return Err(Error::ClosedInHead(seen));
+        }
+    }
+}
+
+fn too_large<T>() -> Result<T, Error> {
+    malformed(format!("its head is larger than {MAX_HEAD} bytes"))
+}
+
+/// Parses one whole head, the empty line included.
+pub fn parse_head(
+    bytes: &[u8],
+    headers: &mut Headers,
+    answers_head_request: bool,
+) -> Result<Head, Error> {
+    headers.clear();
+    let mut lines = bytes
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let status_line = lines.next().unwrap_or_default();
+    let Some((minor, status)) = parse_status_line(status_line) else {
+        return malformed(format!("it begins with `{}`", excerpt(status_line)));
+    };
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let colon = find(line, 0, b':');
+        let (name, value) = match colon.and_then(|at| line.split_at_checked(at)) {
+            Some((name, rest)) if is_token(name) => (name, rest.get(1..).unwrap_or_default()),
+            _ => return malformed(format!("header line `{}`", excerpt(line))),
+        };
+        if value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+            return malformed(format!(
+                "header `{}` holds a control byte",
+                name.escape_ascii()
+            ));
+        }
+        if headers.len() == MAX_FIELDS {
+            return malformed(format!("it has more than {MAX_FIELDS} header fields"));
+        }
+        headers.push(name, trim(value));
+    }
+    let (framing, clear) = framing(status, headers, answers_head_request)?;
+    let connection = |option: &[u8]| {
+        headers
+            .all(b"connection")
+            .flat_map(list)
+            .any(|given| given.eq_ignore_ascii_case(option))
+    };
+    let persistent = match minor {
+        // No chunks in HTTP/1.0: whoever is between may not have seen them (RFC 9112 6.1).
+        0 => connection(b"keep-alive") && framing != Framing::Chunked,
+        _ => !connection(b"close"),
+    };
+    Ok(Head {
+        status,
+        framing,
+        reusable: clear && persistent && framing != Framing::UntilClose,
+    })
+}
+
+/// `HTTP/1.x NNN reason` -> (x, NNN)
+fn parse_status_line(line: &[u8]) -> Option<(u8, u16)> {
+    let rest = line.strip_prefix(b"HTTP/1.")?;
+    let (&minor, rest) = rest.split_first()?;
+    let rest = rest.strip_prefix(b" ")?;
+    let (digits, reason) = rest.split_at_checked(3)?;
+    let status = decimal(digits)? as u16;
+    let ends_well = reason.first().is_none_or(|byte| *byte == b' ');
+    let printable = !reason.iter().any(|b| matches!(b, 0 | b'\r'));
+    (minor.is_ascii_digit() && status >= 100 && ends_well && printable)
+        .then(|| (minor - b'0', status))
+}
+
+/// RFC 9112 6.3, for answers. The second value is false where the framing was contradictory:
+/// the body can be read, but the connection is not to be trusted after it.
+fn framing(status: u16, headers: &Headers, to_head: bool) -> Result<(Framing, bool), Error> {
+    let length = content_length(headers)?;
+    let mut codings = headers.all(b"transfer-encoding").flat_map(list).peekable();
+    if to_head || matches!(status, 100..=199 | 204 | 304) {
+        return Ok((Framing::Empty, true));
+    }
+    if codings.peek().is_some() {
+        return match (codings.next(), codings.next()) {
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
+                Ok((Framing::Chunked, length.is_none()))
+            }
+            _ => malformed("a transfer coding other than chunked"),
+        };
+    }
+    Ok((length.map_or(Framing::UntilClose, Framing::Sized), true))
+}
+
+/// The one content length of the message; equal repetitions count as one (RFC 9112 6.3).
+fn content_length(headers: &Headers) -> Result<Option<u64>, Error> {
+    let mut length = None;
+    for value in headers.all(b"content-length") {
+        for member in value.split(|byte| *byte == b',').map(trim) {
+            match (decimal(member), length) {
+                (Some(new), None) => length = Some(new),
+                (Some(new), Some(old)) if new == old => {}
+                (Some(_), Some(_)) => return malformed("two different content lengths"),
+                (None, _) => {
+                    return malformed(format!("content-length `{}`", excerpt(value)));
+                }
+            }
+        }
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(wire: &[u8], to_head: bool) -> Result<(Head, Headers), Error> {
+        let (mut input, mut headers) = (Input::new(16), Headers::new());
+        let mut from = wire;
+        read_head(&mut input, &mut from, &mut headers, to_head).map(|head| (head, headers))
+    }
+
+    fn head(wire: &[u8]) -> Head {
+        read(wire, false).expect("a valid head").0
+    }
+
+    fn rejected(wire: &[u8]) -> String {
+        read(wire, false).expect_err("a bad head").to_string()
+    }
+
+    #[test]
+    fn framing_follows_the_head() {
+        use Framing::*;
+        for (wire, status, framing, reusable) in [
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+                200,
+                Sized(5),
+                true,
+            ),
+            (
+                "HTTP/1.1 200\r\ncontent-length: 5, 5\r\n\r\n",
+                200,
+                Sized(5),
+                true,
+            ),
+            ("HTTP/1.1 200 OK\r\n\r\n", 200, UntilClose, false),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n",
+                200,
+                Chunked,
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+                200,
+                Chunked,
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\n",
+                200,
+                Sized(1),
+                false,
+            ),
+            (
+                "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\n",
+                200,
+                Sized(1),
+                false,
+            ),
+            (
+                "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 1\r\n\r\n",
+                200,
+                Sized(1),
+                true,
+            ),
+            (
+                "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n",
+                200,
+                Chunked,
+                false,
+            ),
+            ("HTTP/1.1 204 No Content\r\n\r\n", 204, Empty, true),
+            (
+                "HTTP/1.1 304 x\r\ncontent-length: 9\r\n\r\n",
+                304,
+                Empty,
+                true,
+            ),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nlink: a\r\n\r\nHTTP/1.1 999 x\r\n\r\n",
+                999,
+                UntilClose,
+                false,
+            ),
+        ] {
+            let expected = Head {
+                status,
+                framing,
+                reusable,
+            };
+            assert_eq!(head(wire.as_bytes()), expected, "{wire}");
+        }
+        let wire = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+        assert_eq!(read(wire, true).expect("valid").0.framing, Empty);
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_lose_outer_blanks() {
+        let wire = b"HTTP/1.1 200 OK\r\nB: \t two  words \r\nA:\r\nb:x:y\r\nL: caf\xe9\r\n\r\n";
+        let (_, headers) = read(wire, false).expect("valid");
+        let fields: Vec<_> = headers.iter().collect();
+        let expected: [(&[u8], &[u8]); 4] = [
+            (b"b", b"two  words"),
+            (b"a", b""),
+            (b"b", b"x:y"),
+            (b"l", b"caf\xe9"),
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn dangerous_heads_are_refused_with_their_reason() {
+        for (wire, reason) in [
+            ("HTTP/2 200\r\n\r\n", "begins with `HTTP/2 200`"),
+            ("SSH-2.0-x\r\n", "begins with `SSH-2.0-x"),
+            ("\x16\x03\x01", "begins with `\\x16\\x03"),
+            ("\r\nHTTP/1.1 200 OK\r\n\r\n", "begins with"),
+            ("HTTP/1.1 2000 OK\r\n\r\n", "begins with"),
+            ("HTTP/1.1 +20 OK\r\n\r\n", "begins with"),
+            ("HTTP/1.1 099 OK\r\n\r\n", "begins with"),
+            ("HTTP/1.1 200 OK\n\n", "begins with"),
+            ("HTTP/1.1 200 OK\r\na: b\n\r\n", "without CR"),
+            ("HTTP/1.1 200 OK\r\na : b\r\n\r\n", "header line `a : b`"),
+            (
+                "HTTP/1.1 200 OK\r\na: b\r\n folded\r\n\r\n",
+                "header line ` folded`",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+                "header line `no colon`",
+            ),
+            ("HTTP/1.1 200 OK\r\n: empty\r\n\r\n", "header line"),
+            (
+                "HTTP/1.1 200 OK\r\na: b\rc: d\r\n\r\n",
+                "holds a control byte",
+            ),
+            ("HTTP/1.1 200 OK\r\na: b\0\r\n\r\n", "holds a control byte"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+                "two different",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 1, 2\r\n\r\n",
+                "two different",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: +1\r\n\r\n",
+                "content-length `+1`",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: \r\n\r\n",
+                "content-length ``",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551616\r\n\r\n",
+                "content-length",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+                "transfer coding",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n",
+                "transfer coding",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: \x0cchunked\r\n\r\n",
+                "transfer coding",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 1\x0c\r\n\r\n",
+                "content-length",
+            ),
+            ("HTTP/1.1 101 x\r\n\r\n", "101 without an upgrade"),
+            ("HTTP/1.1 200 O", "closed after 14 bytes of the head"),
+            ("", "closed without an answer"),
+        ] {
+            let error = rejected(wire.as_bytes());
+            assert!(error.contains(reason), "{wire:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn heads_are_bounded_in_bytes_and_fields() {
+        let long = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "x".repeat(MAX_HEAD));
+        assert!(rejected(long.as_bytes()).contains("larger than"));
+        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(2 * MAX_HEAD));
+        assert!(rejected(endless.as_bytes()).contains("larger than"));
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD / 20);
+        assert!(rejected(interim.as_bytes()).contains("larger than"));
+        let many = format!(
+            "HTTP/1.1 200 OK\r\n{}\r\n",
+            "a: b\r\n".repeat(MAX_FIELDS + 1)
+        );
+        assert!(rejected(many.as_bytes()).contains("more than 1000"));
+    }
+
+    #[test]
+    fn every_prefix_of_a_head_is_incomplete_and_nothing_else() {
+        let wire = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: y\r\n\r\n";
+        for cut in 0..wire.len() {
+            match read(&wire[..cut], false) {
+                Err(Error::ClosedInHead(seen)) => assert_eq!(seen, cut),
+                other => panic!("{cut}: {other:?}"),
+            }
+        }
+    }
+}

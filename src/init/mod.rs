@@ -1,0 +1,3 @@
+//! Init: once a process.
+
+pub mod snapstart;

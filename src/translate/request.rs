@@ -1,0 +1,321 @@
+//! An event as the HTTP/1.1 request that the app gets.
+//!
+//! The rule is to carry bytes: what the client sent arrives as it was sent, only what cannot
+//! stand in a request line or a field is percent-encoded or blanked (RFC 3986 2.1, RFC 9110
+//! 5.5, RFC 9112 3.2). Fields that stop at a hop are dropped (RFC 9110 7.6.1), the length is
+//! our own, and what vouches for the caller (tenant, contexts) can only come from Lambda.
+
+use std::borrow::Cow;
+
+use codec::base64;
+use codec::escape::unescape;
+use log::debug;
+
+use super::context_headers::{self as contexts, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
+use crate::config::Config;
+use crate::http;
+use crate::http::headers::{Headers, clean, is_token};
+use crate::http::path_guard;
+use crate::invocation::Invocation;
+use crate::translate::event::{Event, Http, Kind, Pairs, Query};
+use codec::json::{self, Raw};
+
+/// What the front end says of the client, who can neither name it in `Connection` nor send it.
+const FORWARDED: &[u8] = b"x-forwarded-";
+
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub method: Cow<'a, str>,
+    pub target: Vec<u8>,
+    pub headers: Headers,
+    pub body: &'a [u8],
+}
+
+/// Why the app never sees a request: what the client gets instead.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub status: u16,
+    pub message: String,
+}
+
+fn bad_request(message: String) -> Rejection {
+    Rejection {
+        status: 400,
+        message,
+    }
+}
+
+impl Request<'_> {
+    /// Whether sending it twice is the same as once (RFC 9110 9.2.2).
+    pub fn is_idempotent(&self) -> bool {
+        matches!(
+            &*self.method,
+            "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
+        )
+    }
+
+    /// Appends the head as it goes over the wire.
+    pub fn write_head(&self, out: &mut Vec<u8>) {
+        http::write_request_line(out, self.method.as_bytes(), &self.target);
+        for (name, value) in self.headers.iter() {
+            http::write_field(out, name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The request for the event; `payload` is the event's own bytes, `decoded` room for others.
+pub fn build<'a>(
+    event: &'a Event,
+    payload: &'a [u8],
+    invocation: &Invocation,
+    config: &Config,
+    decoded: &'a mut Vec<u8>,
+) -> Result<Request<'a>, Rejection> {
+    match event {
+        Event::Http(http) => from_http(http, invocation, config, decoded),
+        Event::Other { context } => Ok(pass_through(*context, payload, invocation, config)),
+    }
+}
+
+fn from_http<'a>(
+    http: &'a Http,
+    invocation: &Invocation,
+    config: &Config,
+    decoded: &'a mut Vec<u8>,
+) -> Result<Request<'a>, Rejection> {
+    let method = match &*http.method {
+        "" => "GET",
+        method => method,
+    };
+    // CONNECT asks for a tunnel, which no event can carry.
+    if !is_token(method.as_bytes()) || method == "CONNECT" {
+        let method = method.escape_debug();
+        return Err(bad_request(format!(
+            "`{method}` is not a method that can be forwarded"
+        )));
+    }
+    let target = target(http, config);
+    let mut hooks = config.snapstart.hooks();
+    if hooks.any(|hook| path_guard::refuses(hook, &target)) {
+        return Err(Rejection {
+            status: 403,
+            message: "this path is not open to requests from outside".into(),
+        });
+    }
+    let body = body(http, decoded)?;
+    let mut headers = Headers::new();
+    copy_fields(http, config, &mut headers)?;
+    contexts::add(&mut headers, Some(http.context), invocation, config);
+    if !headers.contains(b"host") {
+        headers.push(b"host", host(config).as_bytes());
+    }
+    // RFC 9110 8.6: a method that expects a body says its length even when it is zero.
+    if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
+        headers.push(b"content-length", body.len().to_string().as_bytes());
+    }
+    Ok(Request {
+        method: Cow::Borrowed(method),
+        target,
+        headers,
+        body,
+    })
+}
+
+fn pass_through<'a>(
+    context: Option<Raw>,
+    payload: &'a [u8],
+    invocation: &Invocation,
+    config: &Config,
+) -> Request<'a> {
+    let mut headers = Headers::new();
+    headers.push(b"content-type", b"application/json");
+    contexts::add(&mut headers, context, invocation, config);
+    headers.push(b"host", host(config).as_bytes());
+    headers.push(b"content-length", payload.len().to_string().as_bytes());
+    Request {
+        method: Cow::Borrowed("POST"),
+        target: config.pass_through_path.as_bytes().to_vec(),
+        headers,
+        body: payload,
+    }
+}
+
+/// The app's own name for itself, for requests that bring none.
+pub fn host(config: &Config) -> String {
+    let port = config.app.port;
+    match config.app.host.as_deref() {
+        None => format!("127.0.0.1:{port}"),
+        Some(host) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(host) => format!("{host}:{port}"),
+    }
+}
+
+/// The body's own bytes; `decoded` holds them where they are not the event's.
+fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejection> {
+    let Some(raw) = http.body else {
+        return Ok(b"");
+    };
+    decoded.clear();
+    let inside = json::inside(raw);
+    if http.is_base64 {
+        // Mostly without an escape; only some writers of JSON escape the slash.
+        if base64::decode(decoded, inside.unwrap_or(raw.get()).as_bytes()).is_some() {
+            return Ok(decoded);
+        }
+        let text = json::text(raw).unwrap_or_default();
+        decoded.clear();
+        return match base64::decode(decoded, text.as_bytes()) {
+            Some(()) => Ok(decoded),
+            None => Err(bad_request(
+                "the body of the event is marked as base64 and is not".into(),
+            )),
+        };
+    }
+    match inside {
+        Some(escaped) if escaped.as_bytes().contains(&b'\\') => match unescape(decoded, escaped) {
+            Some(()) => Ok(decoded),
+            None => Err(bad_request(
+                "the body of the event is not valid Unicode".into(),
+            )),
+        },
+        _ => Ok(inside.unwrap_or(raw.get()).as_bytes()),
+    }
+}
+
+/// The event's own fields, cleaned, less those that are not the client's to send.
+fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<(), Rejection> {
+    let mut given = Headers::new();
+    for (name, value) in &http.headers {
+        if !is_token(name.as_bytes()) {
+            debug!(
+                "header `{}` of the event dropped: not a header name",
+                name.escape_debug()
+            );
+            continue;
+        }
+        let cleaned = clean(value);
+        if matches!(cleaned, Cow::Owned(_)) {
+            if name.eq_ignore_ascii_case("host") {
+                return Err(bad_request("the host header holds a control byte".into()));
+            }
+            debug!("header `{name}` of the event cleaned: it held a control byte");
+        }
+        given.push(name.as_bytes(), cleaned.as_bytes());
+    }
+    let authorization = config.authorization_source.as_deref().map(str::as_bytes);
+    let replaced = authorization.filter(|source| given.contains(source));
+    if let (Some(source), None) = (&config.authorization_source, replaced) {
+        debug!("no header `{source}` to take the authorization from");
+    }
+    if given.all(b"host").count() > 1 {
+        return Err(bad_request("the event holds two host headers".into()));
+    }
+    for (name, value) in given.iter() {
+        let stops_here = given.stops_here(name) && !name.starts_with(FORWARDED);
+        if stops_here || is_not_the_clients(name) {
+            continue;
+        }
+        if name == b"cookie" && !http.cookies.is_empty() {
+            if !headers.contains(name) {
+                headers.push(name, &cookies(http));
+            }
+        } else if Some(name) == replaced {
+            headers.push(b"authorization", value);
+        } else if name != b"authorization" || replaced.is_none() {
+            headers.push(name, value);
+        }
+    }
+    if !http.cookies.is_empty() && !headers.contains(b"cookie") {
+        headers.push(b"cookie", &cookies(http));
+    }
+    Ok(())
+}
+
+/// Whether a field is ours to send, or the front end's under a name that only looks like it:
+/// to a server that makes variables of fields (RFC 3875 4.1.18) `_` and `-` are the same, and
+/// `Proxy` is what tells programs where their own requests go.
+fn is_not_the_clients(name: &[u8]) -> bool {
+    let is_ours = |name: &[u8]| {
+        matches!(
+            name,
+            b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
+        )
+    };
+    if !name.contains(&b'_') {
+        return is_ours(name);
+    }
+    let name = String::from_utf8_lossy(name).replace('_', "-").into_bytes();
+    is_ours(&name) || name.starts_with(FORWARDED) || name.starts_with(b"x-amzn-")
+}
+
+/// The event's cookies as one field, its pairs parted by `; ` (RFC 6265 4.2.1).
+fn cookies(http: &Http) -> Vec<u8> {
+    clean(&http.cookies.join("; ")).into_owned().into_bytes()
+}
+
+fn target(http: &Http, config: &Config) -> Vec<u8> {
+    let mut target = Vec::with_capacity(http.path.len() + 64);
+    let mut path = &*http.path;
+    if let Some(base) = &config.base_path
+        && let Some(rest) = path.strip_prefix(base.as_str())
+        && (rest.is_empty() || rest.starts_with('/'))
+    {
+        path = rest;
+    }
+    if !path.starts_with('/') {
+        target.push(b'/');
+    }
+    // Only that front decodes the path, so that a `%` there may stand for itself.
+    let lone_percent = http.kind == Kind::HttpApi;
+    encode(&mut target, path, |rest| match rest {
+        [b'%', digits @ ..] => lone_percent && !starts_with_two_hex_digits(digits),
+        [byte, ..] => b"\"<>`{}?#\\".contains(byte),
+        [] => false,
+    });
+    let pairs = |target: &mut Vec<u8>, pairs: &Pairs, reserved: &[u8]| {
+        for (index, (key, value)) in pairs.iter().enumerate() {
+            target.push(if index == 0 { b'?' } else { b'&' });
+            encode(target, key, |rest| {
+                rest.first()
+                    .is_some_and(|byte| *byte == b'=' || reserved.contains(byte))
+            });
+            target.push(b'=');
+            encode(target, value, |rest| {
+                rest.first().is_some_and(|byte| reserved.contains(byte))
+            });
+        }
+    };
+    match &http.query {
+        Query::Whole(query) if query.is_empty() => {}
+        Query::Whole(query) => {
+            target.push(b'?');
+            encode(&mut target, query, |rest| {
+                rest.first().is_some_and(|byte| b"\"<>`#".contains(byte))
+            });
+        }
+        Query::Encoded(list) => pairs(&mut target, list, b"\"<>`#&"),
+        Query::Decoded(list) => pairs(&mut target, list, b"\"<>`#&=+%\\^|{}[]"),
+    }
+    target
+}
+
+/// Appends the text, percent-encoding spaces, control bytes, everything beyond ASCII, and each
+/// byte for which `reserved` says so of the rest that begins with it.
+fn encode(out: &mut Vec<u8>, text: &str, reserved: impl Fn(&[u8]) -> bool) {
+    const HEX: [u8; 16] = *b"0123456789ABCDEF";
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        if byte.is_ascii_graphic() && !reserved(rest) {
+            out.push(*byte);
+        } else {
+            let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
+        rest = after;
+    }
+}
+
+fn starts_with_two_hex_digits(bytes: &[u8]) -> bool {
+    matches!(bytes, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+}

@@ -1,6 +1,14 @@
-//! The adapter's process: runs until it cannot go on, says why in one line, ends.
+//! The adapter's process: runs until it cannot go on, logs the reason in one line, exits.
+
+use lambda_adapter::{logger, shutdown};
 
 fn main() {
-    let fatal = lambda_adapter::run();
-    lambda_adapter::end(&fatal)
+    let status = match lambda_adapter::run() {
+        Ok(()) => 0,
+        Err(fatal) => {
+            logger::fatal(&fatal.to_string());
+            fatal.exit_status()
+        }
+    };
+    shutdown::exit(status)
 }

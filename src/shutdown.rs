@@ -6,7 +6,7 @@
 //! Where the app is our child the signal is the app's, whose end then is ours: `child.rs`.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use log::{info, warn};
 use signal_hook::consts::SIGTERM;
@@ -19,6 +19,8 @@ pub struct Stop {
     idle: Arc<AtomicBool>,
     asked: Arc<AtomicBool>,
     status: AtomicI32,
+    draining: AtomicBool,
+    drained: Condvar,
 }
 
 impl Stop {
@@ -43,7 +45,7 @@ impl Stop {
         self.status.store(status, Ordering::SeqCst);
         self.asked.store(true, Ordering::SeqCst);
         if self.count(|in_flight| in_flight) == 0 {
-            std::process::exit(status);
+            exit(status);
         }
     }
 
@@ -52,8 +54,25 @@ impl Stop {
         let left = self.count(|in_flight| in_flight.saturating_sub(1));
         if left == 0 && self.asked.load(Ordering::SeqCst) {
             info!("nothing is in flight any more: the process ends");
-            std::process::exit(self.status.load(Ordering::SeqCst));
+            exit(self.status.load(Ordering::SeqCst));
         }
+    }
+
+    /// Takes no more invocations, and returns when none is in flight. False if another thread
+    /// has begun to drain before.
+    pub fn drain(&self) -> bool {
+        if self.draining.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        let in_flight = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let _none = self
+            .drained
+            .wait_while(in_flight, |in_flight| *in_flight > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        true
     }
 
     fn count(&self, change: impl Fn(usize) -> usize) -> usize {
@@ -63,6 +82,12 @@ impl Stop {
             .unwrap_or_else(PoisonError::into_inner);
         *in_flight = change(*in_flight);
         self.idle.store(*in_flight == 0, Ordering::SeqCst);
+        self.drained.notify_all();
         *in_flight
     }
+}
+
+/// The one exit of the process.
+pub fn exit(status: i32) -> ! {
+    std::process::exit(status)
 }

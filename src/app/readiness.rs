@@ -1,140 +1,149 @@
-//! Waiting for the app: knock until it answers with a healthy status.
+//! The readiness probe: connects to the app until it responds with a healthy status.
 //!
-//! Each pause is a small part of the time already waited, so an app that starts fast is seen
-//! at once and one that starts slowly loses nothing that counts to our knocking. The probe's
-//! connection is kept for the first invocation.
+//! Each pause is a small part of the time already waited: an app that starts fast is seen at
+//! once, and one that starts slowly loses little CPU to the probe. The probe's connection is
+//! kept for the first invocation.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::app::client::App;
-use crate::app::supervisor::Child;
+use super::client::{Addresses, Client};
+use super::supervisor::Child;
 use crate::config::{Address, Config, Protocol, Readiness};
 use crate::error::Fatal;
+use crate::http::USER_AGENT;
 use crate::http::headers::Headers;
-use crate::lambda::USER_AGENT;
-use crate::net::connection::Watch;
-use crate::translate::request::Request;
+use crate::http::request::Request;
+use crate::net::deadline::Deadline;
 
-const SHORTEST: Duration = Duration::from_micros(150);
-const LONGEST: Duration = Duration::from_millis(10);
-/// How often a wait without success says so.
-const REPORT: Duration = Duration::from_secs(2);
-/// A probe that has no answer by then is followed by another, which gets as long as all before
-/// it: the first may be lost on an app that was not up yet, or the app may just be slow.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// More than this of a health page is not read; its connection is not kept then.
-const PAGE: usize = 64 << 10;
-const PAGE_TIME: Duration = Duration::from_millis(20);
+const MIN_INTERVAL: Duration = Duration::from_micros(150);
+const MAX_INTERVAL: Duration = Duration::from_millis(10);
+/// How often a wait without success is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(2);
+/// An attempt without a response by then is followed by another, which gets as long as all
+/// before it: the first may be lost on an app that was not up yet, or the app may be slow.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A longer health page is not read; its connection is not kept then.
+const MAX_PAGE: usize = 64 << 10;
+const PAGE_TIMEOUT: Duration = Duration::from_millis(20);
+/// The second address of an unset host is seldom the app's, and each attempt takes CPU from
+/// the app: so it is tried once in as many attempts.
+const ALL_ADDRESSES_EVERY: u32 = 8;
 
-/// Knocks until the app is healthy (true), until `patience` has passed (false), or until the
-/// settings call it a failure, or the end of the app, where it is our child, is final; on a
-/// port of its own if the settings name one.
+/// Probes until the app is healthy (true) or `timeout` has passed (false). Fails when the
+/// settings' own timeout has passed, or when the app, as a child, has ended for good.
 pub fn wait(
-    app: &mut App,
+    app: &mut Client,
     config: &Config,
-    patience: Duration,
+    timeout: Duration,
     child: Option<&Child>,
 ) -> Result<bool, Fatal> {
     let settings = &config.readiness;
     if settings.port == config.app.port {
-        return knock(app, settings, patience, child);
+        return probe_until_ready(app, settings, timeout, child);
     }
     let address = Address {
         port: settings.port,
         ..config.app.clone()
     };
-    let mut app = App::new(address, config.pool_idle);
-    knock(&mut app, settings, patience, child)
+    let mut app = Client::new(address, config.pool_idle);
+    probe_until_ready(&mut app, settings, timeout, child)
 }
 
-fn knock(
-    app: &mut App,
+fn probe_until_ready(
+    app: &mut Client,
     settings: &Readiness,
-    patience: Duration,
+    timeout: Duration,
     child: Option<&Child>,
 ) -> Result<bool, Fatal> {
     let started = Instant::now();
-    let limit = patience.min(settings.timeout.unwrap_or(Duration::MAX));
-    let mut reported = REPORT;
-    let mut knocks = 0_u32;
+    let limit = timeout.min(settings.timeout.unwrap_or(Duration::MAX));
+    let mut log_at = LOG_INTERVAL;
+    let mut attempts = 0_u32;
     loop {
         child.map_or(Ok(()), Child::check)?;
-        // The other address of an unset host is seldom it, and each knock takes from the app.
-        let all = knocks.is_multiple_of(8);
+        let addresses = match attempts % ALL_ADDRESSES_EVERY {
+            0 => Addresses::All,
+            _ => Addresses::First,
+        };
         let waited = started.elapsed();
-        let attempt = waited.max(ATTEMPT).min(limit.saturating_sub(waited));
-        let last = match probe(app, settings, all, attempt) {
+        let attempt_timeout = waited
+            .max(ATTEMPT_TIMEOUT)
+            .min(limit.saturating_sub(waited));
+        let last = match probe(app, settings, addresses, attempt_timeout) {
             Ok(status) => {
-                let waited = started.elapsed().as_millis();
-                info!("the app is ready after {waited} ms");
-                if let Some(status @ (..200 | 400..)) = status {
-                    warn!(
-                        "the app counts as ready with status {status} for `{}`: is this the health path?",
-                        settings.path
-                    );
-                }
+                log_ready(settings, status, started.elapsed());
                 return Ok(true);
             }
             Err(cause) => cause,
         };
         let waited = started.elapsed();
+        let waited_ms = waited.as_millis();
         if settings.timeout.is_some_and(|timeout| waited >= timeout) {
-            return Err(Fatal::NotReady {
-                waited_ms: waited.as_millis(),
-                last,
-            });
+            return Err(Fatal::NotReady { waited_ms, last });
         }
-        if waited >= patience {
+        if waited >= timeout {
             return Ok(false);
         }
-        if waited >= reported {
-            reported = waited + REPORT;
-            info!(
-                "the app is not ready after {} ms: {last}",
-                waited.as_millis()
-            );
+        if waited >= log_at {
+            log_at = waited + LOG_INTERVAL;
+            info!("the app is not ready after {waited_ms} ms: {last}");
         }
-        knocks = knocks.wrapping_add(1);
-        thread::sleep(pause(waited));
+        attempts = attempts.wrapping_add(1);
+        thread::sleep(interval(waited));
     }
 }
 
-fn pause(waited: Duration) -> Duration {
-    (waited / 250).clamp(SHORTEST, LONGEST)
+fn log_ready(settings: &Readiness, status: Option<u16>, waited: Duration) {
+    info!("the app is ready after {} ms", waited.as_millis());
+    if let Some(status @ (..200 | 400..)) = status {
+        warn!(
+            "the app counts as ready with status {status} for `{}`: is this the health path?",
+            settings.path
+        );
+    }
 }
 
-/// One knock: the status it got, if it asked for one, or why the app is not ready.
+fn interval(waited: Duration) -> Duration {
+    (waited / 250).clamp(MIN_INTERVAL, MAX_INTERVAL)
+}
+
+/// One attempt. Returns the status, where one was asked for, or why the app is not ready.
 fn probe(
-    app: &mut App,
+    app: &mut Client,
     settings: &Readiness,
-    all: bool,
-    patience: Duration,
+    addresses: Addresses,
+    timeout: Duration,
 ) -> Result<Option<u16>, String> {
-    let name = app.name();
-    app.knock(all)
-        .map_err(|error| format!("failed to connect to the app at {name}: {error}"))?;
+    let address = app.address().to_string();
+    app.ensure_connected(addresses)
+        .map_err(|cause| format!("failed to connect to the app at {address}: {cause}"))?;
     if settings.protocol == Protocol::Tcp {
         return Ok(None);
     }
-    let (path, healthy) = (&settings.path, &settings.healthy);
-    let mut watch = Watch::lasting(format!("the readiness probe GET {path}"), REPORT, patience);
-    let request = request(path, &name);
-    let mut response = app
-        .exchange(&request, &mut watch)
+    let path = &settings.path;
+    let mut deadline = Deadline::after(
+        format!("the readiness probe GET {path}"),
+        LOG_INTERVAL,
+        timeout,
+    );
+    let request = request(path, &address);
+    let (response, mut body) = app
+        .send(&request, &mut deadline)
         .map_err(|failure| failure.message)?;
-    let status = response.head.status;
-    // Read to keep the connection; whether that works does not say how the app is, and a page
-    // that goes on for ever must not hold up init.
-    response.body.hurry(PAGE_TIME);
-    let _ = response.body.read_to(&mut Vec::new(), PAGE);
-    match healthy.contains(status) {
-        true => Ok(Some(status)),
-        false => Err(format!(
-            "GET http://{name}{path} answered with status {status}"
-        )),
+    let status = response.status;
+    // Read to keep the connection. Whether that works does not say how the app is, and an
+    // endless page must not delay init.
+    body.shorten_deadline_to(PAGE_TIMEOUT);
+    let _ = body.read_to(&mut Vec::new(), MAX_PAGE);
+    if settings.healthy.contains(status) {
+        Ok(Some(status))
+    } else {
+        Err(format!(
+            "GET http://{address}{path} responded with status {status}"
+        ))
     }
 }
 
@@ -155,9 +164,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knocking_slows_down_with_the_time_waited() {
-        let pauses = [0, 30, 100, 1_000, 60_000].map(|ms| pause(Duration::from_millis(ms)));
+    fn intervals_grow_with_the_time_waited() {
+        let intervals = [0, 30, 100, 1_000, 60_000].map(|ms| interval(Duration::from_millis(ms)));
         let expected = [150, 150, 400, 4_000, 10_000].map(Duration::from_micros);
-        assert_eq!(pauses, expected);
+        assert_eq!(intervals, expected);
     }
 }

@@ -28,7 +28,7 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     let (mut at, mut from) = (0, 0);
     while at < text.len() {
         let block = Block::at(text, at, b' ');
-        let mut marks = block.special();
+        let mut marks = block.needs_escape();
         while marks != 0 {
             let mark = at + marks.trailing_zeros() as usize;
             marks &= marks - 1;
@@ -36,7 +36,7 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
             from = mark + 1;
             let byte = *text.get(mark)?;
             // One look-up instead of a choice: which escape comes next cannot be predicted.
-            match SHORT[usize::from(byte)] {
+            match ESCAPE_LETTER[usize::from(byte)] {
                 0 => escape_unit(out, u16::from(byte)),
                 short => out.extend_from_slice(&[b'\\', short]),
             }
@@ -102,7 +102,7 @@ fn cut_off(text: &[u8]) -> usize {
 }
 
 /// The letter of the two-letter escape of a byte that has one.
-const SHORT: [u8; 256] = table([
+const ESCAPE_LETTER: [u8; 256] = table([
     (b'"', b'"'),
     (b'\\', b'\\'),
     (b'\n', b'n'),
@@ -111,7 +111,7 @@ const SHORT: [u8; 256] = table([
 ]);
 
 /// The byte that a letter stands for behind a backslash.
-const MEANING: [u8; 256] = table([
+const UNESCAPED: [u8; 256] = table([
     (b'"', b'"'),
     (b'\\', b'\\'),
     (b'/', b'/'),
@@ -230,7 +230,7 @@ pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
             append(out, text, from, mark);
             let letter = *text.get(mark + 1)?;
             from = mark + 2;
-            match MEANING[usize::from(letter)] {
+            match UNESCAPED[usize::from(letter)] {
                 0 if letter == b'u' => {
                     let mut rest = text.get(from..)?;
                     let character = character(&mut rest)?;
@@ -292,7 +292,7 @@ fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
 /// Whether what comes behind a backslash makes it an escape.
 fn check_escape(text: &[u8]) -> Option<()> {
     let (letter, mut rest) = text.split_first()?;
-    match MEANING[usize::from(*letter)] {
+    match UNESCAPED[usize::from(*letter)] {
         0 if *letter == b'u' => unit(&mut rest).map(|_| ()),
         0 => None,
         _ => Some(()),

@@ -85,7 +85,7 @@ impl Headers {
 
     /// Whether the field stops at this hop: what RFC 9110 7.6.1 lists and all that a
     /// `Connection` field of this message names.
-    pub fn stops_here(&self, name: &[u8]) -> bool {
+    pub fn is_hop_by_hop(&self, name: &[u8]) -> bool {
         matches!(
             name,
             b"connection" | b"keep-alive" | b"te" | b"trailer" | b"transfer-encoding" | b"upgrade"
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_names_stops_here() {
+    fn what_connection_names_is_hop_by_hop() {
         let mut headers = Headers::new();
         headers.push(b"connection", b"close, X-Hop");
         headers.push(b"x-hop", b"1");
-        assert!(headers.stops_here(b"x-hop"));
-        assert!(headers.stops_here(b"connection"));
-        assert!(headers.stops_here(b"proxy-authorization"));
-        assert!(!headers.stops_here(b"x-other"));
+        assert!(headers.is_hop_by_hop(b"x-hop"));
+        assert!(headers.is_hop_by_hop(b"connection"));
+        assert!(headers.is_hop_by_hop(b"proxy-authorization"));
+        assert!(!headers.is_hop_by_hop(b"x-other"));
     }
 
     #[test]

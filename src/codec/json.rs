@@ -41,7 +41,7 @@ impl<'a> Object<'a> {
     }
 
     /// The object that the value is; empty for any other value.
-    pub fn of(raw: Raw<'a>) -> Object<'a> {
+    pub fn from_raw(raw: Raw<'a>) -> Object<'a> {
         Object(members(raw.get()).unwrap_or_default())
     }
 
@@ -54,7 +54,7 @@ impl<'a> Object<'a> {
 
     /// The member as an object; empty when it is anything else.
     pub fn object(&self, key: &str) -> Object<'a> {
-        self.member(key).map(Object::of).unwrap_or_default()
+        self.member(key).map(Object::from_raw).unwrap_or_default()
     }
 
     /// The member's text: see [`text`].
@@ -82,9 +82,9 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
     let mut members = Vec::with_capacity(16);
     items(text, '{', '}', |rest| {
         let (key, rest) = value(rest).filter(|(key, _)| key.get().starts_with('"'))?;
-        let (member, rest) = value(unpadded(unpadded(rest).strip_prefix(':')?))?;
+        let (member, rest) = value(skip_whitespace(skip_whitespace(rest).strip_prefix(':')?))?;
         // A key that no text can carry is none that anyone asks for.
-        let key = self::text(key).or(inside(key).map(Cow::Borrowed))?;
+        let key = self::text(key).or(raw_contents(key).map(Cow::Borrowed))?;
         members.push((key, member));
         Some(rest)
     })?;
@@ -113,14 +113,16 @@ fn items<'a>(
     close: char,
     mut item: impl FnMut(&'a str) -> Option<&'a str>,
 ) -> Option<()> {
-    let mut rest = unpadded(unpadded(text).strip_prefix(open)?);
+    let mut rest = skip_whitespace(skip_whitespace(text).strip_prefix(open)?);
     if !rest.starts_with(close) {
-        rest = unpadded(item(rest)?);
+        rest = skip_whitespace(item(rest)?);
         while let Some(next) = rest.strip_prefix(',') {
-            rest = unpadded(item(unpadded(next))?);
+            rest = skip_whitespace(item(skip_whitespace(next))?);
         }
     }
-    unpadded(rest.strip_prefix(close)?).is_empty().then_some(())
+    skip_whitespace(rest.strip_prefix(close)?)
+        .is_empty()
+        .then_some(())
 }
 
 /// The value that the text begins with, and what comes behind it.
@@ -135,7 +137,7 @@ fn value(text: &str) -> Option<(Raw<'_>, &str)> {
 }
 
 /// The text without the blanks before it (RFC 8259 section 2).
-fn unpadded(text: &str) -> &str {
+fn skip_whitespace(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
@@ -143,7 +145,7 @@ fn unpadded(text: &str) -> &str {
 /// that holds half a surrogate pair, which no text can carry.
 pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = raw.get();
-    match inside(raw) {
+    match raw_contents(raw) {
         Some(plain) if !plain.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(plain)),
         Some(escaped) => {
             let mut text = Vec::new();
@@ -156,7 +158,7 @@ pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
 }
 
 /// What a string holds, with its escapes.
-pub fn inside(raw: Raw<'_>) -> Option<&str> {
+pub fn raw_contents(raw: Raw<'_>) -> Option<&str> {
     raw.get().strip_prefix('"')?.strip_suffix('"')
 }
 
@@ -193,13 +195,13 @@ mod tests {
 
     #[test]
     fn members_keep_order_and_the_last_of_a_key_counts() {
-        let object = Object::of(raw(r#"{"b":1,"a\u0062":"x","b":2,"n":null}"#));
+        let object = Object::from_raw(raw(r#"{"b":1,"a\u0062":"x","b":2,"n":null}"#));
         assert_eq!(object.text("b").as_deref(), Some("2"));
         assert_eq!(object.text("ab").as_deref(), Some("x"));
         assert!(object.member("n").is_none());
         let keys: Vec<_> = object.into_members().map(|(key, _)| key).collect();
         assert_eq!(keys, ["b", "ab", "b", "n"]);
-        assert!(Object::of(raw("[1]")).is_empty());
+        assert!(Object::from_raw(raw("[1]")).is_empty());
     }
 
     #[test]
@@ -224,7 +226,7 @@ mod tests {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
-        assert_eq!(Object::of(raw(&deep)).text("b").as_deref(), Some("1"));
+        assert_eq!(Object::from_raw(raw(&deep)).text("b").as_deref(), Some("1"));
     }
 
     #[test]

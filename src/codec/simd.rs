@@ -42,7 +42,7 @@ impl Block {
     }
 
     /// The bytes that a JSON string must not hold as they are (RFC 8259 section 7).
-    pub fn special(&self) -> u64 {
+    pub fn needs_escape(&self) -> u64 {
         self.bits(|lanes| equal(lanes, b'"') | equal(lanes, b'\\') | at_most(lanes, b' ' - 1))
     }
 

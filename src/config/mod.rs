@@ -1,30 +1,33 @@
-//! Every setting: its name, its old names, what it accepts, and what it is when unset.
+//! The settings: environment variables in, one [`Config`] out, once during init.
 //!
-//! [`SETTINGS`] is the one table; README shows it and a test holds the two together. A value
-//! that is not accepted fails init with the variable's name, since a setting silently taken
-//! for its default costs its owner a day. The environment comes in as a function, so that no
-//! test touches the process's own.
+//! [`SETTINGS`] is the one table of names, defaults and accepted values; a test compares the
+//! documentation with it. An invalid value fails init with the variable's name instead of
+//! falling back to the default, which would be hard to notice. The environment is passed in as
+//! a function, so that no test changes the environment of its process.
 
 mod settings;
 mod values;
 
+use std::fmt;
 use std::time::Duration;
 
 use settings::*;
-pub use settings::{SETTINGS, Setting, unknown};
+pub use settings::{SETTINGS, Setting, unknown_names};
 pub use values::Statuses;
 
 use crate::error::Fatal;
 use crate::gzip;
 use crate::http::path_guard;
 
-/// Where the Runtime API listens; on Lambda always set.
+/// The `HOST:PORT` of the Runtime API; always set on Lambda.
 pub const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+/// How Lambda initializes this environment ("Defined runtime environment variables").
+const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 
-/// What the adapter does, decided once at init.
+/// All settings, with defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The Runtime API for invocations: a proxy in front of it, where one is set.
+    /// The Runtime API for invocations, or the proxy in front of it.
     pub runtime_api: String,
     pub app: Address,
     pub readiness: Readiness,
@@ -32,33 +35,46 @@ pub struct Config {
     /// Without a trailing slash; never empty.
     pub base_path: Option<String>,
     pub pass_through_path: String,
-    /// Lower case.
+    /// The header that is sent on as `Authorization`; in lower case.
     pub authorization_source: Option<String>,
     pub error_statuses: Statuses,
-    /// Answers go out as they come in, where the event's front end can take that.
+    /// Whether responses are streamed to the clients whose front end supports it.
     pub streaming: bool,
-    /// Answers are compressed, for clients that take it.
+    /// Compresses responses for the clients that accept it.
     pub compression: Option<gzip::Level>,
-    /// How long before its deadline an unanswered invocation is failed.
+    /// How long before its deadline an invocation fails if the app has not responded.
     pub timeout_margin: Option<Duration>,
     pub context_headers: bool,
-    /// Whether the app gets the invocation's trace id in W3C form too.
+    /// Whether requests carry the trace ID as a W3C `traceparent`, too.
     pub traceparent: bool,
     pub snapstart: SnapStart,
+    /// How long an idle connection to the app is reused.
     pub pool_idle: Duration,
-    /// How many invocations Lambda may have in flight here at once.
+    /// The number of invocations that Lambda may send to this environment at once.
     pub concurrency: usize,
     pub function: Function,
 }
 
-/// Where the app listens.
+/// The address of the app. Displayed as `host:port`, as in a `Host` header (RFC 9110 7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// `None`: not set, so the loopback of either family will do.
+    /// `None` if it is not set: the loopback address of either family.
     pub host: Option<String>,
     pub port: u16,
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.port;
+        match self.host.as_deref() {
+            None => write!(f, "127.0.0.1:{port}"),
+            Some(ipv6) if ipv6.contains(':') => write!(f, "[{ipv6}]:{port}"),
+            Some(host) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// When the app counts as ready.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     pub port: u16,
@@ -76,21 +92,22 @@ pub enum Protocol {
 
 #[derive(Debug, Clone, Default)]
 pub struct SnapStart {
-    /// Whether this environment is to become a snapshot.
+    /// Whether Lambda takes a snapshot of this environment after init.
     pub active: bool,
-    /// Paths of the app's hooks.
+    /// The path of the app's hook before the checkpoint.
     pub before: Option<String>,
+    /// The path of the app's hook after the restore.
     pub after: Option<String>,
 }
 
 impl SnapStart {
-    /// The paths that only we may ask for, whether a snapshot is taken or not.
+    /// The paths that only the adapter may request, whether a snapshot is taken or not.
     pub fn hooks(&self) -> impl Iterator<Item = &str> {
         self.before.iter().chain(&self.after).map(String::as_str)
     }
 }
 
-/// What `x-amzn-lambda-context` says of the function.
+/// The part of `x-amzn-lambda-context` that describes the function.
 #[derive(Debug, Clone, Default)]
 pub struct Function {
     pub name: String,
@@ -100,7 +117,8 @@ pub struct Function {
     pub log_stream: String,
 }
 
-/// The address of the Runtime API, needed before anything else can fail.
+/// Returns the address of the Runtime API. Init needs it before any setting, to report its
+/// failures.
 pub fn runtime_api(lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Fatal> {
     lookup(RUNTIME_API)
         .filter(|value| !value.is_empty())
@@ -108,8 +126,9 @@ pub fn runtime_api(lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Fa
 }
 
 impl Config {
-    /// Reads every setting. Warnings are collected, not logged: this room is pure.
-    pub fn from(
+    /// Reads every setting; fails with all invalid ones together. Warnings are returned
+    /// instead of logged, because logging is not configured yet.
+    pub fn from_env(
         lookup: &dyn Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Config, Fatal> {
@@ -118,120 +137,152 @@ impl Config {
             warnings,
             bad: Vec::new(),
         };
-        let port = settings.read(&PORT, values::port).or_else(|| {
-            let value = settings.plain(PLAIN_PORT)?;
-            settings.accept(PLAIN_PORT, value, A_PORT, values::port)
-        });
-        let port = port.unwrap_or(8080);
-        let healthy = match settings.read(&READINESS_STATUS, Statuses::parse) {
-            Some(statuses) => statuses,
-            None => settings
-                .read(&MIN_UNHEALTHY, |text| match text.parse() {
-                    Ok(first @ 101..=1000) => Some(Statuses::range(100, first - 1)),
-                    _ => None,
-                })
-                .inspect(|_| settings.replaced(MIN_UNHEALTHY.name, READINESS_STATUS.name))
-                .unwrap_or(Statuses::range(100, 499)),
-        };
-        let text = |name| (settings.lookup)(name).unwrap_or_default();
-        let function = Function {
-            name: text("AWS_LAMBDA_FUNCTION_NAME"),
-            version: text("AWS_LAMBDA_FUNCTION_VERSION"),
-            memory: text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").parse().unwrap_or(0),
-            log_group: text("AWS_LAMBDA_LOG_GROUP_NAME"),
-            log_stream: text("AWS_LAMBDA_LOG_STREAM_NAME"),
-        };
-        let concurrency = text("AWS_LAMBDA_MAX_CONCURRENCY").parse().unwrap_or(1);
-        let initialization = text("AWS_LAMBDA_INITIALIZATION_TYPE");
-        let mut async_init = settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false);
-        // Both give init the time it takes, and a snapshot or a warm environment whose app is
-        // not ready would be of no use.
-        if async_init && matches!(&*initialization, "snap-start" | "provisioned-concurrency") {
-            async_init = false;
-            settings.warnings.push(format!(
-                "{} is ignored: with {initialization}, init waits for the app",
-                ASYNC_INIT.name
-            ));
-        }
-        let readiness_path = settings.read(&READINESS_PATH, values::path);
-        let readiness_path = readiness_path.unwrap_or("/".into());
-        let pass_through_path = settings.read(&PASS_THROUGH_PATH, values::path);
-        let pass_through_path = pass_through_path.unwrap_or("/events".into());
-        let hook = |path: &str| {
-            let ours = [&readiness_path, &pass_through_path];
-            let is_ours = |ours: &&String| path_guard::refuses(path, ours.as_bytes());
-            let guardable = path_guard::is_guardable(path) && !ours.iter().any(is_ours);
-            guardable.then(|| path.to_owned())
-        };
-        let snapstart = SnapStart {
-            active: initialization == "snap-start",
-            before: settings.read(&BEFORE_CHECKPOINT, hook),
-            after: settings.read(&AFTER_RESTORE, hook),
-        };
+        let settings = &mut settings;
+        let app = read_app(settings);
+        let readiness = read_readiness(settings, app.port);
+        let initialization = settings.get(INITIALIZATION_TYPE).unwrap_or_default();
+        let pass_through_path = settings
+            .read(&PASS_THROUGH_PATH, values::path)
+            .unwrap_or("/events".into());
         let config = Config {
-            runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
-                Some(proxy) => proxy,
-                None => runtime_api(lookup)?,
-            },
-            app: Address {
-                host: settings.read(&HOST, values::host),
-                port,
-            },
-            readiness: Readiness {
-                port: settings.read(&READINESS_PORT, values::port).unwrap_or(port),
-                path: readiness_path,
-                protocol: settings
-                    .read(&READINESS_PROTOCOL, values::protocol)
-                    .unwrap_or(Protocol::Http),
-                healthy,
-                timeout: settings.read(&READINESS_TIMEOUT, values::seconds),
-            },
-            async_init,
+            async_init: read_async_init(settings, &initialization),
             base_path: settings
                 .read(&REMOVE_BASE_PATH, values::path)
                 .map(|path| path.trim_end_matches('/').to_owned())
                 .filter(|path| !path.is_empty()),
-            pass_through_path,
             authorization_source: settings.read(&AUTHORIZATION_SOURCE, values::header_name),
             error_statuses: settings
                 .read(&ERROR_STATUS_CODES, Statuses::parse)
                 .unwrap_or_default(),
             streaming: settings
-                .read(&INVOKE_MODE, |text| {
-                    values::one_of(text, [("buffered", false), ("response_stream", true)])
-                })
+                .read(&INVOKE_MODE, values::invoke_mode)
                 .unwrap_or(false),
-            compression: settings
-                .read(&COMPRESSION, |text| match values::boolean(text)? {
-                    true => gzip::LEVEL.map(Some),
-                    false => Some(None),
-                })
-                .flatten(),
+            compression: settings.read(&COMPRESSION, values::compression).flatten(),
             timeout_margin: settings.read(&INVOKE_TIMEOUT_MARGIN, values::millis),
             context_headers: settings
-                .read(&CONTEXT_HEADERS, |text| {
-                    values::one_of(text, [("full", true), ("off", false)])
-                })
+                .read(&CONTEXT_HEADERS, values::context_headers)
                 .unwrap_or(true),
             traceparent: settings
                 .read(&TRACEPARENT, values::boolean)
                 .unwrap_or(false),
-            snapstart,
+            snapstart: read_snapstart(
+                settings,
+                &initialization,
+                [&readiness.path, &pass_through_path],
+            ),
+            runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
+                Some(proxy) => proxy,
+                None => runtime_api(lookup)?,
+            },
             pool_idle: settings
                 .read(&POOL_IDLE, values::seconds)
                 .unwrap_or(Duration::from_secs(4)),
-            concurrency: usize::clamp(concurrency, 1, MAX_THREADS),
-            function,
+            concurrency: read_concurrency(settings),
+            function: read_function(settings),
+            app,
+            readiness,
+            pass_through_path,
         };
-        match settings.bad.is_empty() {
-            true => Ok(config),
-            false => Err(Fatal::Settings(settings.bad)),
+        if settings.bad.is_empty() {
+            Ok(config)
+        } else {
+            Err(Fatal::Settings(std::mem::take(&mut settings.bad)))
         }
     }
 }
 
-/// Far above what Lambda gives one environment; keeps a typo from starting a million threads.
+fn read_app(settings: &mut Settings) -> Address {
+    let port = settings.read(&PORT, values::port).or_else(|| {
+        let value = settings.get(PLAIN_PORT)?;
+        settings.accept(PLAIN_PORT, value, A_PORT, values::port)
+    });
+    Address {
+        host: settings.read(&HOST, values::host),
+        port: port.unwrap_or(8080),
+    }
+}
+
+fn read_readiness(settings: &mut Settings, app_port: u16) -> Readiness {
+    Readiness {
+        port: settings
+            .read(&READINESS_PORT, values::port)
+            .unwrap_or(app_port),
+        path: settings
+            .read(&READINESS_PATH, values::path)
+            .unwrap_or("/".into()),
+        protocol: settings
+            .read(&READINESS_PROTOCOL, values::protocol)
+            .unwrap_or(Protocol::Http),
+        healthy: settings
+            .read(&READINESS_STATUS, Statuses::parse)
+            .or_else(|| read_min_unhealthy(settings))
+            .unwrap_or(Statuses::range(100, 499)),
+        timeout: settings.read(&READINESS_TIMEOUT, values::seconds),
+    }
+}
+
+/// The replaced setting N, which meant that statuses from 100 to N-1 are healthy.
+fn read_min_unhealthy(settings: &mut Settings) -> Option<Statuses> {
+    let healthy = settings.read(&MIN_UNHEALTHY, |text| match text.parse() {
+        Ok(first @ 101..=1000) => Some(Statuses::range(100, first - 1)),
+        _ => None,
+    })?;
+    settings.warn_deprecated(MIN_UNHEALTHY.name, READINESS_STATUS.name);
+    Some(healthy)
+}
+
+/// SnapStart and provisioned concurrency do not limit init to ten seconds, and both need an app
+/// that is ready when init ends.
+fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
+    let async_init = settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false);
+    if !async_init || !matches!(initialization, "snap-start" | "provisioned-concurrency") {
+        return async_init;
+    }
+    settings.warnings.push(format!(
+        "{} is ignored: with {initialization}, init waits for the app",
+        ASYNC_INIT.name
+    ));
+    false
+}
+
+/// A hook's path must not cover `other_paths`: its guard would reject their requests.
+fn read_snapstart(
+    settings: &mut Settings,
+    initialization: &str,
+    other_paths: [&String; 2],
+) -> SnapStart {
+    let hook = |path: &str| {
+        let covers = |other: &&String| path_guard::matches(path, other.as_bytes());
+        let is_usable = path_guard::is_plain(path) && !other_paths.iter().any(covers);
+        is_usable.then(|| path.to_owned())
+    };
+    SnapStart {
+        active: initialization == "snap-start",
+        before: settings.read(&BEFORE_CHECKPOINT, hook),
+        after: settings.read(&AFTER_RESTORE, hook),
+    }
+}
+
+/// Set on Lambda Managed Instances.
+fn read_concurrency(settings: &Settings) -> usize {
+    let concurrency = settings.get("AWS_LAMBDA_MAX_CONCURRENCY");
+    let concurrency = concurrency.and_then(|number| number.parse().ok());
+    usize::clamp(concurrency.unwrap_or(1), 1, MAX_THREADS)
+}
+
+/// Far above Lambda's limits; keeps a typing error from starting a million threads.
 const MAX_THREADS: usize = 4096;
+
+fn read_function(settings: &Settings) -> Function {
+    let text = |name| settings.get(name).unwrap_or_default();
+    Function {
+        name: text("AWS_LAMBDA_FUNCTION_NAME"),
+        version: text("AWS_LAMBDA_FUNCTION_VERSION"),
+        memory: text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").parse().unwrap_or(0),
+        log_group: text("AWS_LAMBDA_LOG_GROUP_NAME"),
+        log_stream: text("AWS_LAMBDA_LOG_STREAM_NAME"),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -246,7 +297,7 @@ mod tests {
                 found => found.map(|(_, value)| (*value).to_owned()),
             }
         };
-        (Config::from(&lookup, &mut warnings), warnings)
+        (Config::from_env(&lookup, &mut warnings), warnings)
     }
 
     fn accepted(variables: &[(&str, &str)]) -> Config {
@@ -381,31 +432,46 @@ mod tests {
     }
 
     #[test]
-    fn a_build_without_compression_refuses_to_switch_it_on() {
-        let switched = |value| read(&[("AWS_LWA_ENABLE_COMPRESSION", value)]).0;
-        assert_eq!(switched("off").expect("accepted").compression, None);
-        match (cfg!(feature = "compression"), switched("on")) {
-            (true, on) => assert!(on.expect("accepted").compression.is_some()),
-            (false, on) => {
-                let fatal = on.expect_err("refused").to_string();
-                assert!(fatal.ends_with("has no compression"), "{fatal}");
-            }
+    fn a_build_without_compression_rejects_the_setting() {
+        let config = |value| read(&[("AWS_LWA_ENABLE_COMPRESSION", value)]).0;
+        assert_eq!(config("off").expect("accepted").compression, None);
+        if cfg!(feature = "compression") {
+            assert!(config("on").expect("accepted").compression.is_some());
+        } else {
+            let fatal = config("on").expect_err("rejected").to_string();
+            assert!(fatal.ends_with("has no compression"), "{fatal}");
         }
     }
 
     #[test]
-    fn an_unknown_setting_is_told_with_its_nearest() {
+    fn a_warning_about_an_unknown_setting_names_the_nearest_one() {
         let names = [
             "AWS_LWA_PROT",
             "AWS_LWA_PORT",
             "AWS_REGION",
             "AWS_LWA_READYNESS_CHECK_PATH",
         ];
-        let warnings = unknown(names.into_iter().map(str::to_owned));
+        let warnings = unknown_names(names.into_iter().map(str::to_owned));
         assert_eq!(warnings.len(), 2);
         assert!(
             warnings[0].contains("AWS_LWA_PROT ") && warnings[0].ends_with("mean AWS_LWA_PORT?")
         );
         assert!(warnings[1].ends_with("mean AWS_LWA_READINESS_CHECK_PATH?"));
+    }
+
+    #[test]
+    fn an_address_is_displayed_as_in_a_host_header() {
+        for (host, expected) in [
+            (None, "127.0.0.1:8080"),
+            (Some("localhost"), "localhost:8080"),
+            (Some("10.0.0.1"), "10.0.0.1:8080"),
+            (Some("::1"), "[::1]:8080"),
+        ] {
+            let address = Address {
+                host: host.map(str::to_owned),
+                port: 8080,
+            };
+            assert_eq!(address.to_string(), expected);
+        }
     }
 }

@@ -1,16 +1,17 @@
-//! The table of settings, and reading one by its names.
+//! The table of settings, and the lookup of one under its current and deprecated names.
 
 use crate::error::BadSetting;
 use crate::gzip;
 
-/// One row of the table in README.
+/// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     pub name: &'static str,
-    /// Names that still work, each with a warning that gives the new one.
+    /// Former names: they still work, with a warning that names the current one.
     pub deprecated: &'static [&'static str],
-    /// As README shows it; empty where unset means off.
+    /// As the documentation shows it; empty if the setting is off by default.
     pub default: &'static str,
+    /// Follows "expected" in the message about an invalid value.
     pub accepted: &'static str,
 }
 
@@ -31,13 +32,13 @@ const fn setting(
 const BOOLEAN: &str = "true or false";
 pub const A_PORT: &str = "a port from 1 to 65535";
 const A_PATH: &str = "a path of printable ASCII without spaces";
-const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ between single slashes, \
-    not the readiness or pass-through path nor one above it";
+const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ \
+    between single slashes, not the readiness or pass-through path nor one above it";
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a whole number of seconds";
 
 pub const PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
-/// Not deprecated: what many platforms and frameworks agree on.
+/// Not deprecated: many platforms and frameworks use this name.
 pub const PLAIN_PORT: &str = "PORT";
 pub const HOST: Setting = setting(
     "AWS_LWA_HOST",
@@ -69,7 +70,7 @@ pub const READINESS_STATUS: Setting = setting(
     "100-499",
     STATUSES,
 );
-/// Dropped by others, still set by many: N means healthy from 100 to N-1.
+/// Replaced by the list of healthy statuses: N means that 100 to N-1 are healthy.
 pub const MIN_UNHEALTHY: Setting = setting(
     "AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS",
     &["READINESS_CHECK_MIN_UNHEALTHY_STATUS"],
@@ -124,10 +125,10 @@ pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
 pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
 
-/// Read by the layer's `bootstrap`, which is started before the adapter hears of the app.
+/// Read by the layer's `bootstrap` script, not by the adapter.
 pub const EXEC_WRAPPER: Setting = setting("AWS_LWA_EXEC_WRAPPER", &[], "", "the path of a file");
 
-/// All settings, in README's order.
+/// All settings, in the order of the documentation.
 pub const SETTINGS: &[Setting] = &[
     PORT,
     HOST,
@@ -154,23 +155,23 @@ pub const SETTINGS: &[Setting] = &[
     MIN_UNHEALTHY,
 ];
 
-/// The environment, and what there is to say about it.
+/// The environment, with the warnings and errors found while reading it.
 pub struct Settings<'a> {
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
     pub warnings: &'a mut Vec<String>,
-    /// All that is wrong, so that it can be mended at once.
+    /// All invalid settings, so that they can be corrected together.
     pub bad: Vec<BadSetting>,
 }
 
 impl Settings<'_> {
-    /// The setting by its name or an old one; an empty value is an unset one.
+    /// Reads the setting under its name or a deprecated one. An empty value counts as unset.
     pub fn read<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let mut found = self.plain(setting.name).map(|value| (setting.name, value));
+        let mut found = self.get(setting.name).map(|value| (setting.name, value));
         for old in setting.deprecated {
             if found.is_none()
-                && let Some(value) = self.plain(old)
+                && let Some(value) = self.get(old)
             {
-                self.replaced(old, setting.name);
+                self.warn_deprecated(old, setting.name);
                 found = Some((old, value));
             }
         }
@@ -178,7 +179,7 @@ impl Settings<'_> {
         self.accept(name, value, setting.accepted, parse)
     }
 
-    /// The value if it is accepted; else it is put down as bad.
+    /// Parses the value, or records it as invalid.
     pub fn accept<T>(
         &mut self,
         name: &'static str,
@@ -197,18 +198,19 @@ impl Settings<'_> {
         parsed
     }
 
-    pub fn plain(&self, name: &str) -> Option<String> {
+    /// Returns the variable, unless it is blank.
+    pub fn get(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.trim().is_empty())
     }
 
-    pub fn replaced(&mut self, old: &str, new: &str) {
+    pub fn warn_deprecated(&mut self, old: &str, new: &str) {
         self.warnings
             .push(format!("{old} is deprecated: use {new} instead"));
     }
 }
 
-/// One warning for each `AWS_LWA_*` name that no setting has, with the nearest that exists.
-pub fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
+/// Returns a warning for each `AWS_LWA_*` name that is not a setting, with the nearest name.
+pub fn unknown_names(names: impl Iterator<Item = String>) -> Vec<String> {
     let known = || {
         SETTINGS
             .iter()

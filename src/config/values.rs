@@ -1,11 +1,12 @@
-//! Text to value, for each kind of value that a setting can have; `None` is not accepted.
+//! The value types of settings. Each parser returns `None` for a value it does not accept.
 
 use std::time::Duration;
 
 use super::Protocol;
+use crate::gzip;
 use crate::http::headers::is_token;
 
-/// Inclusive ranges of status codes.
+/// A set of status codes, as inclusive ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statuses(Vec<(u16, u16)>);
 
@@ -43,10 +44,7 @@ fn status(text: &str) -> Option<u16> {
         .filter(|status| (100..=999).contains(status))
 }
 
-pub fn one_of<T: Copy>(
-    text: &str,
-    accepted: impl IntoIterator<Item = (&'static str, T)>,
-) -> Option<T> {
+fn one_of<T: Copy>(text: &str, accepted: impl IntoIterator<Item = (&'static str, T)>) -> Option<T> {
     accepted
         .into_iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(text))
@@ -63,8 +61,25 @@ pub fn protocol(text: &str) -> Option<Protocol> {
     one_of(text, [("http", Protocol::Http), ("tcp", Protocol::Tcp)])
 }
 
+pub fn invoke_mode(text: &str) -> Option<bool> {
+    one_of(text, [("buffered", false), ("response_stream", true)])
+}
+
+pub fn context_headers(text: &str) -> Option<bool> {
+    one_of(text, [("full", true), ("off", false)])
+}
+
+/// Accepts true only in a build with compression.
+pub fn compression(text: &str) -> Option<Option<gzip::Level>> {
+    if boolean(text)? {
+        gzip::LEVEL.map(Some)
+    } else {
+        Some(None)
+    }
+}
+
 pub fn port(text: &str) -> Option<u16> {
-    // A sign would parse as well.
+    // `parse` accepts a plus sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|port| digits && *port != 0)
 }
@@ -81,24 +96,23 @@ pub fn millis(text: &str) -> Option<Duration> {
         .map(|millis| Duration::from_millis(millis.into()))
 }
 
-/// Sent as it is, so it must already be what a request target may hold (RFC 9112 3.2.1).
+/// A path that is sent unchanged, so it must be valid in a request target (RFC 9112 3.2.1).
 pub fn path(text: &str) -> Option<String> {
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    plain.then(|| match text.starts_with('/') {
-        true => text.to_owned(),
-        false => format!("/{text}"),
-    })
+    let is_valid = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    let slash = if text.starts_with('/') { "" } else { "/" };
+    is_valid.then(|| format!("{slash}{text}"))
 }
 
+/// A host name or address, without the brackets around IPv6.
 pub fn host(text: &str) -> Option<String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let plain = bare
+    let is_valid = bare
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b));
-    (plain && !bare.is_empty()).then(|| bare.to_owned())
+    (is_valid && !bare.is_empty()).then(|| bare.to_owned())
 }
 
-/// `HOST:PORT`, with or without `http://` in front, as people write it.
+/// `HOST:PORT`, with or without `http://` in front.
 pub fn endpoint(text: &str) -> Option<String> {
     let text = text
         .strip_prefix("http://")

@@ -1,16 +1,45 @@
-//! A body piece by piece, whoever makes it: the app, the adapter itself, or what compresses.
+//! A body that is read piece by piece: from the app, from memory, or through the compressor.
 
 use crate::error::Failure;
 
-pub trait Source {
-    /// The next bytes; empty is the end, `None` that there are none without waiting.
-    fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure>;
+/// A body of which the unread bytes are borrowed from the reader's own buffer.
+pub trait BodyReader {
+    /// Returns the next bytes. They stay the next ones until [`BodyReader::consume`].
+    fn fill(&mut self, wait: Wait) -> Result<Chunk<'_>, Failure>;
+
+    /// Marks the first `count` bytes of the last chunk as used.
     fn consume(&mut self, count: usize);
 }
 
-impl Source for &[u8] {
-    fn next(&mut self, _: bool) -> Result<Option<&[u8]>, Failure> {
-        Ok(Some(self))
+/// Whether [`BodyReader::fill`] may block until there are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    Block,
+    NoBlock,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunk<'a> {
+    /// Never empty.
+    Data(&'a [u8]),
+    /// There are no bytes yet. Returned only for [`Wait::NoBlock`].
+    Pending,
+    End,
+}
+
+impl<'a> Chunk<'a> {
+    /// The bytes as data, or the end of the body if there are none.
+    pub fn from_bytes(bytes: &'a [u8]) -> Chunk<'a> {
+        match bytes {
+            [] => Chunk::End,
+            data => Chunk::Data(data),
+        }
+    }
+}
+
+impl BodyReader for &[u8] {
+    fn fill(&mut self, _: Wait) -> Result<Chunk<'_>, Failure> {
+        Ok(Chunk::from_bytes(self))
     }
 
     fn consume(&mut self, count: usize) {

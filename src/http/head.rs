@@ -364,7 +364,7 @@ mod tests {
             ),
             ("HTTP/1.1 101 x\r\n\r\n", "101 without an upgrade"),
             ("HTTP/1.1 200 O", "closed after 14 bytes of the head"),
-            ("", "closed without an answer"),
+            ("", "closed without a response"),
         ] {
             let error = rejected(wire.as_bytes());
             assert!(error.contains(reason), "{wire:?}: {error}");

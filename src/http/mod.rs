@@ -14,10 +14,16 @@ pub mod body_reader;
 mod head;
 pub mod path_guard;
 pub mod reason;
+pub mod request;
+mod response;
 
 pub use body::Body;
 pub use codec::headers;
 pub use head::{Framing, Head, parse_head, read_head};
+pub use response::Response;
+
+/// The `User-Agent` of every request the adapter makes itself.
+pub const USER_AGENT: &str = concat!("lambda-adapter/", env!("CARGO_PKG_VERSION"));
 
 /// Why a message could not be read.
 #[derive(Debug)]
@@ -39,7 +45,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Io(error) => write!(f, "{error}"),
-            Error::ClosedInHead(0) => write!(f, "connection closed without an answer"),
+            Error::ClosedInHead(0) => write!(f, "connection closed without a response"),
             Error::ClosedInHead(n) => write!(f, "connection closed after {n} bytes of the head"),
             Error::ClosedInBody { got, of, cause } => {
                 match cause {
@@ -51,7 +57,7 @@ impl fmt::Display for Error {
                     None => write!(f, " after {got} bytes of an unfinished body"),
                 }
             }
-            Error::Malformed(what) => write!(f, "not a valid HTTP/1.1 answer: {what}"),
+            Error::Malformed(cause) => write!(f, "not a valid HTTP/1.1 response: {cause}"),
         }
     }
 }

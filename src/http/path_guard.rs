@@ -10,7 +10,7 @@
 
 /// Whether a hook's path can be told from other paths at all: unreserved characters alone,
 /// parted by single slashes, no segment of dots alone.
-pub fn is_guardable(path: &str) -> bool {
+pub fn is_plain(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let Some(rest) = path.strip_prefix('/') else {
         return false;
@@ -23,7 +23,7 @@ pub fn is_guardable(path: &str) -> bool {
 
 /// Whether some server would take the target of a request for the path of the hook, or for
 /// one below it.
-pub fn refuses(hook: &str, target: &[u8]) -> bool {
+pub fn matches(hook: &str, target: &[u8]) -> bool {
     let path = target.split(|byte| *byte == b'?').next();
     let path = decoded(path.unwrap_or_default());
     // No path of any use holds it, and where it ends a string depends on the language.
@@ -189,7 +189,7 @@ mod tests {
             "/snapstart/%09before-checkpoint%0d%0a",
             "/snap%0Astart/before-checkpoint",
         ] {
-            assert!(refuses(HOOK, path.as_bytes()), "{path}");
+            assert!(matches(HOOK, path.as_bytes()), "{path}");
         }
     }
 
@@ -217,22 +217,22 @@ mod tests {
             "/search/snapstart%20before-checkpoint",
             "/login?next=//x/snapstart/before-checkpoint",
         ] {
-            assert!(!refuses(HOOK, path.as_bytes()), "{path}");
+            assert!(!matches(HOOK, path.as_bytes()), "{path}");
         }
     }
 
     #[test]
     fn extension_of_the_hook_itself_does_not_matter_either() {
         for path in ["/hook.php", "/hook", "/hook.html", "/hook.php/info"] {
-            assert!(refuses("/hook.php", path.as_bytes()), "{path}");
+            assert!(matches("/hook.php", path.as_bytes()), "{path}");
         }
-        assert!(refuses("/.snap", b"/.snap.json") && !refuses("/.snap", b"/.other"));
+        assert!(matches("/.snap", b"/.snap.json") && !matches("/.snap", b"/.other"));
     }
 
     #[test]
     fn decoding_takes_no_longer_than_the_path_is_long() {
         let nested = format!("/%{}73napstart/before-checkpoint", "25".repeat(500_000));
-        assert!(refuses(HOOK, nested.as_bytes()));
+        assert!(matches(HOOK, nested.as_bytes()));
     }
 
     #[test]
@@ -244,14 +244,14 @@ mod tests {
             "/.well-known/snap_start~1",
             HOOK,
         ] {
-            assert!(is_guardable(path), "{path}");
+            assert!(is_plain(path), "{path}");
         }
         for path in [
             "", "/", "//", "a", "a/b", "//a", "/a//b", "/a//", "/a?b", "/a#b", "/a%62", "/a;b",
             "/a\\b", "/./a", "/a/..", "/a/../b", "/a/...", "/a b", "/\u{e9}", "/a*", "/a:b",
             "/a\0",
         ] {
-            assert!(!is_guardable(path), "{path:?}");
+            assert!(!is_plain(path), "{path:?}");
         }
     }
 
@@ -324,11 +324,11 @@ mod tests {
         for _ in 0..20_000 {
             let hook = random.pick(&[HOOK, "/hook", "/a/b/c", "/_internal/after.restore/"]);
             let path = respelt(hook, &mut random);
-            assert!(refuses(hook, path.as_bytes()), "{hook} as {path}");
+            assert!(matches(hook, path.as_bytes()), "{hook} as {path}");
             let other = random.pick(&others);
             let path = respelt(other, &mut random);
             assert!(
-                !refuses(hook, path.as_bytes()),
+                !matches(hook, path.as_bytes()),
                 "{other} as {path} for {hook}"
             );
         }

@@ -1,46 +1,46 @@
 //! SnapStart: Lambda takes a snapshot of the initialized environment and serves from copies
 //! of it ("Lambda SnapStart", "Runtime hooks for custom runtimes").
 //!
-//! The snapshot is taken while `restore/next` blocks. A connection in it would be open at one
-//! end only, or at the same end in many copies, so none is kept over it; and the app may do
-//! through its hooks what a copy must not share: close its own before, and draw new random
-//! seeds and credentials after.
+//! The snapshot is taken while `/restore/next` blocks. A connection in it would be open at one
+//! end only, or at the same end in many copies, so none is kept. The app's hooks do the rest:
+//! close connections before the snapshot, draw new random seeds and credentials after it.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use log::info;
 
-use crate::app::client::App;
+use crate::app::client::Client;
 use crate::app::readiness;
 use crate::app::supervisor::Child;
 use crate::config::Config;
 use crate::error::Fatal;
+use crate::http::USER_AGENT;
 use crate::http::headers::Headers;
-use crate::lambda::{Runtime, USER_AGENT};
-use crate::net::connection::Watch;
-use crate::translate::request::{self, Request};
+use crate::http::request::Request;
+use crate::lambda::Runtime;
+use crate::net::deadline::Deadline;
 
-/// Init never gets longer, whatever the function's own limit.
-const BEFORE: Duration = Duration::from_secs(900);
-/// Lambda ends a restore that takes 10 s; by then we must have said why.
-const AFTER: Duration = Duration::from_millis(9800);
-/// How often a hook that takes long is told of.
-const REPORT: Duration = Duration::from_secs(2);
-/// More than this of a hook's answer is not read.
-const ANSWER: usize = 64 << 10;
+/// Init with SnapStart never gets longer, whatever the function's own limit.
+const BEFORE_TIMEOUT: Duration = Duration::from_secs(900);
+/// Lambda ends a restore after 10 s; its failure must be reported by then.
+const AFTER_TIMEOUT: Duration = Duration::from_millis(9800);
+/// When a slow hook is logged.
+const WARN_AFTER: Duration = Duration::from_secs(2);
+/// A hook's response may not be longer.
+const MAX_RESPONSE: usize = 64 << 10;
 
-/// Goes through checkpoint and restore with a ready app, and leaves one that is ready again.
+/// Takes a ready app through checkpoint and restore.
 ///
-/// `runtime` is Lambda's own API, also where a proxy for invocations is set: nothing that
-/// such a proxy is for passes here, and not every one knows the route.
+/// `runtime` is Lambda's own API, also where a proxy for invocations is set: not every proxy
+/// knows the route.
 pub fn checkpoint(
-    app: &mut App,
+    app: &mut Client,
     config: &Config,
     runtime: &mut Runtime,
     child: Option<&Child>,
 ) -> Result<(), Fatal> {
     if let Some(path) = &config.snapstart.before {
-        post(app, config, "before-checkpoint", path, BEFORE).map_err(|cause| {
+        run_hook(app, "before-checkpoint", path, BEFORE_TIMEOUT).map_err(|cause| {
             Fatal::BeforeCheckpoint {
                 path: path.clone(),
                 cause,
@@ -67,16 +67,16 @@ pub fn checkpoint(
 }
 
 fn resume(
-    app: &mut App,
+    app: &mut Client,
     config: &Config,
     child: Option<&Child>,
     restored: Instant,
 ) -> Result<(), String> {
     if let Some(path) = &config.snapstart.after {
-        post(app, config, "after-restore", path, AFTER)
+        run_hook(app, "after-restore", path, AFTER_TIMEOUT)
             .map_err(|cause| format!("the after-restore hook `{path}` failed: {cause}"))?;
     }
-    let left = AFTER.saturating_sub(restored.elapsed());
+    let left = AFTER_TIMEOUT.saturating_sub(restored.elapsed());
     match readiness::wait(app, config, left, child) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!(
@@ -87,19 +87,13 @@ fn resume(
     }
 }
 
-/// Runs a hook: an empty POST that must be answered with success.
-fn post(
-    app: &mut App,
-    config: &Config,
-    hook: &str,
-    path: &str,
-    patience: Duration,
-) -> Result<(), String> {
-    // It must not be sent twice, so not on a connection that the app may just be closing.
+/// Sends a hook's empty POST, which must succeed.
+fn run_hook(app: &mut Client, hook: &str, path: &str, timeout: Duration) -> Result<(), String> {
+    // A hook must not be sent twice, so not on a connection that the app may be closing.
     app.disconnect();
     let started = Instant::now();
     let mut headers = Headers::new();
-    headers.push(b"host", request::host(config).as_bytes());
+    headers.push(b"host", app.address().to_string().as_bytes());
     headers.push(b"user-agent", USER_AGENT.as_bytes());
     headers.push(b"content-length", b"0");
     let request = Request {
@@ -108,18 +102,15 @@ fn post(
         headers,
         body: Default::default(),
     };
-    let mut watch = Watch::lasting(format!("the {hook} hook `{path}`"), REPORT, patience);
-    let mut response = app
-        .exchange(&request, &mut watch)
+    let mut deadline = Deadline::after(format!("the {hook} hook `{path}`"), WARN_AFTER, timeout);
+    let (response, mut body) = app
+        .send(&request, &mut deadline)
         .map_err(|failure| failure.message)?;
-    let status = response.head.status;
-    if !(200..300).contains(&status) {
-        return Err(format!("the app answered with status {status}"));
+    if !(200..300).contains(&response.status) {
+        return Err(format!("the app responded with status {}", response.status));
     }
-    // The hook is over when its answer is.
-    response
-        .body
-        .read_to(&mut Vec::new(), ANSWER)
+    // The hook has ended when its response has.
+    body.read_to(&mut Vec::new(), MAX_RESPONSE)
         .map_err(|failure| failure.message)?;
     let took = started.elapsed().as_millis();
     info!("the {hook} hook `{path}` took {took} ms");

@@ -1,19 +1,56 @@
-//! The calls by our own HTTP/1.1: for builds without ureq.
+//! The HTTP client for the Runtime and Extensions API: whole posts and streamed ones.
+//!
+//! A streamed post ends with trailers where its body fails (RFC 9112 7.1.2), which is how the
+//! Runtime API learns of a failure after the response has begun ("Response streaming", Runtime
+//! API).
 
-use std::io::{self, IoSlice};
-use std::net::TcpStream;
+use std::io::{self, IoSlice, Write};
 
-use super::{ApiError, Call, LIMIT, USER_AGENT, too_large};
+use codec::base64;
+use log::error;
+
+use super::{ApiError, error_body};
+use crate::error::Failure;
+use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
-use crate::http::{self, Body, Input};
-use crate::net::connection::{Watch, Wire};
+use crate::http::{self, Body, USER_AGENT};
+use crate::net::connection::Connection;
+use crate::net::deadline::Deadline;
 use crate::net::resolve;
 
-/// One caller's connection.
+/// A response of the API with more bytes is refused: events end at 6 MB.
+const MAX_RESPONSE: usize = 64 << 20;
+/// One read takes a small event with its head.
+const INPUT: usize = 16 << 10;
+/// Pieces of a streamed body up to this size are gathered into one write.
+const GATHER: usize = 16 << 10;
+
+/// One call of the API.
+pub struct Call<'a> {
+    pub path: &'a str,
+    pub fields: &'a [(&'a str, &'a str)],
+    pub payload: Payload<'a>,
+    /// The deadline of the invocation that the call is about. A call without one never times
+    /// out: `/next` may take hours.
+    pub deadline_ms: Option<u64>,
+}
+
+/// What a call posts.
+pub enum Payload<'a> {
+    /// Nothing: the call is a GET.
+    None,
+    Whole(&'a [u8]),
+    Stream {
+        prelude: &'a [u8],
+        body: &'a mut (dyn BodyReader + 'a),
+    },
+}
+
+/// One caller's connection to the API, kept between calls.
 #[derive(Debug)]
 pub struct Client {
     address: String,
-    kept: Option<Wire>,
+    idle: Option<Connection>,
     head: Vec<u8>,
 }
 
@@ -22,79 +59,191 @@ impl Client {
     pub fn new(address: &str) -> Client {
         Client {
             address: address.to_owned(),
-            kept: None,
+            idle: None,
             head: Vec::new(),
         }
     }
 
-    pub fn prepare(&mut self) {
-        if self.kept.is_none() {
-            self.kept = connect(&self.address).ok();
+    /// Connects ahead of the first call. If that fails, the call reports it.
+    pub fn connect_ahead(&mut self) {
+        if self.idle.is_none() {
+            self.idle = self.connect().ok();
         }
     }
 
-    /// Makes the call; the answer's fields and body replace what is in `headers` and `into`.
+    /// Makes the call and returns the status; the response's fields and body replace `headers`
+    /// and `into`.
     pub fn call(
         &mut self,
-        call: &Call,
+        call: Call,
         headers: &mut Headers,
         into: &mut Vec<u8>,
     ) -> Result<u16, ApiError> {
         headers.clear();
         into.clear();
-        self.write_head(call);
-        let mut wire = match self.kept.take() {
-            Some(wire) => wire,
-            None => {
-                connect(&self.address).map_err(|error| ApiError::Transport(error.to_string()))?
+        let is_stream = matches!(call.payload, Payload::Stream { .. });
+        let mut deadline = match call.deadline_ms {
+            Some(_) if is_stream => {
+                Deadline::at("the streamed response".into(), call.deadline_ms, None)
+            }
+            Some(_) => Deadline::at(format!("POST {}", call.path), call.deadline_ms, None),
+            None => Deadline::none(),
+        };
+        self.write_head(&call);
+        let mut connection = match self.idle.take() {
+            Some(connection) => connection,
+            None => self.connect().map_err(|cause| transport(&cause))?,
+        };
+        let (head, sent) = match call.payload {
+            Payload::Stream { prelude, body } => {
+                let sent = self.stream(&connection, prelude, body, &mut deadline);
+                // The API's status says more than a write that failed.
+                let head = connection.exchange(&[], &[], headers, false, &mut deadline);
+                (head, sent)
+            }
+            Payload::Whole(body) => {
+                let head = connection.exchange(&self.head, body, headers, false, &mut deadline);
+                (head, Ok(()))
+            }
+            Payload::None => {
+                let head = connection.exchange(&self.head, &[], headers, false, &mut deadline);
+                (head, Ok(()))
             }
         };
-        let mut watch = match call.deadline_ms {
-            Some(_) => Watch::until(format!("POST {}", call.path), call.deadline_ms, None),
-            None => Watch::endless(),
-        };
-        let parts = [&self.head, call.body.unwrap_or_default()];
-        match wire.send(&mut parts.map(IoSlice::new), &mut watch) {
-            Ok(_) => {}
-            Err(error) => return Err(ApiError::Closed(error.to_string())),
-        }
-        let (input, mut reader) = wire.reader(&mut watch, false);
-        let head = match http::read_head(input, &mut reader, headers, false) {
+        let head = match head {
             Ok(head) => head,
-            Err(error) if reader.more => return Err(ApiError::Transport(error.to_string())),
-            Err(error) => return Err(ApiError::Closed(error.to_string())),
+            Err(attempt) if attempt.response_started => return Err(transport(&attempt.error)),
+            Err(attempt) => return Err(ApiError::Closed(attempt.error.to_string())),
         };
-        let mut body = Body::new(head.framing);
-        let whole = body
-            .read_to(input, &mut reader, into, LIMIT)
-            .map_err(|error| ApiError::Transport(error.to_string()))?;
+        let (input, mut reader) = connection.reader(&mut deadline, true);
+        let whole = Body::new(head.framing)
+            .read_to(input, &mut reader, into, MAX_RESPONSE)
+            .map_err(|cause| transport(&format_args!("the response broke off: {cause}")))?;
         if !whole {
-            return Err(too_large());
+            return Err(transport(&format!(
+                "the response has more than {MAX_RESPONSE} bytes"
+            )));
         }
-        if head.reusable && wire.input.pending().is_empty() {
-            self.kept = Some(wire);
+        // AWS documents that a connection ends with a streamed response.
+        if head.reusable && !is_stream && connection.input.pending().is_empty() {
+            self.idle = Some(connection);
         }
-        Ok(head.status)
+        match (head.status, sent) {
+            (200..=299, Err(cause)) => Err(transport(&cause)),
+            (status, _) => Ok(status),
+        }
+    }
+
+    fn connect(&self) -> io::Result<Connection> {
+        Connection::open(&resolve::endpoint(&self.address)?, INPUT)
     }
 
     fn write_head(&mut self, call: &Call) {
         let out = &mut self.head;
         out.clear();
-        let method = if call.body.is_some() { "POST" } else { "GET" };
-        http::write_request_line(out, method.as_bytes(), call.path.as_bytes());
+        let method: &[u8] = match call.payload {
+            Payload::None => b"GET",
+            _ => b"POST",
+        };
+        http::write_request_line(out, method, call.path.as_bytes());
         http::write_field(out, b"host", self.address.as_bytes());
         http::write_field(out, b"user-agent", USER_AGENT.as_bytes());
         for (name, value) in call.fields {
             http::write_field(out, name.as_bytes(), value.as_bytes());
         }
-        if let Some(body) = call.body {
-            http::write_field(out, b"content-length", body.len().to_string().as_bytes());
+        match call.payload {
+            Payload::None => {}
+            Payload::Whole(body) => {
+                let length = body.len().to_string();
+                http::write_field(out, b"content-length", length.as_bytes());
+            }
+            Payload::Stream { .. } => {
+                http::write_field(out, b"transfer-encoding", b"chunked");
+            }
         }
         out.extend_from_slice(b"\r\n");
     }
+
+    /// Sends the head, the prelude, and each piece of the body in a chunk of its own as soon as
+    /// it is there. A body that fails ends with the error trailers.
+    fn stream(
+        &mut self,
+        connection: &Connection,
+        prelude: &[u8],
+        body: &mut dyn BodyReader,
+        deadline: &mut Deadline,
+    ) -> io::Result<()> {
+        let out = &mut self.head;
+        write_chunk(out, prelude)?;
+        let mut wait = Wait::NoBlock;
+        loop {
+            let data = match body.fill(wait) {
+                Ok(Chunk::Data(data)) => data,
+                Ok(Chunk::Pending) => {
+                    flush(connection, out, &[], deadline)?;
+                    wait = Wait::Block;
+                    continue;
+                }
+                Ok(Chunk::End) => {
+                    out.extend_from_slice(b"0\r\n\r\n");
+                    return flush(connection, out, &[], deadline);
+                }
+                Err(failure) => {
+                    error!("invocation failed after its response had begun: {failure}");
+                    write_error_trailers(out, &failure)?;
+                    return flush(connection, out, &[], deadline);
+                }
+            };
+            wait = Wait::NoBlock;
+            let count = data.len();
+            if count <= GATHER {
+                write_chunk(out, data)?;
+                if out.len() >= 2 * GATHER {
+                    flush(connection, out, &[], deadline)?;
+                }
+            } else {
+                write!(out, "{count:x}\r\n")?;
+                flush(connection, out, data, deadline)?;
+            }
+            body.consume(count);
+        }
+    }
 }
 
-fn connect(address: &str) -> io::Result<Wire> {
-    let stream = TcpStream::connect(&resolve::endpoint(address)?[..])?;
-    Wire::new(stream, Input::new(16 << 10))?.watched()
+fn transport(cause: &dyn std::fmt::Display) -> ApiError {
+    ApiError::Transport(cause.to_string())
+}
+
+/// Sends `out`, and the data of a chunk whose size line ends it, with the line end after it.
+fn flush(
+    connection: &Connection,
+    out: &mut Vec<u8>,
+    data: &[u8],
+    deadline: &mut Deadline,
+) -> io::Result<()> {
+    let end: &[u8] = if data.is_empty() { b"" } else { b"\r\n" };
+    let whole = connection.send(&mut [out, data, end].map(IoSlice::new), deadline)?;
+    out.clear();
+    if whole {
+        Ok(())
+    } else {
+        Err(io::Error::other("the Runtime API responded before the end"))
+    }
+}
+
+fn write_chunk(out: &mut Vec<u8>, data: &[u8]) -> io::Result<()> {
+    write!(out, "{:x}\r\n", data.len())?;
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// The end of a body that failed: the same JSON as for `/error`, in base64.
+fn write_error_trailers(out: &mut Vec<u8>, failure: &Failure) -> io::Result<()> {
+    let class = failure.class.name();
+    write!(out, "0\r\nLambda-Runtime-Function-Error-Type: {class}\r\n")?;
+    out.extend_from_slice(b"Lambda-Runtime-Function-Error-Body: ");
+    base64::encode(out, &error_body(&failure.error_type, &failure.message));
+    out.extend_from_slice(b"\r\n\r\n");
+    Ok(())
 }

@@ -1,12 +1,12 @@
-//! The extension side of the adapter: register, then one thread parked in `event/next`.
+//! The adapter as an extension: registers, then one thread waits in `event/next`.
 //!
 //! Lambda starts the app only after every extension has registered, and ends init only when
 //! every one waits for events (Extensions API, "Lambda execution environment lifecycle"). So
 //! registering is the first thing the process does, and the second call never returns: the
-//! adapter asks for no event, since an environment ends for it with SIGKILL either way.
+//! adapter registers for no events, since Lambda ends it with SIGKILL either way.
 //!
-//! Where the adapter is the runtime's own process, it registers all the same, as an internal
-//! extension: Lambda sends the runtime SIGTERM only where there is any extension.
+//! As the entry point the adapter registers as an internal extension: Lambda sends the runtime
+//! process SIGTERM only where any extension is registered.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,61 +15,60 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
+use super::{ApiError, Runtime};
 use crate::error::Fatal;
-use crate::lambda::{ApiError, Runtime};
 
-/// How long a refused connection is tried again: the API may start a moment after us.
-const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long a refused connection is retried: the API may start a moment after the adapter.
+const RETRY_FOR: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+const STACK: usize = 128 << 10;
 
-/// The name of no file in `/opt/extensions`, which is what makes an extension internal.
+/// A name without a file in `/opt/extensions`, which is what makes an extension internal.
 const INTERNAL: &str = "lambda-adapter.entrypoint";
 
-/// Registers under the file's own name, as Lambda demands of extensions in
-/// `/opt/extensions`, and parks.
+/// Registers under the name of the program's file, as Lambda demands of extensions in
+/// `/opt/extensions`.
 pub fn register(runtime: Runtime, program: Option<OsString>) -> Result<(), Fatal> {
-    let name = name(program);
-    join(runtime, &name).map_err(|error| Fatal::RuntimeApi {
+    let name = file_name(program);
+    register_as(runtime, &name).map_err(|error| Fatal::RuntimeApi {
         act: "register the extension",
         cause: format!("`{name}`: {error}"),
     })
 }
 
-/// Registers as an internal extension. Without it everything goes on, but for the warning
-/// before the end.
+/// Registers as an internal extension. If that fails, only SIGTERM is missing.
 pub fn register_internal(runtime: Runtime) {
-    match join(runtime, INTERNAL) {
+    match register_as(runtime, INTERNAL) {
         Ok(()) => {}
         Err(ApiError::Status(404, _)) => debug!("no Extensions API here: SIGTERM may not come"),
         Err(error) => warn!("failed to register for SIGTERM: {error}"),
     }
 }
 
-fn join(mut runtime: Runtime, name: &str) -> Result<(), ApiError> {
+fn register_as(mut runtime: Runtime, name: &str) -> Result<(), ApiError> {
     let started = Instant::now();
     let identifier = loop {
         match runtime.register(name) {
             Ok(identifier) => break identifier,
-            Err(ApiError::Closed(_) | ApiError::Transport(_)) if started.elapsed() < PATIENCE => {
-                thread::sleep(PAUSE);
+            Err(ApiError::Closed(_) | ApiError::Transport(_)) if started.elapsed() < RETRY_FOR => {
+                thread::sleep(RETRY_INTERVAL);
             }
             Err(error) => return Err(error),
         }
     };
     debug!("registered as the extension `{name}`");
-    let park = move || match runtime.next_extension_event(&identifier) {
-        Ok(()) => debug!("the Extensions API sent an event that nobody asked for"),
+    let wait = move || match runtime.next_extension_event(&identifier) {
+        Ok(()) => debug!("the Extensions API sent an event that was not registered for"),
         Err(error) => warn!("the wait for extension events ended: {error}"),
     };
-    // Little is called there, so little stack will do.
     thread::Builder::new()
-        .stack_size(128 << 10)
-        .spawn(park)
+        .stack_size(STACK)
+        .spawn(wait)
         .map(|_| ())
         .map_err(|error| ApiError::Transport(format!("failed to start a thread: {error}")))
 }
 
-fn name(program: Option<OsString>) -> String {
+fn file_name(program: Option<OsString>) -> String {
     let name = program.as_deref().map(Path::new).and_then(Path::file_name);
     name.map_or("lambda-adapter".into(), |name| {
         name.to_string_lossy().into_owned()

@@ -1,9 +1,5 @@
-//! The Runtime API and Extensions API, called as AWS documents them ("Using the Lambda runtime
-//! API for custom runtimes", "Using the Lambda Extensions API").
-//!
-//! What is said to them is here; how the bytes go is a client's matter: ureq's, or our own
-//! where a build leaves ureq out. Streamed answers need request trailers, which ureq cannot
-//! send: see `post.rs`.
+//! Lambda's side: the calls of the Runtime API and the Extensions API, as AWS documents them
+//! ("Using the Lambda runtime API for custom runtimes", "Using the Lambda Extensions API").
 
 pub mod client;
 pub mod deliver;
@@ -11,47 +7,50 @@ pub mod extension;
 
 use std::fmt;
 
-use client::Client;
-
-use crate::error::Fatal;
-use crate::http::headers::Headers;
-use crate::invocation::Invocation;
+use client::{Call, Client, Payload};
 use codec::json;
 
-pub const USER_AGENT: &str = concat!("lambda-adapter/", env!("CARGO_PKG_VERSION"));
-pub const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
-const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
-/// An answer of the API with more bytes than this is none: events end at 6 MB.
-const LIMIT: usize = 64 << 20;
-const JSON: (&str, &str) = ("content-type", "application/json");
+use crate::error::{Failure, Fatal};
+use crate::http::body_reader::BodyReader;
+use crate::http::headers::Headers;
+use crate::invocation::Invocation;
 
-/// One caller's way to the APIs.
+const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+const JSON: (&str, &str) = ("content-type", "application/json");
+/// The fields of a streamed response beside those of every call.
+const STREAM: [(&str, &str); 3] = [
+    (
+        "content-type",
+        "application/vnd.awslambda.http-integration-response",
+    ),
+    ("lambda-runtime-function-response-mode", "streaming"),
+    (
+        "trailer",
+        "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+    ),
+];
+/// How much of an error response goes into a log line.
+const EXCERPT: usize = 512;
+
+/// One caller's access to the APIs.
 #[derive(Debug)]
 pub struct Runtime {
     client: Client,
     headers: Headers,
-    said: Vec<u8>,
+    response_body: Vec<u8>,
 }
 
-/// One call: a GET, or a POST of the body if there is one.
-pub struct Call<'a> {
-    path: &'a str,
-    fields: &'a [(&'a str, &'a str)],
-    body: Option<&'a [u8]>,
-    /// The deadline of the invocation that it is about; nobody waits for long after it.
-    deadline_ms: Option<u64>,
-}
-
-/// Why a call did not do what it should.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The connection ended with nothing said, as a kept one does that went stale.
+    /// The connection closed before the first byte of a response.
     Closed(String),
-    /// No connection, or a broken answer.
+    /// No connection, or a broken response.
     Transport(String),
-    /// Another status than success, with the beginning of what was said.
+    /// A status other than success, with the beginning of the body.
     Status(u16, String),
-    /// An invocation came that cannot be answered.
+    /// An invocation that cannot be replied to.
     Unusable(String),
 }
 
@@ -61,7 +60,7 @@ impl fmt::Display for ApiError {
             ApiError::Closed(cause) | ApiError::Transport(cause) | ApiError::Unusable(cause) => {
                 f.write_str(cause)
             }
-            ApiError::Status(status, said) => write!(f, "status {status}: {said}"),
+            ApiError::Status(status, body) => write!(f, "status {status}: {body}"),
         }
     }
 }
@@ -72,60 +71,74 @@ impl Runtime {
         Runtime {
             client: Client::new(address),
             headers: Headers::new(),
-            said: Vec::new(),
+            response_body: Vec::new(),
         }
     }
 
-    /// Connects ahead, while nobody waits. If that fails now, the need will tell.
-    pub fn prepare(&mut self) {
-        self.client.prepare();
+    /// Connects ahead of the first call.
+    pub fn connect_ahead(&mut self) {
+        self.client.connect_ahead();
     }
 
-    /// Waits for the next invocation; its payload replaces what is in `payload`.
+    /// Waits for the next invocation; its payload replaces `payload`.
     pub fn next(&mut self, payload: &mut Vec<u8>) -> Result<Invocation, ApiError> {
         let call = Call {
             path: "/2018-06-01/runtime/invocation/next",
             fields: &[],
-            body: None,
+            payload: Payload::None,
             deadline_ms: None,
         };
-        let status = self.client.call(&call, &mut self.headers, payload);
-        succeeded(status, payload)?;
+        let status = self.client.call(call, &mut self.headers, payload)?;
+        success(status, payload)?;
         Invocation::from_headers(|name| self.headers.first(name.as_bytes()))
             .map_err(ApiError::Unusable)
     }
 
-    /// Posts the whole answer of an invocation.
-    pub fn respond(&mut self, invocation: &Invocation, body: &[u8]) -> Result<(), ApiError> {
-        let (path, until) = (response_path(invocation), invocation.deadline_ms);
-        match &invocation.invocation_id {
-            Some(id) => self.post(&path, &[JSON, (INVOCATION_ID, id)], body, until),
-            None => self.post(&path, &[JSON], body, until),
-        }
+    /// Posts the whole reply to an invocation.
+    pub fn respond(&mut self, invocation: &Invocation, reply: &[u8]) -> Result<(), ApiError> {
+        let path = invocation_path(invocation, "response");
+        let fields = with_invocation_id(&[JSON], invocation);
+        self.call(
+            &path,
+            &fields,
+            Payload::Whole(reply),
+            invocation.deadline_ms,
+        )
+    }
+
+    /// Posts a reply while it is made.
+    pub fn respond_streaming(
+        &mut self,
+        invocation: &Invocation,
+        prelude: &[u8],
+        body: &mut dyn BodyReader,
+    ) -> Result<(), ApiError> {
+        let path = invocation_path(invocation, "response");
+        let fields = with_invocation_id(&STREAM, invocation);
+        let payload = Payload::Stream { prelude, body };
+        self.call(&path, &fields, payload, invocation.deadline_ms)
     }
 
     /// Posts that an invocation failed.
-    pub fn fail(
-        &mut self,
-        invocation: &Invocation,
-        class: &str,
-        body: &[u8],
-    ) -> Result<(), ApiError> {
-        let path = format!("/2018-06-01/runtime/invocation/{}/error", invocation.id);
-        let (error_type, until) = ((ERROR_TYPE, class), invocation.deadline_ms);
-        match &invocation.invocation_id {
-            Some(id) => self.post(&path, &[JSON, error_type, (INVOCATION_ID, id)], body, until),
-            None => self.post(&path, &[JSON, error_type], body, until),
-        }
+    pub fn fail(&mut self, invocation: &Invocation, failure: &Failure) -> Result<(), ApiError> {
+        let path = invocation_path(invocation, "error");
+        let fields = [JSON, (ERROR_TYPE, failure.class.name())];
+        let fields = with_invocation_id(&fields, invocation);
+        let body = error_body(&failure.error_type, &failure.message);
+        self.call(
+            &path,
+            &fields,
+            Payload::Whole(&body),
+            invocation.deadline_ms,
+        )
     }
 
-    /// Says that init is over and the snapshot may be taken; comes back after a restore.
+    /// Ends init for a snapshot; returns after a restore.
     pub fn restore_next(&mut self) -> Result<(), ApiError> {
-        self.get("/2018-06-01/runtime/restore/next", &[])
+        self.call("/2018-06-01/runtime/restore/next", &[], Payload::None, None)
     }
 
-    /// Posts that init or the restore failed, with the last that the app `printed` if we know;
-    /// to be followed by the end of the process.
+    /// Posts that init or the restore failed, with the last lines the app printed, if known.
     pub fn report(&mut self, fatal: &Fatal, printed: &str) -> Result<(), ApiError> {
         let path = match fatal {
             Fatal::AfterRestore { .. } => "/2018-06-01/runtime/restore/error",
@@ -137,78 +150,68 @@ impl Runtime {
         };
         let body = error_body(fatal.error_type(), &message);
         let fields = [JSON, (ERROR_TYPE, fatal.error_type())];
-        self.post(path, &fields, &body, None)
+        self.call(path, &fields, Payload::Whole(&body), None)
     }
 
-    /// Registers an extension for no event at all and gives its identifier.
+    /// Registers an extension for no events and returns its identifier.
     pub fn register(&mut self, name: &str) -> Result<String, ApiError> {
         let fields = [JSON, ("lambda-extension-name", name)];
-        self.post(
-            "/2020-01-01/extension/register",
-            &fields,
-            b"{\"events\":[]}",
-            None,
-        )?;
+        let payload = Payload::Whole(b"{\"events\":[]}");
+        self.call("/2020-01-01/extension/register", &fields, payload, None)?;
         let identifier = self.headers.first(b"lambda-extension-identifier");
         Ok(String::from_utf8_lossy(identifier.unwrap_or_default()).into_owned())
     }
 
-    /// Parks in the extension's long poll, which ends Lambda's wait for this extension.
+    /// Waits in the extension's long poll, which ends Lambda's wait for this extension.
     pub fn next_extension_event(&mut self, identifier: &str) -> Result<(), ApiError> {
+        let fields = [("lambda-extension-identifier", identifier)];
         let path = "/2020-01-01/extension/event/next";
-        self.get(path, &[("lambda-extension-identifier", identifier)])
+        self.call(path, &fields, Payload::None, None)
     }
 
-    fn get(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<(), ApiError> {
-        let call = Call {
-            path,
-            fields,
-            body: None,
-            deadline_ms: None,
-        };
-        let status = self.client.call(&call, &mut self.headers, &mut self.said);
-        succeeded(status, &self.said)
-    }
-
-    fn post(
+    fn call<'a>(
         &mut self,
-        path: &str,
-        fields: &[(&str, &str)],
-        body: &[u8],
+        path: &'a str,
+        fields: &'a [(&'a str, &'a str)],
+        payload: Payload<'a>,
         deadline_ms: Option<u64>,
     ) -> Result<(), ApiError> {
         let call = Call {
             path,
             fields,
-            body: Some(body),
+            payload,
             deadline_ms,
         };
-        let status = self.client.call(&call, &mut self.headers, &mut self.said);
-        succeeded(status, &self.said)
+        let body = &mut self.response_body;
+        let status = self.client.call(call, &mut self.headers, body)?;
+        success(status, body)
     }
 }
 
-fn too_large() -> ApiError {
-    ApiError::Transport(format!("the answer has more than {LIMIT} bytes"))
-}
-
-fn succeeded(status: Result<u16, ApiError>, said: &[u8]) -> Result<(), ApiError> {
-    match status? {
-        200..=299 => Ok(()),
-        status => {
-            let said = String::from_utf8_lossy(said.get(..512).unwrap_or(said));
-            Err(ApiError::Status(status, said.into_owned()))
-        }
+fn success(status: u16, body: &[u8]) -> Result<(), ApiError> {
+    if (200..300).contains(&status) {
+        return Ok(());
     }
+    let excerpt = String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(body));
+    Err(ApiError::Status(status, excerpt.into_owned()))
 }
 
-/// Where the answer of an invocation goes.
-pub fn response_path(invocation: &Invocation) -> String {
-    format!("/2018-06-01/runtime/invocation/{}/response", invocation.id)
+fn invocation_path(invocation: &Invocation, call: &str) -> String {
+    format!("/2018-06-01/runtime/invocation/{}/{call}", invocation.id)
 }
 
-/// The body that the Runtime API wants for any error.
-pub fn error_body(error_type: &str, message: &str) -> Vec<u8> {
+/// The invocation id is echoed, so that a late reply cannot reach another caller.
+fn with_invocation_id<'a>(
+    fields: &[(&'a str, &'a str)],
+    invocation: &'a Invocation,
+) -> Vec<(&'a str, &'a str)> {
+    let id = invocation.invocation_id.as_deref();
+    let id = id.map(|id| (INVOCATION_ID, id));
+    fields.iter().copied().chain(id).collect()
+}
+
+/// The body that the Runtime API documents for every error.
+fn error_body(error_type: &str, message: &str) -> Vec<u8> {
     let mut body = b"{\"errorType\":".to_vec();
     json::write_string(&mut body, error_type);
     body.extend_from_slice(b",\"errorMessage\":");

@@ -1,246 +1,232 @@
-//! A TCP stream that is never waited on unwatched.
+//! A blocking TCP connection whose reads and writes check a deadline.
 //!
-//! Reads and writes block, but wake each [`TICK`] to look at the clock, so that a silent peer
-//! is told of before the invocation's deadline and given up at it. Watching costs nothing
-//! while data flows: the time limit of the socket is set once a connection, and the clock is
-//! read only when it has passed. The clock is the wall's, because a deadline is, and because
-//! it goes on while Lambda has the process frozen.
+//! The socket's own timeout wakes a blocked call each [`TICK`], and the deadline is checked
+//! then. That costs nothing while data flows: the timeout is set once a connection, and the
+//! clock is read only after it has passed.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::{SocketAddr, TcpStream};
 use std::os::linux::net::TcpStreamExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use log::warn;
+use rustix::io::Errno;
 use rustix::net::sockopt::set_tcp_congestion;
+use rustix::net::{RecvFlags, recv};
 
-use crate::http::Input;
+use super::deadline::{Deadline, TICK};
+use crate::http::headers::Headers;
+use crate::http::{self, Error, Head, Input};
 
-/// How often a wait looks at the clock, and how often one without an end does.
-pub const TICK: Duration = Duration::from_millis(100);
-const ENDLESS_TICK: Duration = Duration::from_secs(1);
-
-/// What is waited for, and until when.
+/// A connection, with the bytes received on it and not yet used.
 #[derive(Debug)]
-pub struct Watch {
-    what: String,
-    started: SystemTime,
-    warn_at: Option<SystemTime>,
-    deadline: Option<SystemTime>,
-    give_up_at: Option<SystemTime>,
+pub struct Connection {
+    stream: TcpStream,
+    pub input: Input,
 }
 
-impl Watch {
-    /// Warns after one time and gives up after the other.
-    pub fn lasting(what: String, warn_after: Duration, give_up_after: Duration) -> Watch {
-        let now = SystemTime::now();
-        Watch {
-            what,
-            started: now,
-            warn_at: now.checked_add(warn_after),
-            deadline: None,
-            give_up_at: now.checked_add(give_up_after),
-        }
+/// Why an exchange ended without a response.
+#[derive(Debug)]
+pub struct AttemptError {
+    pub error: Error,
+    /// Whether the whole request was written.
+    pub sent_whole: bool,
+    /// Whether any byte of a response came.
+    pub response_started: bool,
+}
+
+impl AttemptError {
+    /// Whether the peer closed the connection before the first byte of a response, as it does
+    /// with one that was idle for too long. Sending the request again on a new connection
+    /// cannot repeat anything where it `is_idempotent` or was not sent whole (RFC 9110 9.2.2).
+    pub fn is_retryable(&self, is_idempotent: bool) -> bool {
+        let closed = match &self.error {
+            Error::ClosedInHead(_) => true,
+            Error::Io(error) => matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
+            ),
+            _ => false,
+        };
+        closed && !self.response_started && (!self.sent_whole || is_idempotent)
+    }
+}
+
+impl Connection {
+    /// Connects to the first address that accepts. `input` is the size of the first read.
+    pub fn open(addresses: &[SocketAddr], input: usize) -> io::Result<Connection> {
+        Connection::new(TcpStream::connect(addresses)?, input)
     }
 
-    /// For what may take its time.
-    pub fn endless() -> Watch {
-        Watch {
-            what: String::new(),
-            started: UNIX_EPOCH,
-            warn_at: None,
-            deadline: None,
-            give_up_at: None,
-        }
+    pub fn new(stream: TcpStream, input: usize) -> io::Result<Connection> {
+        set_low_latency(&stream)?;
+        let connection = Connection {
+            stream,
+            input: Input::new(input),
+        };
+        connection.set_timeouts(TICK)?;
+        Ok(connection)
     }
 
-    /// Watches one invocation: warns when little of its time is left, and gives up the margin
-    /// before its deadline, or a moment after it where there is no margin (then Lambda has
-    /// ended it already, or has not ended the environment with it).
-    pub fn until(what: String, deadline_ms: Option<u64>, margin: Option<Duration>) -> Watch {
-        let now = SystemTime::now();
-        let deadline = deadline_ms.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
-        let left = deadline
-            .and_then(|at| at.duration_since(now).ok())
-            .unwrap_or_default();
-        let lead = (left / 10).min(Duration::from_secs(1));
-        Watch {
-            what,
-            started: now,
-            warn_at: deadline.and_then(|at| at.checked_sub(lead)),
-            deadline,
-            give_up_at: deadline.and_then(|at| match margin {
-                Some(margin) => at.checked_sub(margin),
-                None => at.checked_add(Duration::from_secs(1)),
+    /// Whether the peer has neither sent anything nor closed the connection.
+    pub fn is_reusable(&self) -> bool {
+        self.input.pending().is_empty() && self.received() == Received::Nothing
+    }
+
+    /// Sends a message and reads the head of the response, whose fields replace `headers`.
+    ///
+    /// A peer that refuses a large body may respond and close before it has read all of it.
+    /// So the response is read even where the request could not be sent whole.
+    pub fn exchange(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+        headers: &mut Headers,
+        to_head: bool,
+        deadline: &mut Deadline,
+    ) -> Result<Head, AttemptError> {
+        let sent = self.send(&mut [head, body].map(IoSlice::new), deadline);
+        let sent_whole = matches!(sent, Ok(true));
+        if let Err(error) = &sent
+            && error.kind() == ErrorKind::TimedOut
+        {
+            return Err(AttemptError {
+                error: Error::Io(ErrorKind::TimedOut.into()),
+                sent_whole,
+                response_started: false,
+            });
+        }
+        let (input, mut reader) = self.reader(deadline, false);
+        match http::read_head(input, &mut reader, headers, to_head) {
+            Ok(head) => Ok(Head {
+                reusable: head.reusable && sent_whole,
+                ..head
+            }),
+            Err(error) => Err(AttemptError {
+                response_started: reader.response_started,
+                sent_whole,
+                // The reason why it could not be sent is more precise than an empty response.
+                error: match (error, sent) {
+                    (Error::ClosedInHead(0) | Error::Io(_), Err(cause)) => Error::Io(cause),
+                    (error, _) => error,
+                },
             }),
         }
     }
 
-    /// How long it has been waited.
-    pub fn waited_ms(&self) -> u128 {
-        self.started.elapsed().unwrap_or_default().as_millis()
-    }
-
-    /// From now on, gives up after this time.
-    pub fn hurry(&mut self, stream: &TcpStream, patience: Duration) {
-        self.give_up_at = SystemTime::now().checked_add(patience);
-        // If it fails, the next tick comes at its usual time.
-        let _ = stream.set_read_timeout(Some(patience));
-    }
-
-    /// Looks at the clock: the time to wait before the next look, or that time is up.
-    fn look(&mut self) -> io::Result<Duration> {
-        let now = SystemTime::now();
-        let left = |at: SystemTime| at.duration_since(now).unwrap_or_default();
-        if self.give_up_at.is_some_and(|at| at <= now) {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        if self.warn_at.is_some_and(|at| at <= now) {
-            self.warn_at = None;
-            let (what, waited) = (&self.what, self.waited_ms());
-            match self.deadline.map(left) {
-                Some(left) => {
-                    let left = left.as_millis();
-                    warn!(
-                        "{what} is not finished after {waited} ms, {left} ms before the deadline"
-                    );
-                }
-                None => warn!("{what} is not finished after {waited} ms"),
-            }
-        }
-        let next = [self.give_up_at, self.warn_at]
-            .into_iter()
-            .flatten()
-            .map(left)
-            .min();
-        Ok(next.map_or(ENDLESS_TICK, |next| {
-            next.clamp(Duration::from_millis(1), TICK)
-        }))
-    }
-}
-
-/// Sends at once whatever is to be sent. There is no network to be gentle to: Nagle's
-/// algorithm would hold small parts back, and where the machine's congestion control is one
-/// that paces, such as BBR, large ones would go at the pace of a line that it takes us to have.
-pub fn hasten(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    // Every Linux has it; without, it is slower and right all the same.
-    let _ = set_tcp_congestion(stream, "reno");
-    Ok(())
-}
-
-/// A connection with what has been received on it.
-#[derive(Debug)]
-pub struct Wire {
-    pub stream: TcpStream,
-    pub input: Input,
-}
-
-impl Wire {
-    pub fn new(stream: TcpStream, input: Input) -> io::Result<Wire> {
-        hasten(&stream)?;
-        Ok(Wire { stream, input })
-    }
-
-    /// From now on, waits wake with each tick.
-    pub fn watched(self) -> io::Result<Wire> {
-        self.stream.set_read_timeout(Some(TICK))?;
-        self.stream.set_write_timeout(Some(TICK))?;
-        Ok(self)
-    }
-
-    /// Whether the peer has neither said anything nor gone: a connection fit for reuse.
-    pub fn is_quiet(&self) -> bool {
-        self.input.pending().is_empty()
-            && self.stream.set_nonblocking(true).is_ok()
-            && matches!(self.stream.peek(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock)
-            && self.stream.set_nonblocking(false).is_ok()
-    }
-
-    /// Whether the peer has said something already, while we still write.
-    fn has_answer(&self) -> bool {
-        let answer = self.stream.set_nonblocking(true).is_ok()
-            && !matches!(self.stream.peek(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock);
-        self.stream.set_nonblocking(false).is_err() || answer
-    }
-
-    /// Writes all parts, in one system call if the socket takes them. `Ok(false)` says that
-    /// the peer answers before it has read everything.
-    pub fn send(&self, mut parts: &mut [IoSlice], watch: &mut Watch) -> io::Result<bool> {
-        // Takes out what is empty, too.
+    /// Writes all parts, in one system call if the socket takes them. `Ok(false)`: the peer
+    /// responds before it has read everything.
+    pub fn send(&self, mut parts: &mut [IoSlice], deadline: &mut Deadline) -> io::Result<bool> {
+        // Skips empty parts, too.
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
-            match (&self.stream).write_vectored(parts) {
+            match io::Write::write_vectored(&mut &self.stream, parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => IoSlice::advance_slices(&mut parts, count),
-                // A signal, a stop and continue among them, is no reason to end.
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                // The tick has passed.
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    if self.has_answer() {
+                // A signal, such as SIGSTOP and SIGCONT.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The socket's timeout.
+                Err(error) if is_tick(&error) => {
+                    if self.received() != Received::Nothing {
                         return Ok(false);
                     }
-                    self.wait_next(watch)?;
+                    self.set_timeouts(deadline.check()?)?;
                 }
-                Err(e) => return Err(e),
+                Err(error) => return Err(error),
             }
         }
         Ok(true)
     }
 
-    fn wait_next(&self, watch: &mut Watch) -> io::Result<()> {
-        let wait = watch.look()?;
-        self.stream.set_read_timeout(Some(wait))?;
-        self.stream.set_write_timeout(Some(wait))
-    }
-
-    /// The stream as something to read an answer from, and where what is read goes.
+    /// Returns the input and a reader that fills it before `deadline`.
     pub fn reader<'a>(
         &'a mut self,
-        watch: &'a mut Watch,
-        more: bool,
+        deadline: &'a mut Deadline,
+        response_started: bool,
     ) -> (&'a mut Input, Reader<'a>) {
         let reader = Reader {
             stream: &self.stream,
-            watch,
-            more,
+            deadline,
+            response_started,
         };
         (&mut self.input, reader)
     }
+
+    /// Makes a blocked read return after `timeout` to check its deadline.
+    pub fn set_read_timeout(&self, timeout: Duration) {
+        // If it fails, the check comes at its usual time.
+        let _ = self.stream.set_read_timeout(Some(timeout));
+    }
+
+    fn set_timeouts(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(timeout))?;
+        self.stream.set_write_timeout(Some(timeout))
+    }
+
+    /// Looks at the receive queue without waiting and without taking anything from it.
+    fn received(&self) -> Received {
+        loop {
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            match recv(&self.stream, &mut [0; 1], flags) {
+                Err(Errno::AGAIN) => return Received::Nothing,
+                Err(Errno::INTR) => {}
+                _ => return Received::Something,
+            }
+        }
+    }
 }
 
-/// Reads from the peer under watch.
+/// The state of a receive queue; the end of the stream counts as something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Received {
+    Nothing,
+    Something,
+}
+
+/// Sends everything at once. Loopback needs no congestion control: Nagle's algorithm would
+/// delay small writes, and a control that paces, such as BBR, would slow large ones down.
+fn set_low_latency(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // Every Linux has it. Without, large writes are slower.
+    let _ = set_tcp_congestion(stream, "reno");
+    Ok(())
+}
+
+fn is_tick(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Reads from the peer before a deadline.
 #[derive(Debug)]
 pub struct Reader<'a> {
     stream: &'a TcpStream,
-    watch: &'a mut Watch,
-    /// A part of the answer is here and more is awaited. Then what came is acknowledged at
-    /// once: a server that writes head and body apart with Nagle's algorithm on holds the
-    /// body back until then, and a delayed acknowledgement takes 40 ms.
-    pub more: bool,
+    deadline: &'a mut Deadline,
+    /// A part of the response is here and more is expected. From then on segments are
+    /// acknowledged at once: a server with Nagle's algorithm that writes head and body apart
+    /// holds the body back until then, and a delayed acknowledgement takes 40 ms.
+    pub response_started: bool,
 }
 
 impl Read for Reader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.more {
+        if self.response_started {
             self.stream.set_quickack(true)?;
-            // A peer that drips never lets the tick pass.
-            self.watch.look()?;
+            // A peer that sends one byte at a time never hits the socket's timeout.
+            self.deadline.check()?;
         }
         loop {
             match (&mut &*self.stream).read(out) {
                 Ok(count) => {
-                    self.more |= count > 0;
+                    self.response_started |= count > 0;
                     return Ok(count);
                 }
-                // A signal, a stop and continue among them, is no reason to end.
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                // The tick has passed.
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    let wait = self.watch.look()?;
+                // A signal, such as SIGSTOP and SIGCONT.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The socket's timeout.
+                Err(error) if is_tick(&error) => {
+                    let wait = self.deadline.check()?;
                     self.stream.set_read_timeout(Some(wait))?;
                 }
-                Err(e) => return Err(e),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -250,15 +236,36 @@ impl Read for Reader<'_> {
 mod tests {
     use super::*;
     use rustix::net::sockopt::tcp_congestion;
+    use std::io::Write;
     use std::net::TcpListener;
 
-    #[test]
-    fn nothing_holds_back_or_paces_what_is_sent() {
+    fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let stream = TcpStream::connect(address).expect("a connection");
-        let wire = Wire::new(stream, Input::new(16)).expect("a wire");
-        assert!(wire.stream.nodelay().expect("an option"));
-        assert_eq!(tcp_congestion(&wire.stream).expect("an option"), "reno");
+        let connection = Connection::open(&[address], 16).expect("a connection");
+        (connection, listener.accept().expect("a peer").0)
+    }
+
+    #[test]
+    fn sockets_neither_delay_nor_pace_data() {
+        let (connection, _peer) = pair();
+        assert!(connection.stream.nodelay().expect("an option"));
+        assert_eq!(
+            tcp_congestion(&connection.stream).expect("an option"),
+            "reno"
+        );
+    }
+
+    #[test]
+    fn a_connection_with_data_or_without_peer_is_not_reusable() {
+        let (connection, mut peer) = pair();
+        assert!(connection.is_reusable());
+        peer.write_all(b"x").expect("sent");
+        while connection.received() == Received::Nothing {}
+        assert!(!connection.is_reusable());
+        let (connection, peer) = pair();
+        drop(peer);
+        while connection.received() == Received::Nothing {}
+        assert!(!connection.is_reusable());
     }
 }

@@ -17,21 +17,21 @@ pub struct Buffers {
     /// The answer's body.
     pub body: Vec<u8>,
     /// The same, compressed.
-    pub coded: Vec<u8>,
+    pub compressed: Vec<u8>,
     /// The reply.
-    pub out: Vec<u8>,
+    pub reply: Vec<u8>,
     small_turns: u32,
 }
 
 impl Buffers {
     /// Empties all; to be called after each invocation.
-    pub fn tidy(&mut self) {
+    pub fn clear(&mut self) {
         let buffers = [
             &mut self.payload,
             &mut self.decoded,
             &mut self.body,
-            &mut self.coded,
-            &mut self.out,
+            &mut self.compressed,
+            &mut self.reply,
         ];
         self.small_turns = match buffers.iter().all(|buffer| buffer.len() <= KEEP) {
             true => self.small_turns.saturating_add(1),
@@ -55,7 +55,7 @@ mod tests {
         let mut buffers = Buffers::default();
         let turn = |buffers: &mut Buffers, size| {
             buffers.body.resize(size, 0);
-            buffers.tidy();
+            buffers.clear();
             (buffers.body.len(), buffers.body.capacity())
         };
         turn(&mut buffers, 1 << 20);

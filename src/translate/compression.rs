@@ -1,61 +1,61 @@
-//! Whether an answer is compressed for its client, and what its header must say then.
+//! Whether a response is compressed for its client, and how its headers change then.
 //!
-//! RFC 9110 settles when it may be done: the client takes it (12.5.3), the answer is whole
-//! and in no coding yet (8.4, 14.4), and the app does not forbid it (`no-transform`, RFC 9111
-//! 5.2.2.6). The rest is about gain: what is small or packed already stays as it is, and an
-//! event stream is read by programs that seldom expect a coding.
+//! RFC 9110 sets the conditions: the client accepts gzip (12.5.3), the response is complete
+//! and has no content coding yet (8.4, 14.4), and the app does not forbid it (`no-transform`,
+//! RFC 9111 5.2.2.6). Beyond these, small bodies and formats that are compressed already are
+//! sent unchanged, because compressing them costs time and saves nothing.
 
 use std::borrow::Cow;
 
 use crate::error::Failure;
 use crate::gzip::{Gzip, Level};
-use crate::http::body_reader::Source;
+use crate::http::Response;
+use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::decimal;
 use crate::http::headers::{Headers, list};
-use crate::translate::request::Request;
+use crate::http::request::Request;
+use crate::translate::media_type;
 
-/// Below this, the frame of gzip takes what the coding gains.
+/// Below this, the gzip header and trailer outweigh the gain.
 const MIN_LENGTH: u64 = 32;
-/// How much a compressed answer may have been before. Nothing but time limits it, since what
-/// has been compressed is not kept; a client still has to have room for it.
+/// Uncompressed size up to which a buffered body is compressed. The adapter does not keep the
+/// uncompressed bytes, but the client must hold them.
 const MAX_LENGTH: u64 = 64 << 20;
 
+/// The content coding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// For every client the same.
-    AsItIs,
-    /// For this client as it is, for another it would be compressed.
-    Varies,
+    /// Not compressed, for any client.
+    Identity,
+    /// Not compressed for this client; for another it would be, so caches need `Vary`.
+    IdentityVary,
     Gzip(Level),
 }
 
-/// Decides by the request and the head of its answer, with the length where it is known.
-pub fn choose(
-    level: Level,
-    request: &Request,
-    status: u16,
-    headers: &Headers,
-    length: Option<u64>,
-) -> Coding {
+/// Chooses the coding from the request and the head of the response; `length` is the length
+/// of the body, if it is known.
+pub fn choose(level: Level, request: &Request, response: &Response, length: Option<u64>) -> Coding {
+    let (status, headers) = (response.status, response.headers);
     let members = |name| headers.all(name).flat_map(list);
-    let bodiless = request.method == "HEAD" || matches!(status, 100..200 | 204 | 304);
-    let partial = status == 206 || headers.contains(b"content-range");
-    let coded =
+    let has_no_body = response.to_head || matches!(status, 100..200 | 204 | 304);
+    let is_partial = status == 206 || headers.contains(b"content-range");
+    let is_coded =
         members(b"content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let fixed =
+    let is_fixed =
         members(b"cache-control").any(|directive| directive.eq_ignore_ascii_case(b"no-transform"));
-    let gains = length.is_none_or(|length| length >= MIN_LENGTH)
-        && headers.first(b"content-type").is_none_or(is_compressible);
-    if bodiless || partial || coded || fixed || !gains {
-        return Coding::AsItIs;
-    }
-    match accepts_gzip(&request.headers) {
-        true => Coding::Gzip(level),
-        false => Coding::Varies,
+    let content_type = headers.first(b"content-type");
+    let is_worth_it = length.is_none_or(|length| length >= MIN_LENGTH)
+        && content_type.is_none_or(media_type::is_compressible);
+    if has_no_body || is_partial || is_coded || is_fixed || !is_worth_it {
+        Coding::Identity
+    } else if accepts_gzip(&request.headers) {
+        Coding::Gzip(level)
+    } else {
+        Coding::IdentityVary
     }
 }
 
-/// Whether the client takes gzip, and takes it no less gladly than the body as it is.
+/// Whether the client accepts gzip and does not prefer identity to it.
 fn accepts_gzip(request: &Headers) -> bool {
     let codings = || {
         request
@@ -73,12 +73,12 @@ fn accepts_gzip(request: &Headers) -> bool {
             .max()
     };
     let gzip = weight_of(&[b"gzip", b"x-gzip"]).or_else(|| weight_of(&[b"*"]));
-    let plain = weight_of(&[b"identity"]).unwrap_or(0);
-    gzip.is_some_and(|gzip| gzip > 0 && gzip >= plain)
+    let identity = weight_of(&[b"identity"]).unwrap_or(0);
+    gzip.is_some_and(|gzip| gzip > 0 && gzip >= identity)
 }
 
-/// The `q` of a member in thousandths (RFC 9110 12.4.2). One that cannot be read refuses,
-/// because the body as it is can be read by anyone.
+/// The `q` of a list member in thousandths (RFC 9110 12.4.2). An invalid one counts as 0:
+/// every client can read identity.
 fn weight<'a>(mut parameters: impl Iterator<Item = &'a [u8]>) -> u64 {
     let Some([b'q' | b'Q', b'=', value @ ..]) = parameters.next() else {
         return 1000;
@@ -92,177 +92,147 @@ fn weight<'a>(mut parameters: impl Iterator<Item = &'a [u8]>) -> u64 {
     }
 }
 
-/// Whether a media type (RFC 9110 8.3.1) is worth it: all are but those that are known to be
-/// packed, or to be read as they come.
-fn is_compressible(content_type: &[u8]) -> bool {
-    let media_type = content_type.split(|byte| *byte == b';').next();
-    let media_type = media_type
-        .unwrap_or_default()
-        .trim_ascii()
-        .to_ascii_lowercase();
-    let begins = |prefix: &&[u8]| media_type.starts_with(prefix);
-    let ends = |suffix: &&[u8]| media_type.ends_with(suffix);
-    media_type == b"image/svg+xml" || !PACKED.iter().any(begins) && !PACKED_ENDS.iter().any(ends)
-}
-
-const PACKED: [&[u8]; 6] = [
-    b"image/",
-    b"video/",
-    b"audio/",
-    b"text/event-stream",
-    b"application/grpc",
-    b"application/vnd.openxmlformats",
-];
-
-/// `zip` ends gzip and each `+zip` too, `compressed` what 7z and RAR are called, `archive`
-/// those of Java and Android.
-const PACKED_ENDS: [&[u8]; 9] = [
-    b"zip",
-    b"zip2",
-    b"/x-xz",
-    b"zstd",
-    b"rar",
-    b"compressed",
-    b"archive",
-    b"woff",
-    b"woff2",
-];
-
-/// The header as the coding makes it.
-pub fn describe(coding: Coding, headers: &Headers) -> Cow<'_, Headers> {
-    if coding == Coding::AsItIs {
-        return Cow::Borrowed(headers);
-    }
-    let mut changed = Headers::new();
+/// Returns the headers of the response in this coding.
+pub fn rewrite_headers(coding: Coding, headers: &Headers) -> Cow<'_, Headers> {
+    let is_gzip = match coding {
+        Coding::Identity => return Cow::Borrowed(headers),
+        Coding::IdentityVary => false,
+        Coding::Gzip(_) => true,
+    };
+    let mut rewritten = Headers::new();
     for (name, value) in headers.iter() {
         match name {
-            _ if coding == Coding::Varies => changed.push(name, value),
-            // What is said of the bytes of another body.
+            _ if !is_gzip => rewritten.push(name, value),
+            // These describe the bytes of the uncompressed body.
             b"content-length" | b"content-encoding" | b"accept-ranges" | b"content-md5"
             | b"digest" | b"content-digest" | b"repr-digest" => {}
-            // RFC 9110 8.8.3.3: strong is a validator only if it tells the codings apart.
-            b"etag" if value.starts_with(b"\"") => changed.push(name, &[b"W/", value].concat()),
-            _ => changed.push(name, value),
+            // A strong validator must differ between codings; a weak one may not
+            // (RFC 9110 8.8.3.3).
+            b"etag" if value.starts_with(b"\"") => rewritten.push(name, &[b"W/", value].concat()),
+            _ => rewritten.push(name, value),
         }
     }
-    if matches!(coding, Coding::Gzip(_)) {
-        changed.push(b"content-encoding", b"gzip");
+    if is_gzip {
+        rewritten.push(b"content-encoding", b"gzip");
     }
     let varies = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(b"accept-encoding");
     if !headers.all(b"vary").flat_map(list).any(varies) {
-        changed.push(b"vary", b"accept-encoding");
+        rewritten.push(b"vary", b"accept-encoding");
     }
-    Cow::Owned(changed)
+    Cow::Owned(rewritten)
 }
 
-/// Compresses what was read of a body, and all that is still to come, into `out`. False says
-/// that this gains nothing, or is more than `limit` bytes even so.
+/// Compresses the part of a body that has been read, then the rest of it, into `out`. Returns
+/// false if that does not make it smaller, or leaves more than `limit` bytes.
 pub fn compress(
     level: Level,
     read: &[u8],
-    rest: &mut dyn Source,
+    rest: &mut dyn BodyReader,
     out: &mut Vec<u8>,
     limit: usize,
 ) -> Result<bool, Failure> {
     let mut gzip = Gzip::begin(level, out);
-    let mut seen = 0;
+    let mut total = 0;
     for piece in read.chunks(PIECE) {
         gzip.write(piece, out);
-        seen += piece.len() as u64;
-        // No more than a piece is held back: what has not become smaller by now will not.
-        let gained_nothing = seen >= ENOUGH && (out.len() + PIECE) as u64 > seen;
-        if out.len() > limit || gained_nothing {
+        total += piece.len() as u64;
+        // The compressor holds back at most one piece, so `out` is nearly up to date.
+        let is_no_smaller = total >= SAMPLE_LEN && (out.len() + PIECE) as u64 > total;
+        if out.len() > limit || is_no_smaller {
             return Ok(false);
         }
     }
-    while let Some(data @ [_, ..]) = rest.next(true)? {
+    while let Chunk::Data(data) = rest.fill(Wait::Block)? {
         let count = data.len();
         gzip.write(data, out);
         rest.consume(count);
-        seen += count as u64;
-        if out.len() > limit || seen > MAX_LENGTH {
+        total += count as u64;
+        if out.len() > limit || total > MAX_LENGTH {
             return Ok(false);
         }
     }
     gzip.finish(out);
-    Ok(out.len() <= limit && (out.len() as u64) < seen)
+    Ok(out.len() <= limit && (out.len() as u64) < total)
 }
 
-/// After so much it shows whether compressing gains anything.
-const ENOUGH: u64 = 1 << 20;
-/// How much is written at once, and held back at most.
+/// After this many bytes it is clear whether a body compresses.
+const SAMPLE_LEN: u64 = 1 << 20;
+/// The number of bytes written to the compressor at once, and the most that it holds back.
 const PIECE: usize = 64 << 10;
 
-/// A body compressed as it comes. Whenever the app pauses, all that it has sent can be read;
-/// what it sends at once is flushed at once.
+/// Compresses a streamed body while it arrives. Whenever the app pauses, everything it has
+/// sent so far is flushed, so that the client can decode it.
 pub struct Gzipped<'a> {
-    source: &'a mut dyn Source,
+    source: Box<dyn BodyReader + 'a>,
+    /// `None` once the member is finished.
     gzip: Option<Gzip>,
     out: Vec<u8>,
-    used: usize,
-    /// Whether what is in `out` may go.
-    ready: bool,
-    flushed: bool,
-    failed: Option<Failure>,
+    consumed: usize,
+    /// Whether `out` may be handed out, rather than filled further.
+    is_ready: bool,
+    is_flushed: bool,
+    /// A failure of the source that is returned after the bytes before it.
+    failure: Option<Failure>,
 }
 
-impl Gzipped<'_> {
-    pub fn new(level: Level, source: &mut dyn Source) -> Gzipped<'_> {
+impl<'a> Gzipped<'a> {
+    pub fn new(level: Level, source: Box<dyn BodyReader + 'a>) -> Gzipped<'a> {
         let mut out = Vec::new();
         Gzipped {
             source,
             gzip: Some(Gzip::begin(level, &mut out)),
             out,
-            used: 0,
-            ready: false,
-            flushed: true,
-            failed: None,
+            consumed: 0,
+            is_ready: false,
+            is_flushed: true,
+            failure: None,
         }
     }
 }
 
-impl Source for Gzipped<'_> {
-    fn next(&mut self, mut wait: bool) -> Result<Option<&[u8]>, Failure> {
-        while !self.ready {
-            if let Some(failure) = self.failed.take() {
+impl BodyReader for Gzipped<'_> {
+    fn fill(&mut self, mut wait: Wait) -> Result<Chunk<'_>, Failure> {
+        while !self.is_ready {
+            if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
             let Some(gzip) = &mut self.gzip else {
-                return Ok(Some(&[]));
+                return Ok(Chunk::End);
             };
-            match self.source.next(wait) {
-                Ok(Some(data @ [_, ..])) => {
+            match self.source.fill(wait) {
+                Ok(Chunk::Data(data)) => {
                     let count = data.len();
                     gzip.write(data, &mut self.out);
                     self.source.consume(count);
-                    self.flushed = false;
-                    self.ready = self.out.len() >= PIECE;
-                    wait = false;
+                    self.is_flushed = false;
+                    self.is_ready = self.out.len() >= PIECE;
+                    wait = Wait::NoBlock;
                 }
-                Ok(Some([])) => {
+                Ok(Chunk::End) => {
                     if let Some(gzip) = self.gzip.take() {
                         gzip.finish(&mut self.out);
                     }
-                    self.ready = true;
+                    self.is_ready = true;
                 }
-                Ok(None) if self.flushed => return Ok(None),
-                Err(failure) if self.flushed => return Err(failure),
+                Ok(Chunk::Pending) if self.is_flushed => return Ok(Chunk::Pending),
+                Err(failure) if self.is_flushed => return Err(failure),
                 paused => {
                     gzip.flush(&mut self.out);
-                    self.flushed = true;
-                    self.ready = true;
-                    self.failed = paused.err();
+                    self.is_flushed = true;
+                    self.is_ready = true;
+                    self.failure = paused.err();
                 }
             }
         }
-        Ok(Some(self.out.get(self.used..).unwrap_or_default()))
+        let ready = self.out.get(self.consumed..).unwrap_or_default();
+        Ok(Chunk::Data(ready))
     }
 
     fn consume(&mut self, count: usize) {
-        self.used += count;
-        if self.used >= self.out.len() {
+        self.consumed += count;
+        if self.consumed >= self.out.len() {
             self.out.clear();
-            (self.used, self.ready) = (0, false);
+            (self.consumed, self.is_ready) = (0, false);
         }
     }
 }
@@ -276,7 +246,7 @@ mod tests {
     use crate::gzip::tests::{gunzip, gunzip_so_far};
 
     fn level() -> Level {
-        LEVEL.expect("built in")
+        LEVEL.expect("compression is built in")
     }
 
     fn gzip() -> Coding {
@@ -300,13 +270,22 @@ mod tests {
         }
     }
 
-    fn chosen(answer: &str) -> Coding {
+    fn chosen(response: &str) -> Coding {
         let request = request("GET", "accept-encoding: gzip");
-        choose(level(), &request, 200, &headers(answer), Some(1000))
+        let headers = headers(response);
+        choose(level(), &request, &response_of(200, &headers), Some(1000))
+    }
+
+    fn response_of(status: u16, headers: &Headers) -> Response<'_> {
+        Response {
+            status,
+            headers,
+            to_head: false,
+        }
     }
 
     #[test]
-    fn the_client_decides_by_its_weights() {
+    fn gzip_is_chosen_by_the_weights_of_accept_encoding() {
         for (fields, expected) in [
             ("accept-encoding: gzip", true),
             ("accept-encoding: br, GZip;Q=0.5", true),
@@ -329,14 +308,20 @@ mod tests {
             ("accept: gzip", false),
         ] {
             assert_eq!(accepts_gzip(&headers(fields)), expected, "{fields}");
-            let coding = choose(level(), &request("GET", fields), 200, &Headers::new(), None);
-            let expected = if expected { gzip() } else { Coding::Varies };
+            let none = Headers::new();
+            let request = request("GET", fields);
+            let coding = choose(level(), &request, &response_of(200, &none), None);
+            let expected = if expected {
+                gzip()
+            } else {
+                Coding::IdentityVary
+            };
             assert_eq!(coding, expected, "{fields}");
         }
     }
 
     #[test]
-    fn types_that_are_packed_or_read_as_they_come_are_left_alone() {
+    fn types_that_are_compressed_already_stay_identity() {
         for (media_type, expected) in [
             ("text/html; charset=utf-8", gzip()),
             ("application/json", gzip()),
@@ -345,20 +330,20 @@ mod tests {
             ("application/wasm", gzip()),
             ("font/ttf", gzip()),
             ("Image/SVG+XML ; charset=utf-8", gzip()),
-            ("image/png", Coding::AsItIs),
-            ("IMAGE/JPEG", Coding::AsItIs),
-            ("video/mp4", Coding::AsItIs),
-            ("audio/ogg", Coding::AsItIs),
-            ("font/woff2", Coding::AsItIs),
-            ("application/font-woff", Coding::AsItIs),
-            ("application/zip", Coding::AsItIs),
-            ("application/gzip", Coding::AsItIs),
-            ("application/epub+zip", Coding::AsItIs),
-            ("application/x-7z-compressed", Coding::AsItIs),
-            ("application/java-archive", Coding::AsItIs),
-            ("application/zstd", Coding::AsItIs),
-            ("text/event-stream;charset=utf-8", Coding::AsItIs),
-            ("application/grpc-web+proto", Coding::AsItIs),
+            ("image/png", Coding::Identity),
+            ("IMAGE/JPEG", Coding::Identity),
+            ("video/mp4", Coding::Identity),
+            ("audio/ogg", Coding::Identity),
+            ("font/woff2", Coding::Identity),
+            ("application/font-woff", Coding::Identity),
+            ("application/zip", Coding::Identity),
+            ("application/gzip", Coding::Identity),
+            ("application/epub+zip", Coding::Identity),
+            ("application/x-7z-compressed", Coding::Identity),
+            ("application/java-archive", Coding::Identity),
+            ("application/zstd", Coding::Identity),
+            ("text/event-stream;charset=utf-8", Coding::Identity),
+            ("application/grpc-web+proto", Coding::Identity),
         ] {
             let coding = chosen(&format!("content-type: {media_type}"));
             assert_eq!(coding, expected, "{media_type}");
@@ -367,82 +352,86 @@ mod tests {
     }
 
     #[test]
-    fn what_the_app_has_coded_cut_or_fixed_is_left_alone() {
-        for (answer, expected) in [
+    fn coded_partial_and_no_transform_responses_stay_identity() {
+        for (response, expected) in [
             ("content-encoding: identity", gzip()),
             ("cache-control: max-age=60, private", gzip()),
-            ("content-encoding: br", Coding::AsItIs),
-            ("content-encoding: identity, zstd", Coding::AsItIs),
-            ("content-range: bytes 0-9/100", Coding::AsItIs),
-            ("cache-control: public, No-Transform", Coding::AsItIs),
+            ("content-encoding: br", Coding::Identity),
+            ("content-encoding: identity, zstd", Coding::Identity),
+            ("content-range: bytes 0-9/100", Coding::Identity),
+            ("cache-control: public, No-Transform", Coding::Identity),
             (
                 "cache-control: public\ncache-control: no-transform",
-                Coding::AsItIs,
+                Coding::Identity,
             ),
         ] {
-            assert_eq!(chosen(answer), expected, "{answer}");
+            assert_eq!(chosen(response), expected, "{response}");
         }
     }
 
     #[test]
-    fn what_has_no_body_or_a_small_one_is_left_alone() {
+    fn responses_without_a_body_or_with_a_small_one_stay_identity() {
         let none = Headers::new();
         for (method, status, length, expected) in [
             ("GET", 200, Some(32), gzip()),
             ("POST", 500, None, gzip()),
-            ("GET", 200, Some(31), Coding::AsItIs),
-            ("GET", 200, Some(0), Coding::AsItIs),
-            ("HEAD", 200, Some(1000), Coding::AsItIs),
-            ("GET", 204, None, Coding::AsItIs),
-            ("GET", 206, Some(1000), Coding::AsItIs),
-            ("GET", 304, Some(1000), Coding::AsItIs),
+            ("GET", 200, Some(31), Coding::Identity),
+            ("GET", 200, Some(0), Coding::Identity),
+            ("HEAD", 200, Some(1000), Coding::Identity),
+            ("GET", 204, None, Coding::Identity),
+            ("GET", 206, Some(1000), Coding::Identity),
+            ("GET", 304, Some(1000), Coding::Identity),
         ] {
             let request = request(method, "accept-encoding: gzip");
-            let coding = choose(level(), &request, status, &none, length);
+            let response = Response {
+                to_head: method == "HEAD",
+                ..response_of(status, &none)
+            };
+            let coding = choose(level(), &request, &response, length);
             assert_eq!(coding, expected, "{method} {status} {length:?}");
         }
     }
 
-    fn described(coding: Coding, answer: &str) -> String {
-        describe(coding, &headers(answer))
+    fn rewritten(coding: Coding, response: &str) -> String {
+        rewrite_headers(coding, &headers(response))
             .iter()
             .map(|(name, value)| format!("{}: {}\n", name.escape_ascii(), value.escape_ascii()))
             .collect()
     }
 
     #[test]
-    fn the_header_of_a_compressed_answer_says_nothing_of_the_body_before() {
+    fn headers_of_a_compressed_response_do_not_describe_the_uncompressed_body() {
         let before = "content-type: text/html\ncontent-length: 9\naccept-ranges: bytes\n\
             content-encoding: identity\netag: \"a\"\ncontent-md5: x\ndigest: x\n\
             content-digest: x\nrepr-digest: x\nset-cookie: a=1\nset-cookie: b=2\n";
         assert_eq!(
-            described(gzip(), before),
+            rewritten(gzip(), before),
             "content-type: text/html\netag: W/\\\"a\\\"\nset-cookie: a=1\nset-cookie: b=2\n\
              content-encoding: gzip\nvary: accept-encoding\n"
         );
         assert_eq!(
-            described(Coding::Varies, "etag: \"a\"\naccept-ranges: bytes\n"),
+            rewritten(Coding::IdentityVary, "etag: \"a\"\naccept-ranges: bytes\n"),
             "etag: \\\"a\\\"\naccept-ranges: bytes\nvary: accept-encoding\n"
         );
-        let weak = described(gzip(), "etag: W/\"a\"\n");
+        let weak = rewritten(gzip(), "etag: W/\"a\"\n");
         assert!(weak.starts_with("etag: W/\\\"a\\\"\n"), "{weak}");
         assert_eq!(
-            described(Coding::AsItIs, "etag: \"a\""),
+            rewritten(Coding::Identity, "etag: \"a\""),
             "etag: \\\"a\\\"\n"
         );
     }
 
     #[test]
-    fn vary_names_accept_encoding_once_and_a_star_says_it_all() {
+    fn vary_names_accept_encoding_once_and_a_star_covers_it() {
         for kept in [
             "vary: *\n",
             "vary: Cookie, Accept-Encoding\n",
             "vary: cookie\nvary: accept-encoding\n",
         ] {
-            assert_eq!(described(Coding::Varies, kept), kept);
+            assert_eq!(rewritten(Coding::IdentityVary, kept), kept);
         }
         assert_eq!(
-            described(Coding::Varies, "vary: cookie\n"),
+            rewritten(Coding::IdentityVary, "vary: cookie\n"),
             "vary: cookie\nvary: accept-encoding\n"
         );
     }
@@ -473,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gets_no_smaller_or_not_small_enough_is_given_up() {
+    fn compressing_stops_if_the_body_gets_no_smaller_or_stays_too_large() {
         let text = b"It was a bright cold day in April. ".repeat(9000);
         let noise = noise(2 << 20);
         let (few, _) = noise.split_at(100);
@@ -493,104 +482,106 @@ mod tests {
         }
     }
 
-    /// Never ends, and compresses to next to nothing.
+    /// Never ends, and compresses to almost nothing.
     struct Endless(Vec<u8>);
 
-    impl Source for Endless {
-        fn next(&mut self, _: bool) -> Result<Option<&[u8]>, Failure> {
-            Ok(Some(&self.0))
+    impl BodyReader for Endless {
+        fn fill(&mut self, _: Wait) -> Result<Chunk<'_>, Failure> {
+            Ok(Chunk::Data(&self.0))
         }
 
         fn consume(&mut self, _: usize) {}
     }
 
     #[test]
-    fn an_endless_body_is_given_up() {
+    fn compressing_stops_at_the_size_limit_of_an_endless_body() {
         let mut endless = Endless(vec![b'x'; 1 << 20]);
         let mut out = Vec::new();
         let compressed = compress(level(), b"", &mut endless, &mut out, NO_LIMIT);
         assert_eq!(compressed, Ok(false));
     }
 
-    /// Gives its pieces one at a time, a pause before each, and fails at its end if told to.
+    /// Returns its pieces one at a time with a pause before each, and may fail at its end.
     struct Pieces {
         pieces: Vec<Vec<u8>>,
         at: usize,
-        paused: bool,
+        has_paused: bool,
         fails: bool,
     }
 
-    impl Source for Pieces {
-        fn next(&mut self, wait: bool) -> Result<Option<&[u8]>, Failure> {
-            self.paused |= wait;
+    impl BodyReader for Pieces {
+        fn fill(&mut self, wait: Wait) -> Result<Chunk<'_>, Failure> {
+            self.has_paused |= wait == Wait::Block;
             match self.pieces.get(self.at) {
-                _ if !self.paused => Ok(None),
+                _ if !self.has_paused => Ok(Chunk::Pending),
                 None if self.fails => Err(Failure::new(Class::AppProtocol, "broken".into())),
-                piece => Ok(Some(piece.map_or(&[], Vec::as_slice))),
+                piece => Ok(piece.map_or(Chunk::End, |piece| Chunk::Data(piece))),
             }
         }
 
         fn consume(&mut self, count: usize) {
             assert_eq!(count, self.pieces[self.at].len());
             self.at += 1;
-            self.paused = false;
+            self.has_paused = false;
         }
     }
 
     #[test]
-    fn each_piece_of_a_stream_can_be_read_before_the_next_is_waited_for() {
+    fn each_piece_of_a_stream_is_readable_before_the_next_arrives() {
         let pieces: Vec<Vec<u8>> = (0..20)
             .map(|n| format!("piece {n}; ").repeat(1 + n * n * 30).into_bytes())
             .collect();
         for fails in [false, true] {
-            let mut source = Pieces {
+            let source = Pieces {
                 pieces: pieces.clone(),
                 at: 0,
-                paused: false,
+                has_paused: false,
                 fails,
             };
-            let mut stream = Gzipped::new(level(), &mut source);
-            let (mut got, mut waits) = (Vec::new(), 0);
-            let mut wait = false;
+            let mut stream = Gzipped::new(level(), Box::new(source));
+            let (mut got, mut pauses) = (Vec::new(), 0);
+            let mut wait = Wait::NoBlock;
             let end = loop {
-                match stream.next(wait) {
-                    Ok(None) => {
-                        let sent = pieces[..waits].concat();
-                        assert!(waits == 0 || gunzip_so_far(&got) == sent, "{waits}");
-                        waits += 1;
-                        wait = true;
+                match stream.fill(wait) {
+                    Ok(Chunk::Pending) => {
+                        let sent = pieces[..pauses].concat();
+                        assert!(pauses == 0 || gunzip_so_far(&got) == sent, "{pauses}");
+                        pauses += 1;
+                        wait = Wait::Block;
                     }
-                    Ok(Some([])) => break Ok(()),
-                    Ok(Some(data)) => {
-                        // Not all at once, as a slow reader would.
+                    Ok(Chunk::End) => break Ok(()),
+                    Ok(Chunk::Data(data)) => {
+                        // In parts, as a slow client reads.
                         let count = data.len().div_ceil(2);
                         got.extend_from_slice(&data[..count]);
                         stream.consume(count);
-                        wait = false;
+                        wait = Wait::NoBlock;
                     }
                     Err(failure) => break Err(failure),
                 }
             };
             assert_eq!(end.is_err(), fails);
-            match fails {
-                false => assert_eq!(gunzip(&got), pieces.concat()),
-                true => assert_eq!(gunzip_so_far(&got), pieces.concat()),
-            }
+            let decoded = if fails {
+                gunzip_so_far(&got)
+            } else {
+                gunzip(&got)
+            };
+            assert_eq!(decoded, pieces.concat());
         }
     }
 
     #[test]
-    fn a_long_stream_is_held_back_by_no_more_than_a_piece() {
+    fn a_long_stream_is_held_back_by_at_most_one_piece() {
         let body = noise(2 << 20);
-        let mut source = Pieces {
+        let source = Pieces {
             pieces: body.chunks(50_000).map(<[u8]>::to_vec).collect(),
             at: 0,
-            paused: true,
+            has_paused: true,
             fails: false,
         };
-        let mut stream = Gzipped::new(level(), &mut source);
+        let mut stream = Gzipped::new(level(), Box::new(source));
         let mut got = Vec::new();
-        while let Ok(Some(data @ [_, ..])) = stream.next(true) {
+        while let Ok(Chunk::Data(data)) = stream.fill(Wait::Block) {
             let count = data.len();
             assert!(count <= 2 * PIECE, "{count}");
             got.extend_from_slice(data);
@@ -601,12 +592,13 @@ mod tests {
 
     #[test]
     fn an_empty_stream_is_an_empty_member() {
-        let mut none = &b""[..];
-        let mut stream = Gzipped::new(level(), &mut none);
-        let data = stream.next(false).expect("no failure").expect("its frame");
+        let mut stream = Gzipped::new(level(), Box::new(&b""[..]));
+        let Ok(Chunk::Data(data)) = stream.fill(Wait::NoBlock) else {
+            panic!("no gzip member");
+        };
         assert_eq!(gunzip(data), b"");
         let count = data.len();
         stream.consume(count);
-        assert_eq!(stream.next(false), Ok(Some(&[][..])));
+        assert_eq!(stream.fill(Wait::NoBlock), Ok(Chunk::End));
     }
 }

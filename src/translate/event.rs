@@ -84,7 +84,7 @@ impl Event<'_> {
 pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     let event = object(payload)?;
     let raw_context = event.member("requestContext");
-    let context = raw_context.map(Object::of).unwrap_or_default();
+    let context = raw_context.map(Object::from_raw).unwrap_or_default();
     let other = Event::Other {
         context: raw_context,
     };

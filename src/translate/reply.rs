@@ -1,49 +1,46 @@
-//! The app's answer as the reply that Lambda carries to the caller.
+//! A response as the reply that is posted to `/response`, in the form of each event kind.
 //!
-//! Each kind of event wants its own form ("Working with AWS Lambda proxy integrations" of API
-//! Gateway, "Using Lambda with an Application Load Balancer", "Invoking Lambda function
-//! URLs"), with one thing in common: a JSON object cannot hold bytes. A body goes as text
-//! exactly when it is valid UTF-8 and its type says text or nothing, and as base64 otherwise,
-//! so that what the app sent is what the caller gets.
+//! The forms are those of "Set up Lambda proxy integrations in API Gateway", "Using Lambda
+//! with an Application Load Balancer", "Invoking Lambda function URLs" and "Create Lambda
+//! target groups for VPC Lattice". All are JSON, which cannot hold arbitrary bytes: a body is
+//! sent as text if it is valid UTF-8 and its type is a text type or missing, else as base64,
+//! so that the client receives the bytes that the app sent.
 
 use std::borrow::Cow;
 
 use codec::base64;
 use codec::escape::{Escaper, escape, unescape};
+use codec::json;
 use log::warn;
 
 use crate::config::Config;
 use crate::error::{Class, Failure};
-use crate::http::body_reader::Source;
-use crate::http::headers::Headers;
+use crate::http::Response;
+use crate::http::body_reader::{BodyReader, Chunk, Wait};
+use crate::http::headers::list;
 use crate::http::reason::reason;
 use crate::translate::event::Kind;
-use codec::json;
+use crate::translate::media_type;
 
-/// What Lambda takes as a result: 6 MiB and 100 bytes.
+/// Lambda's limit for a buffered reply: 6 MiB and 100 bytes.
 pub const MAX_REPLY: usize = (6 << 20) + 100;
-/// How much of a body that is no text fits there, as base64.
+/// The largest body that fits into a reply as base64.
 pub const MAX_BYTES: usize = MAX_REPLY / 4 * 3;
 
-/// A whole answer of the app, or of ours in its place.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    pub status: u16,
-    pub headers: &'a Headers,
-    pub body: &'a [u8],
-    /// HEAD asks for the length of a body that is not sent.
-    pub to_head: bool,
-}
-
-/// Fails what the settings call an error, and for events that are no requests every status
-/// from 400: whoever sent them sees no status, only success or failure.
-pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Result<(), Failure> {
-    let status = answer.status;
+/// Fails responses whose status the settings count as an error. For events that are not HTTP
+/// requests every status from 400 is one: their senders see success or failure, no status.
+pub fn check_status(
+    response: &Response,
+    body: &[u8],
+    kind: Option<Kind>,
+    config: &Config,
+) -> Result<(), Failure> {
+    let status = response.status;
     if !config.error_statuses.contains(status) && (kind.is_some() || status < 400) {
         return Ok(());
     }
-    let body = String::from_utf8_lossy(answer.body);
-    let named = json::Object::parse(&body)
+    let body = String::from_utf8_lossy(body);
+    let error_type = json::Object::parse(&body)
         .ok()
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},\"body\":").into_bytes();
@@ -51,80 +48,94 @@ pub fn check_status(answer: &Answer, kind: Option<Kind>, config: &Config) -> Res
     message.push(b'}');
     Err(Failure {
         class: Class::HttpStatus,
-        error_type: named.unwrap_or_else(|| format!("HTTP.{status}")).into(),
+        error_type: error_type
+            .unwrap_or_else(|| format!("HTTP.{status}"))
+            .into(),
         message: String::from_utf8(message).unwrap_or_default(),
         cut_off: false,
     })
 }
 
-/// Writes the reply into `out`.
-pub fn render(answer: &Answer, kind: Option<Kind>, out: &mut Vec<u8>) -> Result<(), Failure> {
+/// Writes the reply for a response whose body has been read.
+pub fn render(
+    response: &Response,
+    body: &[u8],
+    kind: Option<Kind>,
+    out: &mut Vec<u8>,
+) -> Result<(), Failure> {
     out.clear();
     match kind {
         Some(kind) => {
-            begin(answer, kind, out);
+            // Enough for a body without escapes.
+            out.reserve(body.len() + ENVELOPE);
+            write_start(response, kind, out);
             let start = out.len();
-            let is_text = may_be_text(answer) && escape(out, answer.body).is_some();
+            let is_text = may_be_text(response) && escape(out, body).is_some();
             if !is_text {
                 out.truncate(start);
-                base64::encode(out, answer.body);
+                base64::encode(out, body);
             }
-            end(is_text, out);
+            write_end(is_text, out);
         }
-        None => pass_through(answer.body, out),
+        None => write_result(body, out),
     }
-    check_size(answer.body.len(), out)
+    check_size(body.len(), out)
 }
 
-/// Writes the reply into `out` while its body comes, which spares text a copy. What turns out
-/// not to be text is taken back into `read`, where the bytes gather that go as base64.
-pub fn render_as_it_comes(
-    answer: &Answer,
+/// Writes the reply while its body is read, which saves text a copy. Once the body turns out
+/// not to be text, its bytes are collected in `read` and written as base64 at the end.
+pub fn render_while_reading(
+    response: &Response,
     kind: Kind,
-    body: &mut dyn Source,
+    body: &mut dyn BodyReader,
     out: &mut Vec<u8>,
     read: &mut Vec<u8>,
 ) -> Result<(), Failure> {
     out.clear();
-    begin(answer, kind, out);
+    out.reserve(ENVELOPE);
+    write_start(response, kind, out);
     let start = out.len();
-    let mut text = may_be_text(answer).then(Escaper::default);
-    let mut count = 0;
-    loop {
-        let piece = body.next(true)?.unwrap_or_default();
-        let length = piece.len();
-        count += length;
-        if count > MAX_REPLY {
+    let mut text = may_be_text(response).then(Escaper::default);
+    let mut total = 0;
+    while let Chunk::Data(data) = body.fill(Wait::Block)? {
+        let count = data.len();
+        total += count;
+        if total > MAX_REPLY {
             return Err(too_large(MAX_REPLY as u64 + 1, None));
         }
         if let Some(escaper) = &mut text {
-            let (whole, before) = (out.len(), *escaper);
-            let is_text = match length {
-                0 => before.held().is_empty(),
-                _ => escaper.push(out, piece).is_some(),
-            };
-            if !is_text {
+            let (written, before) = (out.len(), *escaper);
+            if escaper.push(out, data).is_none() {
                 text = None;
-                let escaped = out.get(start..whole).unwrap_or_default();
-                // It is what has been escaped, and so can be read.
-                let _ = std::str::from_utf8(escaped).map(|escaped| unescape(read, escaped));
-                read.extend_from_slice(before.held());
-                out.truncate(start);
+                out.truncate(written);
+                take_back(out, start, before, read);
             }
         }
         if text.is_none() {
-            read.extend_from_slice(piece);
+            read.extend_from_slice(data);
         }
-        if length == 0 {
-            break;
-        }
-        body.consume(length);
+        body.consume(count);
+    }
+    // A character that the end of the body cuts off is not text either.
+    if let Some(escaper) = text.filter(|escaper| !escaper.held().is_empty()) {
+        text = None;
+        take_back(out, start, escaper, read);
     }
     if text.is_none() {
         base64::encode(out, read);
     }
-    end(text.is_some(), out);
-    check_size(count, out)
+    write_end(text.is_some(), out);
+    check_size(total, out)
+}
+
+/// Moves the text written since `start`, unescaped, and the bytes that the escaper holds from
+/// `out` to `read`.
+fn take_back(out: &mut Vec<u8>, start: usize, escaper: Escaper, read: &mut Vec<u8>) {
+    let escaped = out.get(start..).unwrap_or_default();
+    // Neither can fail: `escape` has written it.
+    let _ = std::str::from_utf8(escaped).map(|escaped| unescape(read, escaped));
+    read.extend_from_slice(escaper.held());
+    out.truncate(start);
 }
 
 fn check_size(body: usize, out: &[u8]) -> Result<(), Failure> {
@@ -134,21 +145,22 @@ fn check_size(body: usize, out: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// A body that cannot fit, of so many bytes as they come from the app.
+/// The failure for a body of this many bytes; `reply` is the size of the rendered reply.
 pub fn too_large(body: u64, reply: Option<usize>) -> Failure {
-    let reply = reply.map_or(String::new(), |size| format!(", as a reply {size}"));
+    let reply = reply.map_or(String::new(), |size| format!(" ({size} bytes as a reply)"));
     Failure::new(
         Class::ResponseTooLarge,
         format!(
-            "the app's answer has {body} bytes{reply}, and Lambda takes {MAX_REPLY}: \
-             set AWS_LWA_INVOKE_MODE=response_stream and let the front end stream, or answer with less"
+            "the response of the app has {body} bytes{reply}, more than Lambda's limit of \
+             {MAX_REPLY}: stream it with AWS_LWA_INVOKE_MODE=response_stream, or send a \
+             smaller response"
         ),
     )
 }
 
-/// Of an event that is no request only the body goes back: JSON as it is, other text as a
-/// JSON string.
-fn pass_through(body: &[u8], out: &mut Vec<u8>) {
+/// Writes the reply to an event that is not an HTTP request: the body alone, as it is if it
+/// is JSON, as a JSON string if it is other text.
+fn write_result(body: &[u8], out: &mut Vec<u8>) {
     if body.trim_ascii().is_empty() {
         out.extend_from_slice(b"null");
     } else if json::is_valid(body) {
@@ -156,119 +168,121 @@ fn pass_through(body: &[u8], out: &mut Vec<u8>) {
     } else if let Ok(text) = std::str::from_utf8(body) {
         json::write_string(out, text);
     } else {
-        warn!("the app's answer is neither JSON nor text: passed on as base64");
+        warn!("the response of the app is neither JSON nor text: sent as base64");
         out.push(b'"');
         base64::encode(out, body);
         out.push(b'"');
     }
 }
 
-/// Writes all that comes before the body.
-fn begin(answer: &Answer, kind: Kind, out: &mut Vec<u8>) {
-    let Answer { status, .. } = *answer;
-    // Room for a body that needs no escape, and for its head.
-    out.reserve(answer.body.len() + 1024);
+/// Room for everything in a usual reply but its body.
+const ENVELOPE: usize = 1024;
+
+/// Writes everything before the body.
+fn write_start(response: &Response, kind: Kind, out: &mut Vec<u8>) {
+    let status = response.status;
     out.extend_from_slice(format!("{{\"statusCode\":{status}").as_bytes());
     if matches!(kind, Kind::Alb { .. } | Kind::Lattice) {
         let reason = reason(status);
         out.extend_from_slice(format!(",\"statusDescription\":\"{status} {reason}\"").as_bytes());
     }
     match kind {
-        Kind::Rest | Kind::Alb { multi: true } => write_multi_value(out, answer),
+        Kind::Rest | Kind::Alb { multi: true } => write_multi_value(out, response),
         Kind::HttpApi | Kind::FunctionUrl => {
-            write_joined(out, answer, Cookies::Apart);
-            write_cookies(out, answer);
+            write_single_value(out, response, SetCookie::Omit);
+            write_cookies(out, response);
         }
         Kind::Lattice | Kind::Alb { multi: false } => {
-            if answer.headers.all(b"set-cookie").count() > 1 {
+            if response.headers.all(b"set-cookie").count() > 1 {
                 let remedy = match kind {
                     Kind::Lattice => "VPC Lattice takes one value of each header",
                     _ => "set lambda.multi_value_headers.enabled on the target group",
                 };
-                warn!("only the first Set-Cookie reaches the client: {remedy}");
+                warn!("only the first Set-Cookie is sent to the client: {remedy}");
             }
-            write_joined(out, answer, Cookies::First);
+            write_single_value(out, response, SetCookie::First);
         }
     }
     out.extend_from_slice(b",\"body\":\"");
 }
 
-fn end(is_text: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(match is_text {
-        true => b"\",\"isBase64Encoded\":false}",
-        false => b"\",\"isBase64Encoded\":true}",
-    });
+fn write_end(is_text: bool, out: &mut Vec<u8>) {
+    let end: &[u8] = if is_text {
+        b"\",\"isBase64Encoded\":false}"
+    } else {
+        b"\",\"isBase64Encoded\":true}"
+    };
+    out.extend_from_slice(end);
 }
 
-/// What comes before a streamed body: status, headers and cookies as one JSON object
+/// Writes the prelude of a streamed reply: status, headers and cookies as one JSON object
 /// ("Response streaming for Lambda functions").
 ///
 /// Eight zero bytes end it, whether or not a body follows: without them the front end waits.
-pub fn write_prelude(out: &mut Vec<u8>, answer: &Answer, kind: Kind) {
-    out.extend_from_slice(format!("{{\"statusCode\":{}", answer.status).as_bytes());
+pub fn write_prelude(out: &mut Vec<u8>, response: &Response, kind: Kind) {
+    out.extend_from_slice(format!("{{\"statusCode\":{}", response.status).as_bytes());
     match kind {
-        // Only API Gateway documents the form that keeps repeated fields apart.
-        Kind::Rest => write_multi_value(out, answer),
+        // Only API Gateway documents multi-value headers in a prelude.
+        Kind::Rest => write_multi_value(out, response),
         _ => {
-            write_joined(out, answer, Cookies::Apart);
-            write_cookies(out, answer);
+            write_single_value(out, response, SetCookie::Omit);
+            write_cookies(out, response);
         }
     }
     out.extend_from_slice(b"}\0\0\0\0\0\0\0\0");
 }
 
-/// The fields that go on to the caller, each name once, in the order of their first coming.
-fn names<'a>(answer: &Answer<'a>) -> Vec<&'a [u8]> {
-    // RFC 9110 8.6: in these answers the length is not that of a body we carry.
-    let keeps_length = answer.to_head || answer.status == 304;
-    let mut names = Vec::with_capacity(answer.headers.len());
-    for (name, _) in answer.headers.iter() {
-        let dropped = answer.headers.stops_here(name) || name == b"content-length" && !keeps_length;
-        if !dropped && !names.contains(&name) {
+/// The names of the headers that are sent to the client, each once, in order of first use.
+fn names<'a>(response: &Response<'a>) -> Vec<&'a [u8]> {
+    // There the length is not that of the body in this reply (RFC 9110 8.6).
+    let keeps_length = response.to_head || response.status == 304;
+    let headers = response.headers;
+    let mut names = Vec::with_capacity(headers.len());
+    for (name, _) in headers.iter() {
+        let is_dropped = headers.is_hop_by_hop(name) || name == b"content-length" && !keeps_length;
+        if !is_dropped && !names.contains(&name) {
             names.push(name);
         }
     }
     names
 }
 
-fn write_multi_value(out: &mut Vec<u8>, answer: &Answer) {
+fn write_multi_value(out: &mut Vec<u8>, response: &Response) {
     out.extend_from_slice(b",\"multiValueHeaders\":{");
-    for (index, name) in names(answer).into_iter().enumerate() {
-        separate(out, index);
-        write_latin1(out, name);
+    for (index, name) in names(response).into_iter().enumerate() {
+        write_comma(out, index);
+        write_value(out, name);
         out.extend_from_slice(b":[");
-        for (index, value) in answer.headers.all(name).enumerate() {
-            separate(out, index);
-            write_latin1(out, value);
+        for (index, value) in response.headers.all(name).enumerate() {
+            write_comma(out, index);
+            write_value(out, value);
         }
         out.push(b']');
     }
     out.push(b'}');
 }
 
-/// What becomes of Set-Cookie, the one field that must never be joined (RFC 6265 section 3),
-/// where a name can have one value only.
+/// The values of Set-Cookie that go into a map with one value a name. They must not be joined
+/// as those of other headers are (RFC 6265 section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cookies {
-    Apart,
+enum SetCookie {
+    Omit,
     First,
 }
 
-fn write_joined(out: &mut Vec<u8>, answer: &Answer, cookies: Cookies) {
+fn write_single_value(out: &mut Vec<u8>, response: &Response, set_cookie: SetCookie) {
     out.extend_from_slice(b",\"headers\":{");
-    let apart = |name: &&[u8]| cookies == Cookies::Apart && *name == b"set-cookie";
-    for (index, name) in names(answer)
-        .into_iter()
-        .filter(|name| !apart(name))
-        .enumerate()
-    {
-        separate(out, index);
-        write_latin1(out, name);
+    let is_omitted = |name: &[u8]| set_cookie == SetCookie::Omit && name == b"set-cookie";
+    let names = names(response).into_iter();
+    let names = names.filter(|name| !is_omitted(name));
+    for (index, name) in names.enumerate() {
+        write_comma(out, index);
+        write_value(out, name);
         out.push(b':');
-        let mut values = answer.headers.all(name);
+        let mut values = response.headers.all(name);
         let first = values.next().unwrap_or_default();
-        if name == b"set-cookie" && cookies == Cookies::First {
-            write_latin1(out, first);
+        if name == b"set-cookie" {
+            write_value(out, first);
             continue;
         }
         let mut joined = Cow::Borrowed(first);
@@ -276,29 +290,30 @@ fn write_joined(out: &mut Vec<u8>, answer: &Answer, cookies: Cookies) {
             joined.to_mut().extend_from_slice(b", ");
             joined.to_mut().extend_from_slice(value);
         }
-        write_latin1(out, &joined);
+        write_value(out, &joined);
     }
     out.push(b'}');
 }
 
-fn write_cookies(out: &mut Vec<u8>, answer: &Answer) {
-    for (index, cookie) in answer.headers.all(b"set-cookie").enumerate() {
+fn write_cookies(out: &mut Vec<u8>, response: &Response) {
+    for (index, cookie) in response.headers.all(b"set-cookie").enumerate() {
         out.extend_from_slice(if index == 0 { b",\"cookies\":[" } else { b"," });
-        write_latin1(out, cookie);
+        write_value(out, cookie);
     }
-    if answer.headers.contains(b"set-cookie") {
+    if response.headers.contains(b"set-cookie") {
         out.push(b']');
     }
 }
 
-fn separate(out: &mut Vec<u8>, index: usize) {
+fn write_comma(out: &mut Vec<u8>, index: usize) {
     if index > 0 {
         out.push(b',');
     }
 }
 
-/// Field values are bytes: UTF-8 where they are that, else Latin-1, as HTTP once had it.
-fn write_latin1(out: &mut Vec<u8>, value: &[u8]) {
+/// Writes a header name or value, which is bytes, as a JSON string: read as UTF-8 if it is
+/// valid, else as Latin-1 (RFC 9110 5.5).
+fn write_value(out: &mut Vec<u8>, value: &[u8]) {
     match std::str::from_utf8(value) {
         Ok(text) => json::write_string(out, text),
         Err(_) => {
@@ -308,51 +323,13 @@ fn write_latin1(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// Whether the body goes as text, if it is text.
-fn may_be_text(answer: &Answer) -> bool {
-    let encoded = answer
-        .headers
+/// Whether the headers allow the body to be sent as text; its bytes decide then.
+fn may_be_text(response: &Response) -> bool {
+    let headers = response.headers;
+    let is_coded = headers
         .all(b"content-encoding")
-        .flat_map(crate::http::headers::list)
+        .flat_map(list)
         .any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    !encoded && answer.headers.first(b"content-type").is_none_or(is_textual)
+    let content_type = headers.first(b"content-type");
+    !is_coded && content_type.is_none_or(media_type::is_text)
 }
-
-/// Whether a media type (RFC 9110 8.3.1) says text, in UTF-8 if it says a charset.
-fn is_textual(content_type: &[u8]) -> bool {
-    let lower = content_type.to_ascii_lowercase();
-    let mut parts = lower.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    let media_type = parts.next().unwrap_or_default();
-    let utf8 = parts
-        .filter_map(|parameter| parameter.strip_prefix(b"charset="))
-        .all(|charset| {
-            matches!(
-                charset,
-                b"utf-8" | b"\"utf-8\"" | b"utf8" | b"us-ascii" | b"\"us-ascii\""
-            )
-        });
-    let textual = media_type.is_empty()
-        || media_type.starts_with(b"text/")
-        || [&b"+json"[..], b"+xml", b"+yaml"]
-            .iter()
-            .any(|suffix| media_type.ends_with(suffix))
-        || TEXTUAL.contains(&media_type);
-    utf8 && textual
-}
-
-/// Types that are text and do not look it.
-const TEXTUAL: [&[u8]; 13] = [
-    b"application/json",
-    b"application/javascript",
-    b"application/x-javascript",
-    b"application/ecmascript",
-    b"application/xml",
-    b"application/xml-dtd",
-    b"application/yaml",
-    b"application/x-yaml",
-    b"application/toml",
-    b"application/graphql",
-    b"application/x-ndjson",
-    b"application/jsonl",
-    b"application/x-www-form-urlencoded",
-];

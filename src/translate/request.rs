@@ -13,23 +13,15 @@ use log::debug;
 
 use super::context_headers::{self as contexts, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
 use crate::config::Config;
-use crate::http;
 use crate::http::headers::{Headers, clean, is_token};
 use crate::http::path_guard;
+use crate::http::request::Request;
 use crate::invocation::Invocation;
 use crate::translate::event::{Event, Http, Kind, Pairs, Query};
 use codec::json::{self, Raw};
 
 /// What the front end says of the client, who can neither name it in `Connection` nor send it.
 const FORWARDED: &[u8] = b"x-forwarded-";
-
-#[derive(Debug)]
-pub struct Request<'a> {
-    pub method: Cow<'a, str>,
-    pub target: Vec<u8>,
-    pub headers: Headers,
-    pub body: &'a [u8],
-}
 
 /// Why the app never sees a request: what the client gets instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,25 +34,6 @@ fn bad_request(message: String) -> Rejection {
     Rejection {
         status: 400,
         message,
-    }
-}
-
-impl Request<'_> {
-    /// Whether sending it twice is the same as once (RFC 9110 9.2.2).
-    pub fn is_idempotent(&self) -> bool {
-        matches!(
-            &*self.method,
-            "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
-        )
-    }
-
-    /// Appends the head as it goes over the wire.
-    pub fn write_head(&self, out: &mut Vec<u8>) {
-        http::write_request_line(out, self.method.as_bytes(), &self.target);
-        for (name, value) in self.headers.iter() {
-            http::write_field(out, name, value);
-        }
-        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -97,7 +70,7 @@ fn from_http<'a>(
     }
     let target = target(http, config);
     let mut hooks = config.snapstart.hooks();
-    if hooks.any(|hook| path_guard::refuses(hook, &target)) {
+    if hooks.any(|hook| path_guard::matches(hook, &target)) {
         return Err(Rejection {
             status: 403,
             message: "this path is not open to requests from outside".into(),
@@ -108,7 +81,7 @@ fn from_http<'a>(
     copy_fields(http, config, &mut headers)?;
     contexts::add(&mut headers, Some(http.context), invocation, config);
     if !headers.contains(b"host") {
-        headers.push(b"host", host(config).as_bytes());
+        headers.push(b"host", config.app.to_string().as_bytes());
     }
     // RFC 9110 8.6: a method that expects a body says its length even when it is zero.
     if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
@@ -131,7 +104,7 @@ fn pass_through<'a>(
     let mut headers = Headers::new();
     headers.push(b"content-type", b"application/json");
     contexts::add(&mut headers, context, invocation, config);
-    headers.push(b"host", host(config).as_bytes());
+    headers.push(b"host", config.app.to_string().as_bytes());
     headers.push(b"content-length", payload.len().to_string().as_bytes());
     Request {
         method: Cow::Borrowed("POST"),
@@ -141,26 +114,16 @@ fn pass_through<'a>(
     }
 }
 
-/// The app's own name for itself, for requests that bring none.
-pub fn host(config: &Config) -> String {
-    let port = config.app.port;
-    match config.app.host.as_deref() {
-        None => format!("127.0.0.1:{port}"),
-        Some(host) if host.contains(':') => format!("[{host}]:{port}"),
-        Some(host) => format!("{host}:{port}"),
-    }
-}
-
 /// The body's own bytes; `decoded` holds them where they are not the event's.
 fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejection> {
     let Some(raw) = http.body else {
         return Ok(b"");
     };
     decoded.clear();
-    let inside = json::inside(raw);
+    let contents = json::raw_contents(raw);
     if http.is_base64 {
         // Mostly without an escape; only some writers of JSON escape the slash.
-        if base64::decode(decoded, inside.unwrap_or(raw.get()).as_bytes()).is_some() {
+        if base64::decode(decoded, contents.unwrap_or(raw.get()).as_bytes()).is_some() {
             return Ok(decoded);
         }
         let text = json::text(raw).unwrap_or_default();
@@ -172,14 +135,14 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
             )),
         };
     }
-    match inside {
+    match contents {
         Some(escaped) if escaped.as_bytes().contains(&b'\\') => match unescape(decoded, escaped) {
             Some(()) => Ok(decoded),
             None => Err(bad_request(
                 "the body of the event is not valid Unicode".into(),
             )),
         },
-        _ => Ok(inside.unwrap_or(raw.get()).as_bytes()),
+        _ => Ok(contents.unwrap_or(raw.get()).as_bytes()),
     }
 }
 
@@ -212,8 +175,8 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
         return Err(bad_request("the event holds two host headers".into()));
     }
     for (name, value) in given.iter() {
-        let stops_here = given.stops_here(name) && !name.starts_with(FORWARDED);
-        if stops_here || is_not_the_clients(name) {
+        let is_hop_by_hop = given.is_hop_by_hop(name) && !name.starts_with(FORWARDED);
+        if is_hop_by_hop || is_reserved(name) {
             continue;
         }
         if name == b"cookie" && !http.cookies.is_empty() {
@@ -235,7 +198,7 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
 /// Whether a field is ours to send, or the front end's under a name that only looks like it:
 /// to a server that makes variables of fields (RFC 3875 4.1.18) `_` and `-` are the same, and
 /// `Proxy` is what tells programs where their own requests go.
-fn is_not_the_clients(name: &[u8]) -> bool {
+fn is_reserved(name: &[u8]) -> bool {
     let is_ours = |name: &[u8]| {
         matches!(
             name,

@@ -161,7 +161,7 @@ fn app_listens_on_ipv6_only() {
 
 #[test]
 fn app_accepts_and_says_nothing() {
-    let client = Fails("Function.AppTimeout", &["POST /fault", "no answer after"]);
+    let client = Fails("Function.AppTimeout", &["POST /fault", "no response after"]);
     sees_in_time(raw("").hang(), client, client);
 }
 
@@ -185,7 +185,7 @@ fn app_says_nothing_and_no_margin_is_set() {
 fn app_closes_without_an_answer() {
     both(
         raw("").close(),
-        Fails("Function.AppProtocol", &["closed without an answer"]),
+        Fails("Function.AppProtocol", &["closed without a response"]),
     );
 }
 
@@ -195,7 +195,7 @@ fn app_sends_half_a_status_line() {
         raw("HTTP/1.1 20").close(),
         Fails("Function.AppProtocol", &["after 11 bytes of the head"]),
     );
-    let hangs = Fails("Function.AppTimeout", &["no answer after"]);
+    let hangs = Fails("Function.AppTimeout", &["no response after"]);
     sees_in_time(raw("HTTP/1.1 20").hang(), hangs, hangs);
 }
 
@@ -423,7 +423,7 @@ fn app_speaks_another_protocol() {
             raw(other).hang(),
             Fails(
                 "Function.AppProtocol",
-                &["not a valid HTTP/1.1 answer: it begins with"],
+                &["not a valid HTTP/1.1 response: it begins with"],
             ),
         );
     }
@@ -450,7 +450,7 @@ fn app_sends_a_malformed_head() {
         let bad = raw(format!("{OK}{head}Content-Length: 2\r\n\r\nok"));
         both(
             bad,
-            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 answer"]),
+            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 response"]),
         );
     }
 }
@@ -626,7 +626,7 @@ fn api_hangs_up_on_a_stream() {
     logs(
         &run,
         "ERROR",
-        &["the rest of a streamed answer is lost", "requestId=req-1"],
+        &["the rest of a streamed response is lost", "requestId=req-1"],
     );
     goes_on(&run, 2);
 }

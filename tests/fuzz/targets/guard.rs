@@ -1,6 +1,6 @@
 //! The guard of the SnapStart hooks: no spelling of a hook's path gets by, and how a path is spelt makes no difference.
 
-use lambda_adapter::http::path_guard::{is_guardable, refuses};
+use lambda_adapter::http::path_guard::{is_plain, matches};
 
 use super::bytes::Bytes;
 
@@ -15,10 +15,10 @@ pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
     let hook = HOOKS[bytes.below(HOOKS.len())];
     let spelt = respelt(hook, &mut bytes);
-    assert!(refuses(hook, &spelt), "{hook} as {}", spelt.escape_ascii());
+    assert!(matches(hook, &spelt), "{hook} as {}", spelt.escape_ascii());
     let path = bytes.0;
-    let _ = is_guardable(&String::from_utf8_lossy(path));
-    let refused = refuses(hook, path);
+    let _ = is_plain(&String::from_utf8_lossy(path));
+    let refused = matches(hook, path);
     // A query begins where it is written, so it is no matter of spelling.
     if path.contains(&b'?') || path.contains(&b'#') {
         return;
@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
         escaped.into(),
     ] {
         let told = || format!("{} and {}", path.escape_ascii(), other.escape_ascii());
-        assert_eq!(refused, refuses(hook, &other), "{}", told());
+        assert_eq!(refused, matches(hook, &other), "{}", told());
     }
 }
 

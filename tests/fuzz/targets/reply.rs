@@ -1,11 +1,12 @@
-//! An answer of the app to what Lambda gets: JSON for every kind of event, with status, fields and body as they were.
+//! Responses become JSON for every event kind, with the app's status, headers and body.
 
 use lambda_adapter::error::Failure;
-use lambda_adapter::http::body_reader::Source;
+use lambda_adapter::http::Response;
+use lambda_adapter::http::body_reader::{BodyReader, Chunk, Wait};
 use lambda_adapter::http::headers::Headers;
 use lambda_adapter::http::{self, Body, Input};
 use lambda_adapter::translate::event::Kind;
-use lambda_adapter::translate::reply::{self, Answer};
+use lambda_adapter::translate::reply;
 use serde_json::Value;
 
 use super::bytes::Bytes;
@@ -29,24 +30,24 @@ pub fn check(data: &[u8]) {
         return;
     };
     let mut body = Vec::new();
-    // A body cut short never gets here; what came of it serves as well.
+    // The part of a truncated body that arrived is as good a test input.
     let _ = Body::new(head.framing).read_to(&mut input, &mut from, &mut body, 1 << 20);
-    let answer = Answer {
+    let response = Response {
         status: head.status,
         headers: &headers,
-        body: &body,
         to_head,
     };
     let mut out = b"left over".to_vec();
-    reply::render(&answer, kind, &mut out).expect("within the limit");
+    reply::render(&response, &body, kind, &mut out).expect("within the limit");
     match kind {
-        Some(kind) => check_proxy(&answer, kind, &out),
-        None => check_pass_through(&body, &out),
+        Some(kind) => check_proxy(&response, &body, kind, &out),
+        None => check_result(&body, &out),
     }
     if let Some(kind) = kind {
-        check_pieces(&answer, kind, &out, bytes.0.len() % 7 + 1);
+        let pieces = Pieces(&body, bytes.0.len() % 7 + 1);
+        check_pieces(&response, pieces, kind, &out);
         let mut prelude = Vec::new();
-        reply::write_prelude(&mut prelude, &answer, kind);
+        reply::write_prelude(&mut prelude, &response, kind);
         let json = prelude.strip_suffix(&[0; 8]).expect("eight zero bytes");
         assert!(
             !json.iter().any(|byte| *byte < b' '),
@@ -55,16 +56,16 @@ pub fn check(data: &[u8]) {
         );
         let read: Value = serde_json::from_slice(json).expect("JSON");
         assert_eq!(read["statusCode"], head.status);
-        check_headers(&answer, kind, &read);
+        check_headers(&response, kind, &read);
     }
 }
 
-/// A body in pieces of this size, as it comes from an app.
+/// A body that is read in pieces of this size.
 struct Pieces<'a>(&'a [u8], usize);
 
-impl Source for Pieces<'_> {
-    fn next(&mut self, _: bool) -> Result<Option<&[u8]>, Failure> {
-        Ok(Some(self.0.get(..self.1).unwrap_or(self.0)))
+impl BodyReader for Pieces<'_> {
+    fn fill(&mut self, _: Wait) -> Result<Chunk<'_>, Failure> {
+        Ok(Chunk::from_bytes(self.0.get(..self.1).unwrap_or(self.0)))
     }
 
     fn consume(&mut self, count: usize) {
@@ -72,20 +73,15 @@ impl Source for Pieces<'_> {
     }
 }
 
-/// The reply to a body in pieces is that to the whole.
-fn check_pieces(answer: &Answer, kind: Kind, whole: &[u8], size: usize) {
-    let mut pieces = Pieces(answer.body, size);
+/// A body in pieces is rendered to the same reply as the whole body.
+fn check_pieces(response: &Response, mut pieces: Pieces, kind: Kind, expected: &[u8]) {
     let (mut out, mut read) = (b"left over".to_vec(), Vec::new());
-    let headless = Answer {
-        body: &[],
-        ..*answer
-    };
-    reply::render_as_it_comes(&headless, kind, &mut pieces, &mut out, &mut read)
+    reply::render_while_reading(response, kind, &mut pieces, &mut out, &mut read)
         .expect("within the limit");
-    assert_eq!(out, whole, "pieces of {size}");
+    assert_eq!(out, expected, "pieces of {}", pieces.1);
 }
 
-fn check_pass_through(body: &[u8], out: &[u8]) {
+fn check_result(body: &[u8], out: &[u8]) {
     let is_json = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
     assert!(is_json(out), "{}", out.escape_ascii());
     if std::str::from_utf8(body).is_ok() && is_json(body) {
@@ -98,20 +94,22 @@ fn check_pass_through(body: &[u8], out: &[u8]) {
     }
 }
 
-fn check_proxy(answer: &Answer, kind: Kind, out: &[u8]) {
+fn check_proxy(response: &Response, expected: &[u8], kind: Kind, out: &[u8]) {
     let reply: Value = serde_json::from_slice(out).expect("JSON");
-    assert_eq!(reply["statusCode"], answer.status);
+    assert_eq!(reply["statusCode"], response.status);
     let text = reply["body"].as_str().expect("a body");
-    let body = match reply["isBase64Encoded"].as_bool().expect("a boolean") {
-        true => strict::base64(text).expect("base64"),
-        false => text.as_bytes().to_vec(),
+    let is_base64 = reply["isBase64Encoded"].as_bool().expect("a boolean");
+    let body = if is_base64 {
+        strict::base64(text).expect("base64")
+    } else {
+        text.as_bytes().to_vec()
     };
-    assert_eq!(body, answer.body);
-    check_headers(answer, kind, &reply);
+    assert_eq!(body, expected);
+    check_headers(response, kind, &reply);
 }
 
-/// Each field that goes on is there with all its values, and no other.
-fn check_headers(answer: &Answer, kind: Kind, reply: &Value) {
+/// The reply holds every forwarded header with all its values, and no other.
+fn check_headers(response: &Response, kind: Kind, reply: &Value) {
     let text = |value: &[u8]| match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),
         Err(_) => value.iter().map(|byte| char::from(*byte)).collect(),
@@ -125,22 +123,22 @@ fn check_headers(answer: &Answer, kind: Kind, reply: &Value) {
         multi.is_some(),
         kind == Kind::Rest || kind == Kind::Alb { multi: true } && reply.get("body").is_some()
     );
-    let mut names: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
+    let mut names: Vec<_> = response.headers.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     names.dedup();
     let mut expected = 0;
     for name in names {
-        let framing = name == b"content-length" && !answer.to_head && answer.status != 304;
-        let stops = framing || answer.headers.stops_here(name);
-        let values: Vec<_> = answer.headers.all(name).map(text).collect();
+        let framing = name == b"content-length" && !response.to_head && response.status != 304;
+        let is_dropped = framing || response.headers.is_hop_by_hop(name);
+        let values: Vec<_> = response.headers.all(name).map(text).collect();
         let value = &found.get(&text(name));
-        if !stops && name == b"set-cookie" && reply.get("cookies").is_some() {
+        if !is_dropped && name == b"set-cookie" && reply.get("cookies").is_some() {
             assert_eq!(reply["cookies"], Value::from(values));
             assert!(value.is_none());
             continue;
         }
-        assert_eq!(value.is_none(), stops, "{}", name.escape_ascii());
-        expected += usize::from(!stops);
+        assert_eq!(value.is_none(), is_dropped, "{}", name.escape_ascii());
+        expected += usize::from(!is_dropped);
         match value {
             Some(Value::Array(given)) => assert_eq!(*given, values),
             Some(Value::String(given))
@@ -148,9 +146,9 @@ fn check_headers(answer: &Answer, kind: Kind, reply: &Value) {
             {
                 assert!(values.contains(given));
             }
-            // Bytes are joined before they are read as text, which is not the same for a mixture.
+            // The values are joined as bytes: a mixture of UTF-8 and Latin-1 becomes Latin-1.
             Some(Value::String(given)) => assert!(values.len() > 1 || *given == values[0]),
-            _ => assert!(stops),
+            _ => assert!(is_dropped),
         }
     }
     assert_eq!(found.len(), expected);

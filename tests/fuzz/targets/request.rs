@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
             _ => found.map(|(_, value)| (*value).to_owned()),
         }
     };
-    let config = Config::from(&lookup, &mut Vec::new()).expect("good settings");
+    let config = Config::from_env(&lookup, &mut Vec::new()).expect("good settings");
     if !is_structured {
         let invocation = invocation("", "", "");
         return drop(build(bytes.0, &invocation, &config));

@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
         }
     };
     let mut warnings = Vec::new();
-    match Config::from(&lookup, &mut warnings) {
+    match Config::from_env(&lookup, &mut warnings) {
         Ok(config) => check_usable(&config),
         Err(Fatal::Settings(bad)) => {
             assert!(!bad.is_empty());
@@ -55,7 +55,7 @@ pub fn check(data: &[u8]) {
             .all(|warning| !warning.contains(char::is_control))
     );
     let text = String::from_utf8_lossy(&data[..data.len().min(40)]).into_owned();
-    let unknown = config::unknown([format!("AWS_LWA_{text}")].into_iter());
+    let unknown = config::unknown_names([format!("AWS_LWA_{text}")].into_iter());
     assert!(
         unknown
             .iter()
@@ -81,7 +81,7 @@ fn check_usable(config: &Config) {
     assert!(
         source.is_none_or(|name| is_token(name.as_bytes()) && name.to_ascii_lowercase() == name)
     );
-    let host = lambda_adapter::translate::request::host(config);
+    let host = config.app.to_string();
     assert!(host.bytes().all(|b| b.is_ascii_graphic()), "{host:?}");
     assert!(
         config.runtime_api.bytes().all(|b| b.is_ascii_graphic()),

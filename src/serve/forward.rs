@@ -1,0 +1,213 @@
+//! Forwards one invocation to the app and makes its reply.
+
+use log::warn;
+
+use super::buffers::Buffers;
+use super::plan::{self, Plan};
+use crate::app::client::{Client, ResponseBody};
+use crate::app::supervisor::Child;
+use crate::config::Config;
+use crate::error::Failure;
+use crate::http::Response;
+use crate::http::body_reader::{BodyReader, Chunk, Wait};
+use crate::http::headers::Headers;
+use crate::http::request::Request;
+use crate::invocation::Invocation;
+use crate::lambda::deliver::Reply;
+use crate::net::deadline::Deadline;
+use crate::translate::compression::{self, Coding, Gzipped};
+use crate::translate::event::{self, Kind};
+use crate::translate::reply;
+use crate::translate::request::{self, Rejection};
+
+/// The app, in the generation that was ready when the invocation came.
+pub struct App<'a> {
+    pub client: &'a mut Client,
+    pub supervisor: Option<&'a Child>,
+    pub generation: u32,
+}
+
+/// Memory for the parts of a reply.
+struct Room<'a> {
+    body: &'a mut Vec<u8>,
+    compressed: &'a mut Vec<u8>,
+    reply: &'a mut Vec<u8>,
+}
+
+/// Forwards the event in `buffers.payload` and returns the reply. A streamed reply still reads
+/// from the app, before `deadline`, which is set here.
+pub fn forward<'a>(
+    config: &Config,
+    app: App<'a>,
+    buffers: &'a mut Buffers,
+    invocation: &Invocation,
+    deadline: &'a mut Deadline,
+) -> Result<Reply<'a>, Failure> {
+    let (supervisor, generation) = (app.supervisor, app.generation);
+    let reply = exchange(config, app, buffers, invocation, deadline);
+    match (supervisor, reply) {
+        (Some(supervisor), Ok(reply)) => {
+            supervisor.answered();
+            Ok(reply)
+        }
+        (Some(supervisor), Err(failure)) => Err(supervisor.explain(failure, generation)),
+        (None, reply) => reply,
+    }
+}
+
+fn exchange<'a>(
+    config: &Config,
+    app: App<'a>,
+    buffers: &'a mut Buffers,
+    invocation: &Invocation,
+    deadline: &'a mut Deadline,
+) -> Result<Reply<'a>, Failure> {
+    let room = Room {
+        body: &mut buffers.body,
+        compressed: &mut buffers.compressed,
+        reply: &mut buffers.reply,
+    };
+    let (payload, decoded) = (&buffers.payload, &mut buffers.decoded);
+    let event = event::parse(payload)?;
+    let kind = event.kind();
+    let request = match request::build(&event, payload, invocation, config, decoded) {
+        Ok(request) => request,
+        Err(rejection) => return reject(config, kind, &rejection, room),
+    };
+    let subject = format!("{} {}", request.method, request.target.escape_ascii());
+    *deadline = Deadline::at(subject, invocation.deadline_ms, config.timeout_margin);
+    let (response, mut body) = app.client.send(&request, deadline)?;
+    match plan::plan(config, kind, &request, &response, body.declared()) {
+        Plan::Stream(kind, coding) => {
+            let body = SupervisedBody {
+                body,
+                supervisor: app.supervisor,
+                generation: app.generation,
+            };
+            Ok(stream(kind, coding, &response, body, room.reply))
+        }
+        Plan::RenderWhileReading(kind) => {
+            let (out, read) = (room.reply, room.body);
+            reply::render_while_reading(&response, kind, &mut body, out, read)?;
+            Ok(Reply::Buffered(out))
+        }
+        Plan::ReadWhole => read_whole(config, kind, &request, &response, body, room),
+    }
+}
+
+/// The reply to a request that the app never gets.
+fn reject<'a>(
+    config: &Config,
+    kind: Option<Kind>,
+    rejection: &Rejection,
+    room: Room<'a>,
+) -> Result<Reply<'a>, Failure> {
+    let Rejection { status, message } = rejection;
+    warn!("the client gets status {status}: {message}");
+    let mut headers = Headers::new();
+    headers.push(b"content-type", b"text/plain; charset=utf-8");
+    let response = Response {
+        status: *status,
+        headers: &headers,
+        to_head: false,
+    };
+    let Room { body, reply, .. } = room;
+    body.extend_from_slice(message.as_bytes());
+    match kind.filter(|kind| plan::streams(config, *kind)) {
+        Some(kind) => {
+            reply::write_prelude(reply, &response, kind);
+            Ok(Reply::Streamed {
+                prelude: reply,
+                body: Box::new(&body[..]),
+            })
+        }
+        None => {
+            reply::render(&response, body, kind, reply)?;
+            Ok(Reply::Buffered(reply))
+        }
+    }
+}
+
+fn stream<'a>(
+    kind: Kind,
+    coding: Coding,
+    response: &Response,
+    body: SupervisedBody<'a>,
+    prelude: &'a mut Vec<u8>,
+) -> Reply<'a> {
+    let headers = compression::rewrite_headers(coding, response.headers);
+    let response = Response {
+        headers: &headers,
+        ..*response
+    };
+    reply::write_prelude(prelude, &response, kind);
+    Reply::Streamed {
+        prelude,
+        body: match coding {
+            Coding::Gzip(level) => Box::new(Gzipped::new(level, Box::new(body))),
+            _ => Box::new(body),
+        },
+    }
+}
+
+/// Reads the whole body first: it may fail the invocation, or fit only compressed.
+fn read_whole<'a>(
+    config: &Config,
+    kind: Option<Kind>,
+    request: &Request,
+    response: &Response,
+    mut body: ResponseBody,
+    room: Room<'a>,
+) -> Result<Reply<'a>, Failure> {
+    let Room {
+        body: read,
+        compressed,
+        reply,
+    } = room;
+    let whole = body.read_to(read, reply::MAX_REPLY)?;
+    let length = match whole {
+        true => Some(read.len() as u64),
+        false => body.declared(),
+    };
+    let mut coding = plan::coding(config, kind, request, response, length);
+    if let Coding::Gzip(level) = coding
+        && !compression::compress(level, read, &mut body, compressed, reply::MAX_BYTES)?
+    {
+        coding = Coding::Identity;
+    }
+    let is_compressed = matches!(coding, Coding::Gzip(_));
+    if !whole && !is_compressed {
+        let size = length.unwrap_or(reply::MAX_REPLY as u64 + 1);
+        return Err(reply::too_large(size, None));
+    }
+    let headers = compression::rewrite_headers(coding, response.headers);
+    let response = Response {
+        headers: &headers,
+        ..*response
+    };
+    let body = if is_compressed { compressed } else { read };
+    reply::check_status(&response, body, kind, config)?;
+    reply::render(&response, body, kind, reply)?;
+    Ok(Reply::Buffered(reply))
+}
+
+/// A streamed body; its failure names the exit status of an app that has ended.
+struct SupervisedBody<'a> {
+    body: ResponseBody<'a>,
+    supervisor: Option<&'a Child>,
+    generation: u32,
+}
+
+impl BodyReader for SupervisedBody<'_> {
+    fn fill(&mut self, wait: Wait) -> Result<Chunk<'_>, Failure> {
+        let (supervisor, generation) = (self.supervisor, self.generation);
+        self.body.fill(wait).map_err(|failure| match supervisor {
+            Some(supervisor) => supervisor.explain(failure, generation),
+            None => failure,
+        })
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.body.consume(count);
+    }
+}

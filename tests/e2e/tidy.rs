@@ -1,7 +1,7 @@
 //! The promises about the source a machine can check.
 //!
-//! They are few and plain: where a file may look, how long it is, what it must not hold, and that README says what the
-//! settings are.
+//! They are few and plain: where a file may look, how long it is, what it must not hold, and that docs/settings.md
+//! says what the settings are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -143,9 +143,9 @@ fn nothing_is_unsafe() {
 }
 
 #[test]
-fn readme_has_a_row_for_each_setting() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
-    let rows: Vec<_> = readme
+fn settings_page_has_a_row_for_each_setting() {
+    let page = fs::read_to_string(root().join("docs/settings.md")).expect("docs/settings.md");
+    let rows: Vec<_> = page
         .lines()
         .filter(|line| line.starts_with("| `"))
         .collect();
@@ -165,9 +165,9 @@ fn readme_has_a_row_for_each_setting() {
 }
 
 #[test]
-fn readme_has_no_setting_that_does_not_exist() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
-    let words = readme.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
+fn settings_page_has_no_setting_that_does_not_exist() {
+    let page = fs::read_to_string(root().join("docs/settings.md")).expect("docs/settings.md");
+    let words = page.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
     for word in words.filter(|word| word.starts_with("AWS_LWA_") && word.len() > 8) {
         let known = |setting: &lambda_adapter::config::Setting| {
             setting.name == word || setting.deprecated.contains(&word)

@@ -5,9 +5,9 @@
 //! `response.http` with `reply.KIND.json`: the app's answer, and the Lambda answer for an event of that kind, which
 //! is taken from the folder named KIND. Beside them may lie `next.headers` and `env`, a line for each.
 
-use crate::fakes::api::Turn;
-use crate::fakes::app::raw;
-use crate::scenario::{Scenario, scenario};
+use crate::harness::api::Turn;
+use crate::harness::app::raw;
+use crate::harness::scenario::{Scenario, scenario};
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};

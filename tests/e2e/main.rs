@@ -1,41 +1,23 @@
-//! The end-to-end suite: judges the binary that is shipped, from outside, between a scripted Lambda and a scripted app.
+//! The end-to-end suite: runs the finished binary between a scripted Lambda and a scripted app.
 //!
-//! Each file holds one capability, each test one rule, named by it. `ADAPTER=/path` judges another adapter instead.
+//! Each folder is one subject, each file one capability, each test one rule, which is its name:
+//!
+//! - `lifecycle/`: settings, init, the app as a child, several invocations at once, logs, shutdown
+//! - `request/`, `response/`, `golden.rs`: an event to a request, a response to a reply
+//! - `connections/`: TCP connections to the app, and the one safe retry
+//! - `faults/`: an app or a Runtime API that misbehaves
+//! - `local/`: `lambda-local`
+//! - `repository`: the rules for the source and the documents
+//! - `harness/`: the fakes, and the builder of every test
+//!
+//! `ADAPTER=/path` tests another adapter instead; see `harness/differences.rs`.
 
-// The harness: both neighbours, the builder, the questions.
-mod base64;
-mod differences;
-mod events;
-mod fakes;
-mod run;
-mod scenario;
-
-// The capabilities, in the order in which an invocation meets them.
-mod compression;
-mod concurrency;
-mod entrypoint;
-mod errors;
+mod connections;
 mod faults;
 mod golden;
-mod headers;
+mod harness;
 mod lifecycle;
 mod local;
-mod logging;
-mod mutations;
-mod output;
-mod pass_through;
-mod proxy;
-mod races;
-mod replies;
-mod requests;
-mod reuse;
-mod settings;
-mod smuggling;
-mod snapstart;
-mod soak;
-mod streaming;
-mod targets;
-
-// The source.
-mod tidy;
-mod wrapper;
+mod repository;
+mod request;
+mod response;

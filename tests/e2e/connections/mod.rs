@@ -1,0 +1,4 @@
+//! TCP connections to the app: reuse, idle connections, and the one safe retry.
+
+pub mod races;
+mod reuse;

@@ -1,0 +1,696 @@
+//! The fault matrix: one fault of the app or of the Runtime API a test, and what the client, the log and the next
+//! invocation see of it. README's section on reliability shows the same rows.
+//!
+//! Each fault of the app is tried in both invoke modes, since what can still be told depends on whether the answer has
+//! begun (Runtime API, "Response streaming").
+
+use crate::harness::api::{Post, Turn};
+use crate::harness::app::{self, Answer, answer, raw};
+use crate::harness::base64;
+use crate::harness::events::*;
+use crate::harness::http::Message;
+use crate::harness::run::Run;
+use crate::harness::scenario::{Scenario, scenario};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// What the client of the faulty invocation sees.
+#[derive(Clone, Copy)]
+enum Client {
+    /// An ordinary reply: status and body.
+    Reply(u16, &'static str),
+    /// An error of this type, with words of its message.
+    Fails(&'static str, &'static [&'static str]),
+    /// The beginning of a stream, and then such an error.
+    Breaks(&'static str, &'static [&'static str]),
+}
+use Client::{Breaks, Fails, Reply};
+
+/// Both modes see the same.
+fn both(fault: Answer, client: Client) {
+    sees(fault, client, client);
+}
+
+/// Plays the fault between two good answers, buffered and streamed.
+fn sees(fault: Answer, buffered: Client, streamed: Client) {
+    for (mode, client) in [("buffered", buffered), ("response_stream", streamed)] {
+        judge(run(scenario(), mode, fault.clone(), |turn| turn), client);
+    }
+}
+
+/// The same, where the invocation has little time left and a margin is set.
+fn sees_in_time(fault: Answer, buffered: Client, streamed: Client) {
+    for (mode, client) in [("buffered", buffered), ("response_stream", streamed)] {
+        let scenario = scenario().env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000");
+        judge(
+            run(scenario, mode, fault.clone(), |turn| turn.remaining(1400)),
+            client,
+        );
+    }
+}
+
+fn run(scenario: Scenario, mode: &str, fault: Answer, change: fn(Turn) -> Turn) -> Run {
+    let post = |path: &str| Turn::from(with(url("POST", path), json!({"body": "b"})));
+    scenario
+        .env("AWS_LWA_INVOKE_MODE", mode)
+        .at("/fault", fault)
+        .invoke_all([post("/before"), change(post("/fault")), post("/after")])
+        .run()
+}
+
+fn judge(run: Run, client: Client) {
+    let (kind, words) = match client {
+        Reply(status, body) => {
+            assert_eq!(reply(&run.response(2)), (status, body.to_owned()));
+            return goes_on(&run, 3);
+        }
+        Fails(kind, words) => {
+            run.fails(2, kind, words);
+            (kind, words)
+        }
+        Breaks(kind, words) => {
+            let message = run.response(2);
+            let trailer = |name: &str| {
+                message
+                    .trailer(&format!("Lambda-Runtime-Function-Error-{name}"))
+                    .expect("a trailer")
+                    .to_owned()
+            };
+            let body: Value =
+                serde_json::from_slice(&base64::decode(&trailer("Body"))).expect("JSON");
+            assert_eq!(
+                (trailer("Type").as_str(), &body["errorType"]),
+                (kind, &json!(kind))
+            );
+            let text = body["errorMessage"].as_str().expect("a message");
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+            (kind, words)
+        }
+    };
+    logs(&run, "ERROR", &[&[kind, "requestId=req-2"], words].concat());
+    goes_on(&run, 3);
+}
+
+/// Status and body of a reply, streamed or not.
+fn reply(message: &Message) -> (u16, String) {
+    let end = message.body.windows(8).position(|window| window == [0; 8]);
+    let json: Value =
+        serde_json::from_slice(&message.body[..end.unwrap_or(message.body.len())]).expect("JSON");
+    let body = match end {
+        Some(end) => String::from_utf8_lossy(&message.body[end + 8..]).into_owned(),
+        None => json["body"].as_str().unwrap_or_default().to_owned(),
+    };
+    assert!(message.trailers.is_empty(), "{:?}", message.trailers);
+    (json["statusCode"].as_u64().unwrap_or(0) as u16, body)
+}
+
+/// One line of the level holds all the words.
+fn logs(run: &Run, level: &str, words: &[&str]) {
+    let log = run.log();
+    let found = log
+        .lines()
+        .any(|line| line.contains(level) && words.iter().all(|word| line.contains(word)));
+    assert!(found, "no {level} with {words:?} in:\n{log}");
+}
+
+/// The invocation has the default answer of the app.
+fn goes_on(run: &Run, number: usize) {
+    assert_eq!(reply(&run.response(number)), (200, "ok".to_owned()));
+}
+
+// The app.
+
+#[test]
+fn app_refuses_connections_and_comes_back() {
+    let mut run = scenario().app_down().invoke(get("/")).start();
+    run.start_app();
+    run.finish();
+    run.stop_app();
+    run.invoke(get("/"));
+    run.finish();
+    let address = run.app_address().to_string();
+    run.fails(2, "Function.AppUnreachable", &[&address, "refused"]);
+    logs(
+        &run,
+        "ERROR",
+        &["Function.AppUnreachable", &address, "requestId=req-2"],
+    );
+    run.restart_app();
+    run.invoke(get("/"));
+    run.finish();
+    goes_on(&run, 3);
+}
+
+#[test]
+fn app_listens_on_ipv6_only() {
+    let listener = TcpListener::bind("[::1]:0").expect("a loopback port");
+    let port = listener
+        .local_addr()
+        .expect("its address")
+        .port()
+        .to_string();
+    let scenario = scenario().env("AWS_LWA_PORT", &port).invoke(get("/"));
+    let mut run = scenario.start();
+    app::start(listener, app::Script::default(), run.record.clone());
+    run.finish();
+    goes_on(&run, 1);
+}
+
+#[test]
+fn app_accepts_and_says_nothing() {
+    let client = Fails("Function.AppTimeout", &["POST /fault", "no response after"]);
+    sees_in_time(raw("").hang(), client, client);
+}
+
+#[test]
+fn app_says_nothing_and_no_margin_is_set() {
+    let turn = Turn::from(get("/fault")).remaining(400);
+    let run = scenario()
+        .at("/fault", raw("").hang())
+        .invoke_all([turn, Turn::from(get("/"))])
+        .run();
+    run.fails(1, "Function.AppTimeout", &[]);
+    logs(
+        &run,
+        "WARN",
+        &["GET /fault is not finished", "before the deadline"],
+    );
+    goes_on(&run, 2);
+}
+
+#[test]
+fn app_closes_without_an_answer() {
+    both(
+        raw("").close(),
+        Fails("Function.AppProtocol", &["closed without a response"]),
+    );
+}
+
+#[test]
+fn app_sends_half_a_status_line() {
+    both(
+        raw("HTTP/1.1 20").close(),
+        Fails("Function.AppProtocol", &["after 11 bytes of the head"]),
+    );
+    let hangs = Fails("Function.AppTimeout", &["no response after"]);
+    sees_in_time(raw("HTTP/1.1 20").hang(), hangs, hangs);
+}
+
+#[test]
+fn app_sends_half_a_head() {
+    both(
+        raw(format!("{OK}Content-Le")).close(),
+        Fails("Function.AppProtocol", &["after 27 bytes of the head"]),
+    );
+}
+
+#[test]
+fn app_sends_half_a_body() {
+    let words = &["connection closed after 3 of 10 bytes"];
+    let half = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).close();
+    sees(
+        half,
+        Fails("Function.AppProtocol", words),
+        Breaks("Function.AppProtocol", words),
+    );
+    let words = &["connection closed after 3 bytes of an unfinished body"];
+    let half = raw(format!("{CHUNKED}3\r\nabc\r\n")).close();
+    sees(
+        half,
+        Fails("Function.AppProtocol", words),
+        Breaks("Function.AppProtocol", words),
+    );
+}
+
+#[test]
+fn app_stalls_within_the_body() {
+    let stalled = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).hang();
+    sees_in_time(
+        stalled,
+        Fails("Function.AppTimeout", &[]),
+        Breaks("Function.AppTimeout", &[]),
+    );
+}
+
+#[test]
+fn app_sends_a_chunk_size_no_integer_holds() {
+    for size in [
+        "10000000000000000",
+        "-1",
+        "+1",
+        "0x1",
+        "1g",
+        " 1",
+        "1\x0c",
+        "",
+    ] {
+        let bad = raw(format!("{CHUNKED}2\r\nab\r\n{size}\r\nc\r\n0\r\n\r\n"));
+        let words = &["chunk size", "after 2 bytes of the body"];
+        sees(
+            bad,
+            Fails("Function.AppProtocol", words),
+            Breaks("Function.AppProtocol", words),
+        );
+    }
+}
+
+#[test]
+fn app_sends_a_chunk_longer_than_its_size() {
+    let words = &["longer than its size"];
+    let bad = raw(format!("{CHUNKED}2\r\nabcd\r\n0\r\n\r\n"));
+    sees(
+        bad,
+        Fails("Function.AppProtocol", words),
+        Breaks("Function.AppProtocol", words),
+    );
+}
+
+#[test]
+fn app_sends_a_length_that_is_none() {
+    for length in [
+        "-2",
+        "+2",
+        "0x2",
+        "2 2",
+        "2, 3",
+        "18446744073709551616",
+        "2\r\nContent-Length: 3",
+    ] {
+        let bad = raw(format!("{OK}Content-Length: {length}\r\n\r\nok"));
+        both(bad, Fails("Function.AppProtocol", &["content"]));
+    }
+}
+
+#[test]
+fn app_sends_length_and_chunks() {
+    let both_framings = raw(format!(
+        "{OK}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+    ));
+    both(both_framings, Reply(200, "ab"));
+}
+
+#[test]
+fn app_sends_an_endless_head() {
+    let endless = raw(format!("{OK}X-Long: "))
+        .flood("a".repeat(1000), 3000)
+        .hang();
+    both(
+        endless,
+        Fails(
+            "Function.AppProtocol",
+            &["head is larger than 1048576 bytes"],
+        ),
+    );
+}
+
+#[test]
+fn app_sends_10_000_headers() {
+    let many = raw(format!("{OK}{}\r\n", "X-A: b\r\n".repeat(10_000))).close();
+    both(
+        many,
+        Fails("Function.AppProtocol", &["more than 1000 header fields"]),
+    );
+}
+
+#[test]
+fn app_sends_interim_answers_for_ever() {
+    let endless = raw("")
+        .flood("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 50_000)
+        .hang();
+    both(endless, Fails("Function.AppProtocol", &["larger than"]));
+}
+
+#[test]
+fn app_sends_an_endless_body() {
+    let chunk = app::chunk([b'a'; 60_000]);
+    let endless = raw(CHUNKED).flood(chunk, 5000).hang();
+    sees_in_time(
+        endless,
+        Fails("Function.ResponseTooLarge", &["response_stream"]),
+        Breaks("Function.AppTimeout", &[]),
+    );
+}
+
+#[test]
+fn app_announces_more_than_lambda_takes() {
+    let large = raw(format!("{OK}Content-Length: 10000000000\r\n\r\nabc")).hang();
+    sees_in_time(
+        large,
+        Fails("Function.ResponseTooLarge", &["10000000000 bytes"]),
+        Breaks("Function.AppTimeout", &[]),
+    );
+}
+
+#[test]
+fn app_sends_a_byte_each_50_ms() {
+    let bytes = "HTTP/1.1 200\r\n\r\nok".bytes();
+    let dripped = bytes
+        .fold(raw(""), |answer, byte| answer.send([byte]).pause(50))
+        .close();
+    both(dripped, Reply(200, "ok"));
+}
+
+#[test]
+fn app_resets_in_each_phase() {
+    both(raw("").reset(), Fails("Function.AppProtocol", &["reset"]));
+    both(
+        raw("HTTP/1.1 200 O").reset(),
+        Fails("Function.AppProtocol", &["reset"]),
+    );
+    let words = &["reset", "after 3 of 10 bytes"];
+    let body = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).reset();
+    sees(
+        body,
+        Fails("Function.AppProtocol", words),
+        Breaks("Function.AppProtocol", words),
+    );
+    // With the answer whole, nobody but the next request could mind.
+    both(answer("200 OK", "ok").reset(), Reply(200, "ok"));
+}
+
+#[test]
+fn app_closes_an_idle_connection() {
+    both(answer("200 OK", "ok").close(), Reply(200, "ok"));
+}
+
+#[test]
+fn app_answers_before_it_has_read_the_request() {
+    let early = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig";
+    let event = with(
+        url("POST", "/fault"),
+        json!({"body": "b".repeat(5_000_000)}),
+    );
+    for answer in [
+        raw(early).reset(),
+        raw(early).pass("the answer is here").reset(),
+    ] {
+        let scenario = scenario()
+            .at("/fault", answer)
+            .invoke_all([event.clone(), get("/")]);
+        let mut run = scenario.start();
+        run.until("an answer", |run| !run.posts(1).is_empty());
+        run.open("the answer is here");
+        run.finish();
+        assert_eq!(reply(&run.response(1)), (413, "big".to_owned()));
+        goes_on(&run, 2);
+    }
+}
+
+#[test]
+fn app_answers_twice() {
+    let twice = format!("{OK}Content-Length: 5\r\n\r\nfirst{OK}Content-Length: 4\r\n\r\nevil");
+    both(raw(twice), Reply(200, "first"));
+}
+
+#[test]
+fn app_speaks_another_protocol() {
+    let preface: &[u8] = b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+    let alert: &[u8] = b"\x15\x03\x01\0\x02\x02\x46";
+    let others: [&[u8]; 6] = [
+        preface,
+        alert,
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\xff\xfe\0\0garbage",
+        b"HTTP/2 200\r\n\r\n",
+        b"\r\n\r\n",
+    ];
+    for other in others {
+        // Told at once, though the app waits for more.
+        both(
+            raw(other).hang(),
+            Fails(
+                "Function.AppProtocol",
+                &["not a valid HTTP/1.1 response: it begins with"],
+            ),
+        );
+    }
+    both(
+        raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n").hang(),
+        Fails("Function.AppProtocol", &["101"]),
+    );
+}
+
+#[test]
+fn app_sends_a_malformed_head() {
+    let heads = [
+        "X-A : b\r\n",
+        "X A: b\r\n",
+        ": b\r\n",
+        "no colon\r\n",
+        "X-A: b\r\n folded\r\n",
+        "X-A: b\rX-B: c\r\n",
+        "X-A: b\0\r\n",
+        "X-A: b\n",
+        "\nX-A: b\r\n",
+    ];
+    for head in heads {
+        let bad = raw(format!("{OK}{head}Content-Length: 2\r\n\r\nok"));
+        both(
+            bad,
+            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 response"]),
+        );
+    }
+}
+
+// The Runtime API.
+
+#[test]
+fn api_is_late() {
+    let mut run = scenario().api_down().invoke(get("/")).start();
+    run.until("readiness or not, the adapter lives", |run| {
+        run.api_calls().is_empty()
+    });
+    run.start_api();
+    run.finish();
+    goes_on(&run, 1);
+}
+
+#[test]
+fn api_closes_between_invocations() {
+    let run = scenario()
+        .invoke(get("/"))
+        .invoke(Turn::raw(""))
+        .invoke(get("/"))
+        .run();
+    goes_on(&run, 2);
+    assert!(!run.log().contains("WARN"), "{}", run.log());
+}
+
+/// What `/next` gives cannot be answered: it is said, and the loop goes on.
+fn leaves_unanswered(bytes: impl AsRef<[u8]>, words: &[&str]) {
+    let run = scenario()
+        .invoke(get("/"))
+        .invoke(Turn::raw(bytes))
+        .invoke(get("/"))
+        .run();
+    let log = run.log();
+    let said = log.lines().any(|line| {
+        (line.contains("WARN") || line.contains("ERROR"))
+            && words.iter().all(|word| line.contains(word))
+    });
+    assert!(said, "{words:?} in {log}");
+    goes_on(&run, 2);
+}
+
+#[test]
+fn api_cuts_an_invocation_short() {
+    leaves_unanswered(
+        format!(
+            "{OK}Lambda-Runtime-Aws-Request-Id: req-x\r\nContent-Length: 100\r\n\r\n{{\"half\""
+        ),
+        &["broke off"],
+    );
+    // Within the head it is as if the connection had been closed before.
+    let half = Turn::raw(format!("{OK}Lambda-Runtime-Aws-Req"));
+    let run = scenario()
+        .invoke(get("/"))
+        .invoke(half)
+        .invoke(get("/"))
+        .run();
+    goes_on(&run, 2);
+}
+
+#[test]
+fn api_sends_an_invocation_without_end() {
+    let mut endless =
+        format!("{OK}Lambda-Runtime-Aws-Request-Id: req-x\r\nContent-Length: 10000000000\r\n\r\n")
+            .into_bytes();
+    endless.resize(66 << 20, b' ');
+    leaves_unanswered(endless, &["more than 67108864 bytes"]);
+}
+
+#[test]
+fn api_gives_no_request_id() {
+    leaves_unanswered(
+        format!("{OK}Content-Length: 2\r\n\r\n{{}}"),
+        &["without a request id"],
+    );
+    leaves_unanswered(
+        format!("{OK}Lambda-Runtime-Aws-Request-Id: a/../b\r\nContent-Length: 2\r\n\r\n{{}}"),
+        &["unusable request id"],
+    );
+}
+
+#[test]
+fn api_answers_next_with_an_error() {
+    for status in [
+        "500 Internal Server Error",
+        "403 Forbidden",
+        "302 Found\r\nLocation: http://127.0.0.1:1/",
+        "204 No Content",
+    ] {
+        leaves_unanswered(
+            format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\nbusy"),
+            &[],
+        );
+    }
+}
+
+#[test]
+fn api_answers_next_with_garbage() {
+    for garbage in [
+        "\x16\x03\x01",
+        "HTTP/2 200\r\n\r\n",
+        "{}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
+    ] {
+        leaves_unanswered(garbage, &["invocation"]);
+    }
+}
+
+#[test]
+fn api_gives_the_same_id_twice() {
+    let turn = |path: &str| {
+        let event = get(path).to_string();
+        Turn::raw(format!(
+            "{OK}Lambda-Runtime-Aws-Request-Id: again\r\nContent-Length: {}\r\n\r\n{event}",
+            event.len()
+        ))
+    };
+    let scenario = scenario()
+        .at("/one", answer("200 OK", "1"))
+        .at("/two", answer("200 OK", "2"));
+    let run = scenario
+        .invoke_all([turn("/one"), turn("/two"), get("/").into()])
+        .run();
+    let posts = run.api_requests("/2018-06-01/runtime/invocation/again/response");
+    let bodies: Vec<_> = posts.iter().map(|(_, message)| reply(message).1).collect();
+    assert_eq!(bodies, ["1", "2"]);
+    goes_on(&run, 1);
+}
+
+#[test]
+fn api_refuses_an_answer() {
+    for status in [
+        "400 Bad Request",
+        "403 Forbidden",
+        "413 Request Entity Too Large",
+        "500 Internal Server Error",
+    ] {
+        let refusal = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno").into_bytes();
+        for mode in ["buffered", "response_stream"] {
+            let turn = Turn::from(get("/")).post(Post::Answer(refusal.clone()));
+            let run = scenario()
+                .env("AWS_LWA_INVOKE_MODE", mode)
+                .invoke(turn)
+                .invoke(get("/"))
+                .run();
+            logs(&run, "ERROR", &["lost", &status[..3], "requestId=req-1"]);
+            goes_on(&run, 2);
+        }
+        let turn = Turn::from("{").post(Post::Answer(refusal));
+        let run = scenario().invoke(turn).invoke(get("/")).run();
+        logs(
+            &run,
+            "ERROR",
+            &["the failure is lost", &status[..3], "requestId=req-1"],
+        );
+        goes_on(&run, 2);
+    }
+}
+
+#[test]
+fn api_hangs_up_on_a_stream() {
+    let endless = raw(CHUNKED).flood(app::chunk([b'a'; 60_000]), 2000).hang();
+    let turn = Turn::from(get("/fault")).post(Post::HangUp(100_000));
+    let scenario = scenario()
+        .env("AWS_LWA_INVOKE_MODE", "response_stream")
+        .at("/fault", endless);
+    let mut run = scenario.invoke(turn).invoke(get("/")).start();
+    run.until("the next invocation is answered", |run| {
+        run.posts(2).iter().any(|(_, message)| message.complete)
+    });
+    logs(
+        &run,
+        "ERROR",
+        &["the rest of a streamed response is lost", "requestId=req-1"],
+    );
+    goes_on(&run, 2);
+}
+
+#[test]
+fn api_never_answers_a_post() {
+    // Nor reads all of it, in the last.
+    let (small, large) = ("b".repeat(10), "b".repeat(5_000_000));
+    for (mode, body, held) in [
+        ("buffered", &small, 0),
+        ("response_stream", &small, 0),
+        ("buffered", &large, 1),
+    ] {
+        let turn = Turn::from(get("/fault"))
+            .remaining(300)
+            .post(Post::Hold(held, "never".into()));
+        let scenario = scenario()
+            .env("AWS_LWA_INVOKE_MODE", mode)
+            .at("/fault", answer("200 OK", body));
+        let mut run = scenario.invoke(turn).invoke(get("/")).start();
+        run.until("the next invocation is answered", |run| {
+            run.posts(2).iter().any(|(_, message)| message.complete)
+        });
+        logs(&run, "ERROR", &["lost", "requestId=req-1"]);
+        goes_on(&run, 2);
+    }
+}
+
+#[test]
+fn api_sends_an_event_of_6_mb() {
+    let body = "b".repeat(6_000_000);
+    let run = scenario()
+        .invoke(with(url("POST", "/"), json!({"body": body})))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.request(1).length, body.len());
+    goes_on(&run, 2);
+}
+
+#[test]
+fn api_sends_100_000_nested_arrays() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let within = get("/")
+        .to_string()
+        .replacen('{', &format!("{{\"deep\":{deep},"), 1);
+    let run = scenario()
+        .invoke_all([deep.clone(), within])
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.request(1).text(), deep);
+    goes_on(&run, 2);
+    goes_on(&run, 3);
+}
+
+#[test]
+fn api_sends_what_is_not_json() {
+    let bad: [&[u8]; 5] = [b"{\"a\":\"\xff\"}", b"\xff", b"", b"{", b"{} {}"];
+    let run = scenario()
+        .invoke_all(bad.map(<[u8]>::to_vec))
+        .invoke(get("/"))
+        .run();
+    for number in 1..=bad.len() {
+        run.fails(number, "Function.InvalidEvent", &["not JSON"]);
+    }
+    logs(&run, "ERROR", &["Function.InvalidEvent", "requestId=req-1"]);
+    goes_on(&run, bad.len() + 1);
+}

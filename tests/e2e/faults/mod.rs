@@ -1,0 +1,6 @@
+//! An app or a Runtime API that misbehaves: each failure stays with its own invocation.
+
+mod errors;
+mod matrix;
+pub mod mutations;
+mod soak;

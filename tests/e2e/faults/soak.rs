@@ -1,0 +1,328 @@
+//! Very many invocations of mixed kinds, one in thirty of which the app answers badly: each is answered once, with what
+//! belongs to it, and neither memory nor descriptors grow.
+//!
+//! `make soak N=1000000` runs them against the release build and prints the figures; a plain test run makes thousands.
+
+use crate::connections::races::random;
+use crate::harness::base64;
+use crate::harness::events::*;
+use crate::harness::http::{self, Message};
+use crate::harness::load::{self, Adapter, Whole};
+use serde_json::{Value, json};
+use std::io::{BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many invocations both tests make together.
+const INVOCATIONS: &str = "SOAK";
+/// Memory is looked at from here on.
+const WARM: usize = 1000;
+/// What it may grow by after that, in kB: four threads with three buffers each, all at once as large as the largest
+/// answer makes them. A leak of five bytes an invocation is more than that in half a million.
+const SLACK: usize = 4 * 3 * 170;
+
+/// How the app treats one request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Manner {
+    Good,
+    /// Good, and then the connection is closed.
+    GoodAndGone,
+    /// Good, with bytes behind it that nobody asked for.
+    GoodAndMore,
+    /// Good, byte by byte.
+    Dripped,
+    /// The body would be good; the app breaks off or writes nonsense in it.
+    BrokenBody,
+    /// There is no whole head.
+    BrokenHead,
+    Silent,
+    Oops,
+}
+
+fn manner(number: usize) -> Manner {
+    use Manner::*;
+    match random(number) % 240 {
+        0 => GoodAndGone,
+        1 => GoodAndMore,
+        2 => Dripped,
+        3 | 4 => BrokenBody,
+        5 | 6 => BrokenHead,
+        7 => Silent,
+        8 => Oops,
+        _ => Good,
+    }
+}
+
+/// Which event an invocation is.
+fn event(number: usize) -> Value {
+    let path = format!("/{number}");
+    let body = json!({"body": sent(number)});
+    let binary = json!({"body": base64::encode(sent(number).as_bytes()), "isBase64Encoded": true});
+    match number % 8 {
+        0 => get(&path),
+        1 => with(rest("POST", &path), body),
+        2 => alb("GET", &path),
+        3 => with(http_api("PUT", &path), binary),
+        4 => lattice("GET", &path),
+        5 => with(alb_multi("POST", &path), body),
+        6 => rest("GET", &path),
+        _ => json!({"Records": [{"body": number.to_string()}]}),
+    }
+}
+
+fn is_pass_through(number: usize) -> bool {
+    number % 8 == 7
+}
+
+/// Idempotent requests are sent again when a kept connection turns out to be dead.
+fn is_repeatable(number: usize) -> bool {
+    !matches!(number % 8, 1 | 5 | 7)
+}
+
+/// What the client sends.
+fn sent(number: usize) -> String {
+    format!("sent {number} ").repeat(random(number) as usize % 40)
+}
+
+/// What the app answers with: mostly little, one in a hundred a lot, one in eight no text.
+fn owed(number: usize) -> Vec<u8> {
+    let length = if number.is_multiple_of(101) {
+        100_000
+    } else {
+        random(number + 1) as usize % 2000
+    };
+    let mut bytes = format!("owed {number} ")
+        .repeat(length / 12 + 1)
+        .into_bytes();
+    if number.is_multiple_of(9) && !is_pass_through(number) {
+        bytes.push(0xff);
+    }
+    bytes
+}
+
+struct Counts {
+    good: AtomicUsize,
+    failed: AtomicUsize,
+    /// Sent on a connection that was being closed: lost, since they may not be sent again.
+    raced: AtomicUsize,
+}
+
+#[test]
+fn each_of_many_invocations_is_answered_once_with_its_own() {
+    soak("buffered");
+}
+
+#[test]
+fn each_of_many_streamed_invocations_is_answered_once_with_its_own() {
+    soak("response_stream");
+}
+
+fn soak(mode: &str) {
+    let total =
+        std::env::var(INVOCATIONS).map_or(5000, |count| count.parse().expect("a number")) / 2;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let port = listener.local_addr().expect("its address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || drop(converse(&stream)));
+        }
+    });
+    let counts = Arc::new(Counts {
+        good: AtomicUsize::new(0),
+        failed: AtomicUsize::new(0),
+        raced: AtomicUsize::new(0),
+    });
+    let shared = counts.clone();
+    let event = |number: usize| event(number).to_string().into_bytes();
+    let lambda = load::start(
+        total,
+        Box::new(event),
+        Box::new(move |number, posted| judge(number, posted, &shared)),
+    );
+    let started = Instant::now();
+    let env = [
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "4"),
+        ("AWS_LWA_INVOKE_MODE", mode),
+        ("AWS_LAMBDA_LOG_LEVEL", "error"),
+    ];
+    let adapter = Adapter::start(lambda.address, port, &env);
+    lambda.until(WARM, &adapter);
+    let (warm, open) = (adapter.memory(), adapter.descriptors());
+    let (mut memory, mut descriptors) = (Vec::new(), open);
+    for step in 1..=20 {
+        lambda.until(WARM + (total - WARM) * step / 20, &adapter);
+        memory.push(adapter.memory());
+        descriptors = descriptors.max(adapter.descriptors());
+    }
+    lambda.finish(&adapter);
+    let took = started.elapsed().as_secs_f64();
+    let [good, failed, raced] =
+        [&counts.good, &counts.failed, &counts.raced].map(|count| count.load(SeqCst));
+    println!(
+        "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} answered, {failed} failed as they should, {raced} lost to a \
+         closing connection; memory (own, all) in kB {warm:?} after {WARM}, then {memory:?}; descriptors {open}, {descriptors} at most",
+        total as f64 / took
+    );
+    assert!(failed > total / 60, "the app misbehaved too seldom");
+    assert!(raced <= total / 100, "{raced} raced");
+    let most = memory.iter().map(|(own, _)| *own).max().unwrap_or(0);
+    assert!(
+        most <= warm.0 + SLACK,
+        "memory grew from {} to {most} kB",
+        warm.0
+    );
+    // A thread may be between two connections when it is looked at.
+    assert!(
+        descriptors <= open + 8,
+        "descriptors grew from {open} to {descriptors}"
+    );
+    lambda.end();
+}
+
+/// Whether what was posted for an invocation is what the app's manner lets expect, and its own.
+fn judge(number: usize, posted: &Message, counts: &Counts) -> Result<(), String> {
+    let manner = manner(number);
+    let failure = failure(posted);
+    let count = |counter: &AtomicUsize| {
+        counter.fetch_add(1, SeqCst);
+        Ok(())
+    };
+    let broken = matches!(
+        manner,
+        Manner::BrokenBody | Manner::BrokenHead | Manner::Silent
+    );
+    let oops = manner == Manner::Oops && is_pass_through(number);
+    match failure {
+        Some(kind) if broken && kind == "Function.AppProtocol" => count(&counts.failed),
+        Some(kind) if oops && kind == "Function.HttpStatus" => count(&counts.failed),
+        Some(_) if !broken && !oops && !is_repeatable(number) => count(&counts.raced),
+        Some(kind) => Err(format!("{kind} for {manner:?}: {}", posted.text())),
+        None if broken || oops => Err(format!("an answer to {manner:?}: {}", posted.text())),
+        None if answered(number, posted)? => count(&counts.good),
+        None => Err(format!("not its own: {}", posted.text())),
+    }
+}
+
+/// The error type, of a post to `/error` or in trailers.
+fn failure(posted: &Message) -> Option<String> {
+    let streamed = posted.trailer("lambda-runtime-function-error-type");
+    let kind = posted
+        .header("lambda-runtime-function-error-type")
+        .or(streamed);
+    kind.map(str::to_owned)
+}
+
+fn answered(number: usize, posted: &Message) -> Result<bool, String> {
+    let owed = owed(number);
+    let status = if manner(number) == Manner::Oops {
+        500
+    } else {
+        200
+    };
+    let json =
+        |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string());
+    if let Some(end) = posted.body.windows(8).position(|window| window == [0; 8]) {
+        let prelude = json(&posted.body[..end])?;
+        return Ok(prelude["statusCode"] == status && posted.body[end + 8..] == owed);
+    }
+    let reply = json(&posted.body)?;
+    if is_pass_through(number) {
+        return Ok(reply.as_str().map(str::as_bytes) == Some(&owed));
+    }
+    let text = reply["body"].as_str().unwrap_or_default();
+    let body = if reply["isBase64Encoded"] == true {
+        base64::decode(text)
+    } else {
+        text.as_bytes().to_vec()
+    };
+    Ok(reply["statusCode"] == status && body == owed)
+}
+
+/// The app: answers each request by its number.
+fn converse(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::with_capacity(64 << 10, stream);
+    while let Some(head) = http::read_head(&mut reader)? {
+        let request = Message::parse(head);
+        let mut body = Whole::default();
+        http::read_body(&mut reader, &request, &mut body)?;
+        let number = match request.target.as_str() {
+            "/events" => serde_json::from_slice::<Value>(&body.bytes)
+                .ok()
+                .and_then(|event| event["Records"][0]["body"].as_str()?.parse().ok()),
+            target => target.trim_start_matches('/').parse().ok(),
+        };
+        // Readiness asks for `/`.
+        let Some(number) = number else {
+            (&*stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+            continue;
+        };
+        let carries = !is_pass_through(number) && number % 2 == 1;
+        let expected = if carries { sent(number) } else { String::new() };
+        if !is_pass_through(number) && body.bytes != expected.as_bytes() {
+            // Seen by the judge as an answer that is not its own.
+            (&*stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nanother body")?;
+            continue;
+        }
+        if !respond(stream, number)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Answers in the manner of the number; false closes.
+fn respond(mut stream: &TcpStream, number: usize) -> std::io::Result<bool> {
+    let (owed, manner) = (owed(number), manner(number));
+    let status = if manner == Manner::Oops {
+        "500 Oops"
+    } else {
+        "200 OK"
+    };
+    let mut answer = format!("HTTP/1.1 {status}\r\nX-Number: {number}\r\n").into_bytes();
+    if number.is_multiple_of(3) {
+        answer.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        for chunk in owed.chunks(700) {
+            answer.extend_from_slice(&crate::harness::app::chunk(chunk));
+        }
+        answer.extend_from_slice(b"0\r\n\r\n");
+    } else {
+        answer.extend_from_slice(format!("Content-Length: {}\r\n\r\n", owed.len()).as_bytes());
+        answer.extend_from_slice(&owed);
+    }
+    let head = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or(0)
+        + 4;
+    match manner {
+        Manner::Good | Manner::Oops => stream.write_all(&answer)?,
+        Manner::GoodAndGone => {
+            stream.write_all(&answer)?;
+            return Ok(false);
+        }
+        Manner::GoodAndMore => {
+            answer.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            stream.write_all(&answer)?;
+        }
+        Manner::Dripped => {
+            for piece in answer.chunks(answer.len() / 20 + 1) {
+                stream.write_all(piece)?;
+                thread::sleep(Duration::from_micros(200));
+            }
+        }
+        Manner::BrokenBody => {
+            stream.write_all(&answer[..head + 5])?;
+            return Ok(false);
+        }
+        Manner::BrokenHead => {
+            stream.write_all(&answer[..random(number + 2) as usize % head])?;
+            return Ok(false);
+        }
+        Manner::Silent => return Ok(false),
+    }
+    Ok(true)
+}

@@ -1,0 +1,454 @@
+//! Which binary is judged, and the one table of what another adapter does otherwise on purpose.
+//!
+//! `ADAPTER=/path cargo test --test e2e` judges that file by all of the suite. With `ADAPTER_IS=lwa` as well, the tests
+//! in the table are run against our own, with a line that says so, and thus what fails is a difference nobody intended.
+//!
+//! `ADAPTER_MODE=entrypoint` judges the adapter as the parent of an app, but for what only an extension does.
+
+use std::env;
+use std::io::Write;
+use std::path::PathBuf;
+use std::thread;
+
+/// AWS Lambda Web Adapter 1.0: what it does, and the tests (without their file) that show it.
+const DIFFERENCES: &[(&str, &[&str])] = &[
+    (
+        "sends brotli where it may, reads neither weights nor `*`, and compresses what gains nothing",
+        &[
+            "accept_encoding_is_honoured_with_its_weights",
+            "small_chunked_body_is_left_alone_as_well",
+            "strong_etag_becomes_weak",
+            "text_is_compressed_for_clients_that_take_gzip",
+            "vary_gains_accept_encoding_once",
+            "what_gains_nothing_or_must_not_change_is_left_alone",
+        ],
+    ),
+    (
+        "does not compress streams",
+        &["streams_are_compressed_and_flushed_with_each_chunk"],
+    ),
+    (
+        "posts Rust type names as error types, and `unhandled` in the header",
+        &[
+            "answer_may_come_before_the_request_is_read",
+            "failing_invocation_touches_no_other",
+            "app_that_closes_before_it_answers_fails_the_invocation",
+            "app_that_dies_mid_body_fails_saying_how_far_it_got",
+            "app_that_dies_mid_chunked_body_fails_saying_how_far_it_got",
+            "app_that_dies_within_the_head_fails_the_invocation",
+            "app_that_is_down_fails_the_invocation_and_recovers",
+            "app_that_resets_mid_body_fails_the_invocation",
+            "error_message_is_one_plain_sentence",
+            "error_post_is_json_with_a_message_and_a_type",
+            "error_type_of_the_apps_own_reaches_step_functions",
+            "event_posted_to_the_pass_through_path_is_not_sent_twice",
+            "event_that_is_not_json_fails_its_invocation_alone",
+            "event_that_is_not_utf_8_fails_its_invocation_alone",
+            "failure_before_the_head_is_an_ordinary_error",
+            "failure_is_logged_with_its_cause",
+            "fresh_connection_that_fails_is_not_retried",
+            "head_over_a_mebibyte_fails_the_invocation",
+            "head_that_never_ends_fails_the_invocation",
+            "interim_answers_without_end_fail_the_invocation",
+            "loop_goes_on_after_every_kind_of_failure",
+            "malformed_framing_fails_the_invocation",
+            "malformed_heads_fail_the_invocation",
+            "more_than_a_thousand_headers_fail_the_invocation",
+            "post_that_was_fully_written_is_not_sent_twice",
+            "request_is_not_retried_once_the_answer_has_begun",
+            "request_is_retried_once_and_no_more",
+            "status_in_the_error_list_fails_the_invocation",
+            "status_in_the_error_list_is_not_streamed",
+        ],
+    ),
+    (
+        "takes 101 for an answer",
+        &["answer_to_a_protocol_we_never_asked_for_fails_the_invocation"],
+    ),
+    (
+        "has no limit on how long the app may take",
+        &[
+            "app_that_hangs_fails_in_time_when_a_margin_is_set",
+            "app_that_hangs_is_named_in_the_log_before_the_deadline",
+            "body_that_drips_fails_in_time_when_a_margin_is_set",
+            "body_that_stalls_fails_in_time_when_a_margin_is_set",
+            "head_that_drips_fails_in_time_when_a_margin_is_set",
+            "stream_that_stalls_ends_in_time_when_a_margin_is_set",
+        ],
+    ),
+    (
+        "forwards the framing and hop-by-hop headers of both sides, and sends content-length with every request",
+        &[
+            "chunked_wins_over_content_length_and_ends_the_connection",
+            "content_length_is_our_own",
+            "each_answer_becomes_its_reply",
+            "each_event_becomes_its_request",
+            "framing_headers_of_the_app_are_removed",
+            "get_without_a_body_has_no_body_headers",
+            "hop_by_hop_headers_are_removed",
+            "hop_by_hop_headers_of_the_app_are_removed",
+            "interim_answers_are_skipped",
+            "largest_reply_lambda_takes_is_posted_and_one_byte_more_is_not",
+            "nothing_is_added_that_neither_client_nor_lambda_sent",
+        ],
+    ),
+    (
+        "warns for each request without the authorization source",
+        &["authorization_stays_when_the_other_header_is_absent"],
+    ),
+    (
+        "ends the process over a client context it cannot type",
+        &[
+            "client_context_of_an_odd_shape_is_carried_as_json",
+            "client_context_that_is_not_json_becomes_null",
+            "lambda_context_escapes_what_no_header_can_hold",
+        ],
+    ),
+    (
+        "lets clients send the tenant",
+        &["clients_cannot_send_what_lambda_vouches_for"],
+    ),
+    (
+        "re-types the request context and writes raw UTF-8 into headers",
+        &[
+            "context_headers_are_ascii_and_lose_nothing",
+            "request_context_is_the_events_with_every_key",
+            "request_context_with_line_ends_between_its_keys_is_still_one_header",
+        ],
+    ),
+    (
+        "has no setting for it",
+        &[
+            "booleans_have_eight_spellings_in_any_case",
+            "connection_idle_for_longer_than_the_limit_is_replaced",
+            "context_headers_can_be_switched_off",
+            "idle_timeout_of_0_uses_each_connection_once",
+            "readiness_timeout_bounds_an_app_that_accepts_and_says_nothing",
+            "readiness_timeout_fails_init",
+            "traceparent_is_derived_from_the_trace_id_when_asked_for",
+        ],
+    ),
+    (
+        "joins cookies without a space",
+        &[
+            "cookies_of_a_function_url_event_are_not_sent_twice",
+            "cookies_of_an_http_api_event_become_one_cookie_header",
+        ],
+    ),
+    (
+        "takes empty headers of /next for present",
+        &[
+            "empty_headers_of_next_count_as_absent",
+            "trace_id_of_the_event_stays_when_the_invocation_has_none",
+        ],
+    ),
+    (
+        "posts the whole event to the pass-through path, or dies, when a field is odd",
+        &[
+            "alb_event_with_null_or_missing_maps_is_an_http_request",
+            "bad_request_is_refused_within_a_stream",
+            "body_that_is_not_base64_gets_400",
+            "host_with_a_control_byte_gets_400",
+            "method_that_is_no_token_gets_400",
+            "odd_header_names_cost_that_header_only",
+            "odd_header_values_cost_that_header_at_most",
+            "odd_query_and_header_maps_leave_an_http_event_an_http_request",
+            "odd_types_anywhere_leave_an_http_event_an_http_request",
+        ],
+    ),
+    (
+        "sends the last of repeated request headers only",
+        &["repeated_headers_of_a_rest_event_all_arrive_in_order"],
+    ),
+    (
+        "probes without a time limit",
+        &["a_probe_that_is_never_answered_does_not_stop_readiness"],
+    ),
+    (
+        "does not say it",
+        &[
+            "a_refused_answer_does_not_end_the_loop",
+            "first_healthy_status_is_named_with_its_path_when_it_looks_wrong",
+            "log_says_how_long_the_app_took_to_be_ready",
+            "readiness_says_the_last_error_while_it_waits",
+            "readiness_says_the_last_status_while_it_waits",
+            "registration_refused_ends_the_process_with_a_message",
+            "second_cookie_to_a_single_value_alb_is_warned_about",
+            "unknown_variable_is_warned_about_with_the_nearest_name",
+        ],
+    ),
+    (
+        "answers pass-through events with `null` unless the answer is typed JSON, which it re-serialises",
+        &[
+            "answer_that_is_not_json_becomes_a_json_string",
+            "answer_that_is_not_utf_8_is_still_a_json_string",
+            "each_kind_of_event_is_answered_in_its_turn",
+            "json_answer_is_handed_back_byte_for_byte_whatever_its_type",
+        ],
+    ),
+    (
+        "ignores the status of a pass-through answer",
+        &["error_status_fails_the_invocation"],
+    ),
+    (
+        "always registers as `lambda-adapter`",
+        &[
+            "extension_name_is_that_of_the_link_in_the_extensions_directory",
+            "extension_name_is_the_name_of_the_file",
+        ],
+    ),
+    (
+        "does not know the invocation id",
+        &[
+            "invocation_id_is_echoed_on_a_stream",
+            "invocation_ids_are_echoed_to_their_own_invocations",
+            "invocation_id_is_echoed_when_lambda_gave_one",
+        ],
+    ),
+    (
+        "ends the process at the first failure of /next or of registration",
+        &[
+            "next_refused_for_good_ends_the_process_with_one_line",
+            "next_that_fails_now_and_then_is_asked_again",
+            "registration_waits_a_while_for_an_api_that_is_not_up_yet",
+        ],
+    ),
+    (
+        "dies of SIGTERM",
+        &[
+            "sigterm_lets_the_invocation_in_flight_finish",
+            "sigterm_while_idle_ends_with_exit_code_0",
+        ],
+    ),
+    (
+        "has a log layout of its own",
+        &[
+            "json_lines_have_what_lambda_filters_by",
+            "level_is_lambdas",
+            "log_lines_carry_the_request_id_of_their_invocation",
+            "secrets_are_not_logged",
+        ],
+    ),
+    (
+        "takes authorizer events for requests",
+        &["authorizer_events_that_look_like_requests_pass_through"],
+    ),
+    (
+        "sends no context with events it does not know",
+        &["websocket_event_passes_through_with_its_context"],
+    ),
+    ("takes a hundred headers", &["a_thousand_headers_are_fine"]),
+    (
+        "takes Lattice events for unknown ones",
+        &[
+            "alb_reply_has_a_status_description",
+            "repeated_header_of_a_single_value_reply_is_joined",
+            "reply_to_each_kind_has_its_shape",
+        ],
+    ),
+    (
+        "decides text by content type alone and rewrites what is no UTF-8",
+        &[
+            "body_without_a_type_is_text_exactly_when_it_is_utf_8",
+            "byte_order_mark_is_kept",
+            "encoded_body_is_base64_and_identity_is_no_encoding",
+            "latin_1_header_byte_becomes_that_character",
+            "other_charset_is_base64_and_untouched",
+            "text_type_with_bytes_that_are_not_utf_8_is_base64",
+            "textual_types_are_text",
+            "what_turns_out_late_not_to_be_text_is_base64_from_its_first_byte",
+        ],
+    ),
+    (
+        "posts what Lambda refuses for its size",
+        &["size_limit_counts_base64_and_json_escapes"],
+    ),
+    (
+        "does not retry",
+        &[
+            "idempotent_request_on_a_stale_connection_is_retried_once_on_a_fresh_one",
+            "reset_of_a_stale_connection_is_retried_as_a_close_is",
+        ],
+    ),
+    (
+        "takes the default, waits for ever or panics over a bad or missing setting",
+        &[
+            "bad_booleans_are_refused_with_the_spellings",
+            "bad_choices_are_refused_with_the_choices",
+            "bad_host_is_refused",
+            "bad_numbers_are_refused",
+            "bad_ports_are_refused",
+            "bad_status_lists_are_refused",
+            "every_bad_setting_is_named_at_once",
+            "missing_function_name_does_not_matter_much",
+            "missing_runtime_api_ends_with_a_message_that_names_it",
+            "registration_precedes_the_complaint_about_a_setting",
+        ],
+    ),
+    (
+        "streams with the trailers in the body, a list for repeated headers, a type of its own, in small writes, over a connection it keeps, to every kind of event",
+        &[
+            "app_that_dies_mid_stream_ends_it_with_error_trailers",
+            "connection_to_lambda_is_closed_after_a_streamed_answer",
+            "events_that_cannot_stream_get_a_plain_buffered_answer",
+            "lambda_hanging_up_ends_the_app_connection_and_nothing_else",
+            "prelude_holds_status_headers_and_cookies",
+            "small_answer_leaves_in_one_piece",
+            "streamed_answer_adds_no_content_type_and_no_framing",
+        ],
+    ),
+    (
+        "parses paths and queries as a browser would, and aborts where it cannot",
+        &[
+            "alb_query_values_are_encoded_already_and_left_alone",
+            "alb_query_values_cannot_break_out_of_the_target",
+            "dots_and_backslashes_in_a_path_are_not_resolved",
+            "path_longer_than_64_kib_is_sent",
+            "percent_sign_of_a_front_that_decodes_paths_is_encoded_unless_it_starts_a_triplet",
+            "query_bytes_that_no_target_can_hold_are_percent_encoded",
+            "query_order_is_the_events",
+            "question_mark_in_a_decoded_path_stays_in_the_path",
+            "raw_query_string_is_sent_byte_for_byte",
+            "rest_query_values_are_percent_encoded_once",
+        ],
+    ),
+    (
+        "strips the base path again and again, and in the middle of a segment",
+        &[
+            "base_path_is_stripped_only_at_a_segment_boundary",
+            "base_path_may_end_or_lack_a_slash",
+        ],
+    ),
+    (
+        "dies or sends what is no HTTP",
+        &[
+            "mutated_answers_are_each_answered_once_to_lambda",
+            "mutated_answers_are_each_answered_once_to_lambda_in_a_stream",
+            "mutated_answers_are_each_answered_once_to_lambda_when_compressing",
+            "mutated_events_are_each_answered_once_and_reach_the_app_as_http",
+        ],
+    ),
+    (
+        "registers with the proxy, and does not wait for it",
+        &[
+            "addresses_that_are_none_are_refused",
+            "init_errors_go_where_lambda_hears_them",
+            "invocations_go_through_the_proxy_and_registration_does_not",
+            "proxy_that_is_not_up_yet_is_waited_for",
+            "proxy_that_never_comes_up_ends_the_process_with_its_address",
+            "streams_go_through_the_proxy",
+        ],
+    ),
+    (
+        "takes no part in SnapStart",
+        &[
+            "any_2xx_is_success_for_a_hook",
+            "async_init_is_ignored_with_a_warning_where_init_has_time",
+            "every_thread_serves_after_the_restore",
+            "failing_hook_after_the_restore_is_a_restore_error",
+            "failing_hook_before_the_snapshot_is_an_init_error",
+            "hook_path_is_closed_behind_the_base_path_too",
+            "hook_path_that_cannot_be_guarded_fails_init",
+            "hook_paths_are_closed_in_every_kind_of_event_and_without_snap_start",
+            "hook_paths_are_closed_to_any_method_and_to_streaming",
+            "hook_paths_are_closed_to_each_kind_of_http_event",
+            "hook_paths_are_closed_to_the_outside_however_they_are_spelled",
+            "hook_paths_are_closed_where_the_base_path_has_been_removed",
+            "hooks_are_empty_posts_on_either_side_of_the_snapshot",
+            "invocations_use_a_fresh_connection_to_lambda_after_the_restore",
+            "log_says_what_happened_and_how_long_it_took",
+            "no_connection_outlives_the_checkpoint",
+            "no_connection_to_the_app_lives_through_the_snapshot",
+            "readiness_hook_restore_hook_readiness_and_only_then_invocations",
+            "readiness_is_checked_again_after_the_restore",
+            "refused_snapshot_is_an_init_error",
+            "sigterm_while_the_snapshot_is_awaited_ends_with_exit_code_0",
+            "snapshot_is_asked_for_after_readiness_and_before_any_invocation",
+            "what_takes_too_long_after_the_restore_is_told_before_lambda_ends_it",
+        ],
+    ),
+];
+
+/// Kinds of event the other adapter does not take for HTTP requests; each has tests of its own.
+const LACKS: &[&str] = &["Lattice"];
+
+/// What is asked of an extension, and is not so or has no meaning where the adapter starts the app.
+const OF_EXTENSIONS: &[&str] = &[
+    "extension_name_is_the_name_of_the_file",
+    "extension_name_is_that_of_the_link_in_the_extensions_directory",
+    "registration_refused_ends_the_process_with_a_message",
+    "registration_precedes_the_complaint_about_a_setting",
+    "missing_runtime_api_ends_with_a_message_that_names_it",
+];
+
+/// The whole of an app that the adapter starts, where the true one is this test: a single process, which lives as long
+/// as it may read, so that none is left over.
+pub const APP: [&str; 4] = ["--", "/bin/sh", "-c", "trap 'exit 0' TERM; read line"];
+
+/// The command line of the adapter in the test that calls this.
+pub fn arguments() -> Vec<String> {
+    match env::var("ADAPTER_MODE").as_deref() {
+        Ok("entrypoint") if !OF_EXTENSIONS.contains(&test().as_str()) => {
+            APP.map(str::to_owned).to_vec()
+        }
+        Ok("entrypoint" | "extension") | Err(_) => Vec::new(),
+        Ok(other) => panic!("ADAPTER_MODE is extension or entrypoint, not {other}"),
+    }
+}
+
+/// The name of the test that calls this, without its file.
+fn test() -> String {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or_default();
+    name.rsplit("::").next().unwrap_or_default().to_owned()
+}
+
+/// Whether the test that calls this asks what only an adapter does that starts the app; the other one never does.
+fn is_of_entrypoint() -> bool {
+    let thread = thread::current();
+    thread.name().is_some_and(|name| {
+        ["lifecycle::entrypoint::", "lifecycle::stdio::"]
+            .iter()
+            .any(|file| name.starts_with(file))
+    })
+}
+
+/// Whether the adapter that is judged lacks a kind of event altogether.
+pub fn lacks(kind: &str) -> bool {
+    is_other() && LACKS.contains(&kind)
+}
+
+/// The tests in the table.
+pub fn tests() -> impl Iterator<Item = &'static str> {
+    DIFFERENCES
+        .iter()
+        .flat_map(|(_, tests)| tests.iter().copied())
+}
+
+fn is_other() -> bool {
+    env::var("ADAPTER_IS").is_ok_and(|name| name == "lwa")
+}
+
+/// The binary to judge in the test that calls this.
+pub fn adapter() -> PathBuf {
+    let ours = PathBuf::from(env!("CARGO_BIN_EXE_lambda-adapter"));
+    let Some(given) = env::var_os("ADAPTER") else {
+        return ours;
+    };
+    let name = test();
+    match DIFFERENCES
+        .iter()
+        .find(|(_, tests)| tests.contains(&name.as_str()))
+    {
+        _ if is_other() && is_of_entrypoint() => ours,
+        Some((reason, _)) if is_other() => {
+            // Written past the test harness, which would swallow it.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{name}: judged on ours, since the other adapter {reason}"
+            );
+            ours
+        }
+        _ => given.into(),
+    }
+}

@@ -1,0 +1,262 @@
+//! A Lambda for very many invocations: it keeps no conversation, judges each answer when it comes, and counts.
+//!
+//! With it comes the adapter's process, looked at from outside: memory and descriptors as proc(5) tells them.
+
+use super::api::{self, ARN, DEADLINE};
+use super::http::{self, Listen, Message};
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub struct Crowd {
+    pub address: SocketAddr,
+    /// How often each invocation was answered.
+    answers: Vec<AtomicU8>,
+    handed: AtomicUsize,
+    answered: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+    over: Mutex<bool>,
+    ended: Condvar,
+}
+
+type Event = dyn Fn(usize) -> Vec<u8> + Send + Sync;
+type Judge = dyn Fn(usize, &Message) -> Result<(), String> + Send + Sync;
+
+/// Hands out so many invocations, numbered from 1.
+pub fn start(total: usize, event: Box<Event>, judge: Box<Judge>) -> Arc<Crowd> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let crowd = Arc::new(Crowd {
+        address: listener.local_addr().expect("its address"),
+        answers: (0..total).map(|_| AtomicU8::new(0)).collect(),
+        handed: AtomicUsize::new(0),
+        answered: AtomicUsize::new(0),
+        wrong: Mutex::default(),
+        over: Mutex::new(false),
+        ended: Condvar::new(),
+    });
+    let (shared, script) = (crowd.clone(), Arc::new((event, judge)));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if *shared.over.lock().unwrap() {
+                return;
+            }
+            let (crowd, script) = (shared.clone(), script.clone());
+            thread::spawn(move || {
+                let _ = crowd.serve(stream, &script.0, &script.1);
+            });
+        }
+    });
+    crowd
+}
+
+impl Crowd {
+    fn serve(&self, mut stream: TcpStream, event: &Event, judge: &Judge) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::with_capacity(64 << 10, stream.try_clone()?);
+        while let Some(head) = http::read_head(&mut reader)? {
+            let mut request = Message::parse(head);
+            let mut body = Whole::default();
+            let framing = request.clone();
+            http::read_body(&mut reader, &framing, &mut body)?;
+            (request.body, request.trailers) = (body.bytes, body.trailers);
+            let answer = match (request.target.as_str(), api::posted(&request.target)) {
+                (_, Some(number)) => {
+                    self.judge(number, judge(number, &request));
+                    b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_vec()
+                }
+                ("/2018-06-01/runtime/invocation/next", _) => match self.next() {
+                    Some(number) => turn(number, &event(number)),
+                    None => return Ok(()),
+                },
+                ("/2020-01-01/extension/register", _) => {
+                    b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: x\r\nContent-Length: 2\r\n\r\n{}".to_vec()
+                }
+                _ => {
+                    self.park();
+                    return Ok(());
+                }
+            };
+            stream.write_all(&answer)?;
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Option<usize> {
+        let number = self.handed.fetch_add(1, SeqCst) + 1;
+        if number > self.answers.len() {
+            self.park();
+            return None;
+        }
+        Some(number)
+    }
+
+    fn park(&self) {
+        let over = self.over.lock().unwrap();
+        drop(self.ended.wait_while(over, |over| !*over));
+    }
+
+    fn judge(&self, number: usize, verdict: Result<(), String>) {
+        let times = self.answers[number - 1].fetch_add(1, SeqCst) + 1;
+        let mut wrong = self.wrong.lock().unwrap();
+        if times > 1 {
+            wrong.push(format!("invocation {number} was answered {times} times"));
+        }
+        wrong.extend(
+            verdict
+                .err()
+                .map(|why| format!("invocation {number}: {why}")),
+        );
+        self.answered.fetch_add(1, SeqCst);
+    }
+
+    pub fn answered(&self) -> usize {
+        self.answered.load(SeqCst)
+    }
+
+    /// Waits until so many are answered; fails when nothing moves for a long time, or when an answer was wrong.
+    pub fn until(&self, count: usize, adapter: &Adapter) {
+        let (mut seen, mut since) = (self.answered(), Instant::now());
+        while self.answered() < count {
+            let wrong = self.wrong.lock().unwrap();
+            assert!(
+                wrong.is_empty(),
+                "{:#?}\n{}",
+                &wrong[..wrong.len().min(20)],
+                adapter.log()
+            );
+            drop(wrong);
+            let moved = self.answered() != seen;
+            if moved {
+                (seen, since) = (self.answered(), Instant::now());
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(30),
+                "stuck after {seen}\n{}",
+                adapter.log()
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits for all and asserts that each was answered once and rightly.
+    pub fn finish(&self, adapter: &Adapter) {
+        self.until(self.answers.len(), adapter);
+        let wrong = self.wrong.lock().unwrap();
+        assert!(
+            wrong.is_empty(),
+            "{:#?}\n{}",
+            &wrong[..wrong.len().min(20)],
+            adapter.log()
+        );
+        assert!(self.answers.iter().all(|times| times.load(SeqCst) == 1));
+    }
+
+    pub fn end(&self) {
+        *self.over.lock().unwrap() = true;
+        self.ended.notify_all();
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn turn(number: usize, event: &[u8]) -> Vec<u8> {
+    let mut bytes = format!(
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: req-{number}\r\nLambda-Runtime-Deadline-Ms: {DEADLINE}\r\n\
+         Lambda-Runtime-Invoked-Function-Arn: {ARN}\r\nContent-Length: {}\r\n\r\n",
+        event.len()
+    )
+    .into_bytes();
+    bytes.extend_from_slice(event);
+    bytes
+}
+
+/// A body that is wanted whole.
+#[derive(Default)]
+pub struct Whole {
+    pub bytes: Vec<u8>,
+    trailers: Vec<(String, String)>,
+}
+
+impl Listen for Whole {
+    fn piece(&mut self, bytes: &[u8]) -> bool {
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    fn chunk(&mut self, _: usize) {}
+
+    fn trailers(&mut self, fields: Vec<(String, String)>) {
+        self.trailers = fields;
+    }
+}
+
+/// The adapter's process; killed on drop.
+pub struct Adapter {
+    child: Child,
+    /// The end of what it wrote.
+    log: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Adapter {
+    pub fn start(api: SocketAddr, app: u16, env: &[(&str, &str)]) -> Adapter {
+        let mut command = Command::new(crate::harness::differences::adapter());
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
+            .env("AWS_LWA_PORT", app.to_string())
+            .envs(env.iter().copied());
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the adapter starts");
+        let log: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (shared, mut stderr) = (log.clone(), child.stderr.take().expect("a pipe"));
+        thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+                let mut log = shared.lock().unwrap();
+                log.extend_from_slice(&buffer[..length]);
+                let surplus = log.len().saturating_sub(4096);
+                log.drain(..surplus);
+            }
+        });
+        Adapter { child, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
+    }
+
+    /// Memory in use, in kB: its own (RssAnon of proc(5)), and with the pages of files that it shares (VmRSS).
+    pub fn memory(&self) -> (usize, usize) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("its status");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            number.unwrap_or_else(|| panic!("no {name} in {status}"))
+        };
+        (field("RssAnon:"), field("VmRSS:"))
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("its descriptors")
+            .count()
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,623 @@
+//! The adapter as the entrypoint: the process that is started, and the parent of the app.
+//!
+//! What an init owes a container is what tini and dumb-init check of themselves: exit statuses, signals, groups,
+//! orphans. The app's HTTP side is this test, as everywhere; its process is a line of shell.
+
+use crate::harness::app::{answer, raw};
+use crate::harness::events::get;
+use crate::harness::scenario::{Renamed, Run, Scenario, scenario};
+use std::fs;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Output};
+
+pub const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
+const NEXT: &str = "/2018-06-01/runtime/invocation/next";
+/// An app of one process that lives as long as it may read.
+pub const LIVES: &str = "echo up; read line";
+
+/// The adapter in front of a line of shell.
+pub fn shell(script: &str) -> Scenario {
+    scenario().args(["--", "/bin/sh", "-c", script])
+}
+
+/// The same where there is no Lambda.
+fn elsewhere(args: &[&str]) -> Command {
+    let mut command = Command::new(crate::harness::differences::adapter());
+    command.args(args).env_remove("AWS_LAMBDA_RUNTIME_API");
+    command
+}
+
+fn output(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the adapter starts");
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+/// The processes whose parent this is, by proc(5)'s stat.
+pub fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter(|id| stat(*id).is_some_and(|(_, of)| of == parent))
+        .collect()
+}
+
+/// The state of a process, and its parent.
+fn stat(id: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+fn is_alive(id: u32) -> bool {
+    stat(id).is_some_and(|(state, _)| state != 'Z')
+}
+
+pub fn kill(signal: &str, id: u32) {
+    let status = Command::new("kill")
+        .args([&format!("-{signal}"), &id.to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "kill {id}");
+}
+
+/// Waits until the app has said this often that it is up, and gives its process.
+pub fn app(run: &mut Run, lives: usize) -> u32 {
+    run.until("the app says that it is up", |run| {
+        run.log().matches("up\n").count() >= lives && children(run.pid()).len() == 1
+    });
+    children(run.pid())[0]
+}
+
+#[test]
+fn the_command_is_started_and_its_app_served() {
+    let mut run = shell(LIVES).invoke(get("/")).run();
+    app(&mut run, 1);
+    assert_eq!(run.reply(1)["statusCode"], 200);
+}
+
+#[test]
+fn the_app_gets_the_environment_as_it_is() {
+    let mut run = shell("echo \"$AWS_LWA_PORT-$COLOUR-$#\"; read line")
+        .env("COLOUR", "bl ue")
+        .start();
+    let expected = format!("{}-bl ue-0\n", run.app_address().port());
+    run.until("the variables", |run| run.log().contains(&expected));
+}
+
+#[test]
+fn it_registers_as_an_internal_extension_and_parks() {
+    let mut run = shell(LIVES).invoke(get("/")).run();
+    run.until("a parked event/next", |run| {
+        !run.api_requests("/2020-01-01/extension/event/next")
+            .is_empty()
+    });
+    let (_, register) = &run.api_requests("/2020-01-01/extension/register")[0];
+    let name = register.header("lambda-extension-name").expect("a name");
+    assert_ne!(name, "lambda-adapter");
+}
+
+#[test]
+fn it_serves_where_there_is_no_extensions_api() {
+    let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let run = shell(LIVES)
+        .api(|api| api.register.push_back(missing))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.reply(1)["statusCode"], 200);
+    assert!(!run.log().contains("WARN"), "{}", run.log());
+}
+
+#[test]
+fn elsewhere_the_app_takes_the_place_of_the_adapter() {
+    let child = elsewhere(&["--", "/bin/sh", "-c", "echo $$"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the adapter starts");
+    let id = child.id();
+    let said = child.wait_with_output().expect("its output");
+    assert_eq!(String::from_utf8_lossy(&said.stdout), format!("{id}\n"));
+}
+
+#[test]
+fn elsewhere_an_empty_address_of_lambda_counts_as_none() {
+    let mut command = elsewhere(&["/bin/sh", "-c", "exit 3"]);
+    command.env("AWS_LAMBDA_RUNTIME_API", "");
+    assert_eq!(output(&mut command).0, Some(3));
+}
+
+#[test]
+fn a_command_that_cannot_be_started_is_named_with_the_status_of_shells() {
+    let file = Renamed::copy("plain");
+    fs::write(&file.path, "#!/no/such/interpreter\n").expect("a script");
+    let script = file.path.to_str().expect("a path");
+    let executable = |mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(script, fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let told = |command: &str, expected: i32, words: &str| {
+        let (status, said, complaint) = output(&mut elsewhere(&["--", command]));
+        assert_eq!((status, &*said), (Some(expected), ""), "{complaint}");
+        let line = format!("failed to start the app `{command}`: ");
+        assert!(
+            complaint.contains(&line) && complaint.contains(words),
+            "{complaint}"
+        );
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+
+        let mut run = scenario().app_down().args(["--", command]).start();
+        assert_eq!(run.exit().code(), Some(expected), "on Lambda");
+        assert!(
+            run.log().contains(&line) && run.log().contains(words),
+            "{}",
+            run.log()
+        );
+        assert_eq!(run.api_requests(INIT_ERROR).len(), 1);
+    };
+    told("/no/such/command", 127, "No such file");
+    told("no-such-command", 127, "No such file");
+    executable(0o755);
+    told(script, 127, "interpreter");
+    executable(0o644);
+    told(script, 126, "755");
+    told("/", 126, "755");
+}
+
+#[test]
+fn every_exit_status_is_passed_on() {
+    for status in 0..=255 {
+        let mut run = shell(&format!("exit {status}")).app_down().start();
+        assert_eq!(run.exit().code(), Some(status));
+        let (code, ..) = output(&mut elsewhere(&[
+            "/bin/sh",
+            "-c",
+            &format!("exit {status}"),
+        ]));
+        assert_eq!(code, Some(status), "elsewhere");
+    }
+}
+
+#[test]
+fn an_app_that_ends_during_init_fails_it_with_its_status() {
+    let mut run = shell("echo last words >&2; exit 42").app_down().start();
+    assert_eq!(run.exit().code(), Some(42));
+    let (_, error) = &run.api_requests(INIT_ERROR)[0];
+    assert_eq!(
+        error.header("lambda-runtime-function-error-type"),
+        Some("Runtime.AppExited")
+    );
+    assert!(error.text().contains("exit status: 42"), "{}", error.text());
+    assert!(run.log().contains("last words\n"), "{}", run.log());
+    assert!(run.api_requests(NEXT).is_empty());
+}
+
+#[test]
+fn an_app_killed_by_a_signal_gives_128_and_its_number() {
+    for (name, number) in [("KILL", 9), ("SEGV", 11), ("ABRT", 6)] {
+        let mut run = shell(&format!("kill -{name} $$")).app_down().start();
+        assert_eq!(run.exit().code(), Some(128 + number), "{name}");
+    }
+}
+
+/// By name and number, without those that these tests were started to ignore, as a shell ignores INT and QUIT for
+/// what it starts in the background: what is ignored stays ignored.
+fn signals() -> impl Iterator<Item = (&'static str, i32)> {
+    let status = fs::read_to_string("/proc/self/status").expect("our status");
+    let all = [
+        ("TERM", 15),
+        ("INT", 2),
+        ("HUP", 1),
+        ("QUIT", 3),
+        ("USR1", 10),
+        ("USR2", 12),
+        ("WINCH", 28),
+        ("CONT", 18),
+    ];
+    all.into_iter().filter(move |(name, number)| {
+        let heeded = !in_set(&status, "SigIgn", *number);
+        if !heeded {
+            eprintln!("skipped: SIG{name} is ignored here");
+        }
+        heeded
+    })
+}
+
+/// Whether a signal is in the set `SigIgn` or `SigCgt` of proc(5)'s status.
+pub fn in_set(status: &str, name: &str, number: i32) -> bool {
+    let set = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let set = u64::from_str_radix(set.expect("a set").trim(), 16).expect("a number");
+    set >> (number - 1) & 1 == 1
+}
+
+#[test]
+fn signals_are_passed_on_and_end_what_they_end() {
+    for (name, number) in signals().filter(|(name, _)| !["WINCH", "CONT"].contains(name)) {
+        let mut run = shell(LIVES).invoke(get("/")).run();
+        app(&mut run, 1);
+        run.signal(name);
+        assert_eq!(run.exit().code(), Some(128 + number), "{name}");
+        assert!(!run.log().contains("FATAL"), "{}", run.log());
+    }
+}
+
+/// Reads on after each signal that is trapped; at the end of its input it soon ends as well.
+const STAY: &str = "i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); read line; done";
+
+#[test]
+fn signals_reach_the_app_one_by_one() {
+    let names: Vec<_> = signals().map(|(name, _)| name).collect();
+    let traps: String = names
+        .iter()
+        .map(|name| format!("trap 'echo got {name}' {name}; "))
+        .collect();
+    let mut run = shell(&format!("{traps} echo up; {STAY}")).start();
+    app(&mut run, 1);
+    for name in &names {
+        run.signal(name);
+        let expected = format!("got {name}\n");
+        run.until(name, |run| run.log().contains(&expected));
+    }
+    let log = run.log();
+    assert_eq!(log.matches("got ").count(), names.len(), "{log}");
+}
+
+#[test]
+fn signals_reach_the_whole_group_of_the_app() {
+    // The app itself does not heed the signal; it ends when the process does that it waits for.
+    let mut run = shell("trap : USR1; sh -c 'trap - USR1; echo up; read line'; exit 5").start();
+    app(&mut run, 1);
+    run.signal("USR1");
+    assert_eq!(run.exit().code(), Some(5));
+}
+
+#[test]
+fn a_signal_to_the_group_of_the_adapter_reaches_the_app_once() {
+    let script = &format!("trap 'echo got it' TERM; echo up; {STAY}");
+    let mut command = Command::new(crate::harness::differences::adapter());
+    let mut run = shell(script).start();
+    app(&mut run, 1);
+    // The adapter of a scenario is in the group of this test, so another one leads a group of its own.
+    let api = run.api_address().to_string();
+    let child = command
+        .args(["--", "/bin/sh", "-c", script])
+        .env("AWS_LAMBDA_RUNTIME_API", api)
+        .env("AWS_LWA_PORT", run.app_address().port().to_string())
+        .process_group(0)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("a second adapter");
+    let mut child = Guard(child);
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
+        child.0.stdout.take().expect("its output"),
+    ));
+    assert_eq!(lines.next().expect("a line").expect("text"), "up");
+    let group = Command::new("kill")
+        .args(["-TERM", "--", &format!("-{}", child.0.id())])
+        .status();
+    assert!(group.is_ok_and(|status| status.success()));
+    assert_eq!(lines.next().expect("a line").expect("text"), "got it");
+    // A second one would have come before this.
+    kill("USR1", child.0.id());
+    assert!(lines.next().is_none(), "the signal came twice");
+    assert_eq!(child.0.wait().expect("its end").code(), Some(138));
+}
+
+/// Ends with the test, whatever becomes of it.
+struct Guard(std::process::Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored() {
+    let ignoring =
+        |adapter: &str| format!("trap '' INT USR1 TTOU; exec {adapter} -- cat /proc/self/status");
+    let adapter = crate::harness::differences::adapter();
+    let adapter = adapter.to_str().expect("a path");
+    let check = |status: &str| {
+        for number in [2, 10, 22] {
+            assert!(in_set(status, "SigIgn", number), "{number} in {status}");
+        }
+    };
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &ignoring(adapter)])
+        .env_remove("AWS_LAMBDA_RUNTIME_API");
+    check(&output(&mut command).1);
+
+    let mut run = scenario()
+        .app_down()
+        .binary("/bin/sh".into())
+        .args(["-c", &ignoring(adapter)])
+        .start();
+    run.exit();
+    check(&run.log());
+}
+
+#[test]
+fn what_the_app_leaves_behind_is_asked_to_end_with_the_process() {
+    let left = r#"sh -c 'trap "echo asked; exit" TERM; echo up; read line <&3' & "#;
+    let script = format!("exec 3<&0; {left} read line");
+    let mut run = shell(&script).app_down().start();
+    kill("KILL", app(&mut run, 1));
+    assert_eq!(run.exit().code(), Some(137));
+    run.until("what is left is asked to end", |run| {
+        run.log().contains("asked\n")
+    });
+}
+
+#[test]
+fn what_the_app_leaves_behind_is_killed_for_its_next_life() {
+    let left = r#"sh -c 'trap "" TERM; echo left $$ up; read line <&3' & "#;
+    let script = format!("exec 3<&0; {left} read line");
+    let mut run = shell(&script).invoke(get("/")).run();
+    let first = app(&mut run, 1);
+    let log = run.log();
+    let left = log.lines().find_map(|line| line.strip_prefix("left "));
+    let left = left.and_then(|line| line.strip_suffix(" up")?.parse().ok());
+    kill("KILL", first);
+    let left = left.expect("its process");
+    run.until("it is gone", |_| !is_alive(left));
+    app(&mut run, 2);
+}
+
+#[test]
+fn the_app_does_not_outlive_a_killed_adapter() {
+    let mut run = shell(LIVES).start();
+    let app = app(&mut run, 1);
+    run.signal("KILL");
+    run.exit();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while is_alive(app) {
+        assert!(std::time::Instant::now() < deadline, "the app lives on");
+        run.record.doze();
+    }
+}
+
+#[test]
+fn an_app_that_ends_fails_what_it_had_and_is_started_again() {
+    let dies = raw("HTTP/1.1 200").open("asked").pass("dead").close();
+    let mut run = shell(LIVES)
+        .answer(dies)
+        .answer(answer("200 OK", "alive"))
+        .invoke(get("/"))
+        .start();
+    run.until("a request", |run| run.is_open("asked"));
+    let first = app(&mut run, 1);
+    kill("KILL", first);
+    run.open("dead");
+    run.finish();
+    run.fails(1, "Function.AppExited", &["SIGKILL", "GET /"]);
+    assert_ne!(app(&mut run, 2), first);
+    run.invoke(get("/"));
+    run.finish();
+    assert_eq!(run.reply(2)["body"], "alive");
+}
+
+#[test]
+fn an_app_that_ends_in_the_middle_of_a_streamed_answer_is_told_in_the_trailers() {
+    let dies = raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+        .open("half")
+        .pass("dead")
+        .close();
+    let mut run = shell("echo up; read line; exit 9")
+        .env("AWS_LWA_INVOKE_MODE", "response_stream")
+        .answer(dies)
+        .invoke(get("/"))
+        .start();
+    run.until("half an answer", |run| run.is_open("half"));
+    let first = app(&mut run, 1);
+    kill("KILL", first);
+    run.open("dead");
+    run.finish();
+    assert_eq!(
+        run.response(1)
+            .trailer("lambda-runtime-function-error-type"),
+        Some("Function.AppExited")
+    );
+}
+
+#[test]
+fn an_app_started_again_is_waited_for_before_the_next_invocation() {
+    let dies = raw("HTTP/1.1 200").open("asked").pass("dead").close();
+    let mut run = shell(LIVES)
+        .probe(answer("200 OK", ""))
+        .probe(answer("503 Service Unavailable", ""))
+        .probe(answer("200 OK", ""))
+        .answer(dies)
+        .invoke(get("/"))
+        .start();
+    run.until("a request", |run| run.is_open("asked"));
+    let first = app(&mut run, 1);
+    kill("KILL", first);
+    run.open("dead");
+    run.finish();
+    assert_eq!(run.probes().len(), 3);
+    let asked = run.api_requests(NEXT);
+    assert!(run.probes()[2].0.at < asked[asked.len() - 1].0.at);
+}
+
+#[test]
+fn an_app_that_ends_while_idle_is_started_again() {
+    let mut run = shell(LIVES).invoke(get("/")).run();
+    let first = app(&mut run, 1);
+    kill("KILL", first);
+    let second = app(&mut run, 2);
+    assert_ne!(first, second);
+    run.invoke(get("/"));
+    run.finish();
+    assert_eq!(run.reply(2)["statusCode"], 200);
+}
+
+#[test]
+fn an_app_that_ends_again_and_again_ends_the_process_with_its_status() {
+    let flag = Renamed::copy("flag");
+    let path = flag.path.to_str().expect("a path");
+    let script = format!("test -e '{path}' || exit 7; {LIVES}");
+    let mut run = shell(&script).invoke(get("/")).run();
+    let first = app(&mut run, 1);
+    fs::remove_file(path).expect("the flag");
+    kill("KILL", first);
+    assert_eq!(run.exit().code(), Some(7));
+    let log = run.log();
+    assert_eq!(log.matches("started again").count(), 5, "{log}");
+    assert_eq!(log.matches("FATAL").count(), 1, "{log}");
+}
+
+#[test]
+fn a_hung_app_is_started_again_where_a_margin_is_set() {
+    let mut run = shell(LIVES)
+        .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000")
+        .answer(raw("").hang())
+        .answer(answer("200 OK", "again"))
+        .invoke(crate::harness::api::Turn::from(get("/")).remaining(1300))
+        .start();
+    let first = app(&mut run, 1);
+    run.finish();
+    run.fails(1, "Function.AppTimeout", &[]);
+    assert_ne!(app(&mut run, 2), first);
+    run.invoke(get("/"));
+    run.finish();
+    assert_eq!(run.reply(2)["body"], "again");
+}
+
+#[test]
+fn the_end_after_a_signal_waits_for_what_is_in_flight() {
+    let slow = answer("200 OK\nContent-Length: 4", "sl")
+        .open("half")
+        .pass("rest")
+        .send("ow");
+    let mut run = shell("trap 'echo bye; exit 3' TERM; echo up; read line")
+        .answer(slow)
+        .invoke(get("/"))
+        .start();
+    run.until("half an answer", |run| run.is_open("half"));
+    app(&mut run, 1);
+    run.signal("TERM");
+    run.until("the app has ended", |run| {
+        run.log().contains("bye\n") && children(run.pid()).is_empty()
+    });
+    run.open("rest");
+    assert_eq!(run.exit().code(), Some(3));
+    assert_eq!(run.reply(1)["body"], "slow");
+}
+
+#[test]
+fn a_bootstrap_starts_the_file_that_the_handler_names() {
+    let bootstrap = Renamed::copy("bootstrap");
+    let root = bootstrap.path.parent().expect("its folder").to_owned();
+    let script = root.join("run.sh");
+    fs::write(&script, "#!/bin/sh\necho \"$0 $#\"; exec sleep 1000\n").expect("a script");
+    Command::new("chmod")
+        .arg("755")
+        .arg(&script)
+        .status()
+        .expect("chmod");
+    let mut run = scenario()
+        .binary(bootstrap.path.clone())
+        .args([])
+        .env("_HANDLER", "run.sh")
+        .env("LAMBDA_TASK_ROOT", root.to_str().expect("a path"))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.reply(1)["statusCode"], 200);
+    let line = format!("{} 0\n", script.display());
+    run.until("its name", |run| run.log().contains(&line));
+}
+
+#[test]
+fn help_and_version_are_printed_and_what_is_no_option_is_an_error() {
+    let (status, said, complaint) = output(&mut elsewhere(&["--help"]));
+    assert_eq!((status, &*complaint), (Some(0), ""));
+    assert!(said.contains("COMMAND [ARGS...]"), "{said}");
+    let (status, said, _) = output(&mut elsewhere(&["--version"]));
+    assert_eq!(status, Some(0));
+    assert_eq!(
+        said,
+        format!("lambda-adapter {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    for args in [&["--verbose", "true"][..], &["-x"], &["--"]] {
+        let (status, said, complaint) = output(&mut elsewhere(args));
+        assert_eq!((status, &*said), (Some(2), ""), "{args:?}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    }
+}
+
+/// The adapter as the first process of its own PID namespace; nothing where that is not allowed.
+fn first_process(script: &str) -> Option<Scenario> {
+    const UNSHARE: [&str; 4] = ["-pf", "--mount-proc", "--kill-child", "--"];
+    let mut probe = Command::new("unshare");
+    if !probe
+        .args(UNSHARE)
+        .arg("true")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        let _ = writeln!(std::io::stderr(), "skipped: no PID namespaces here");
+        return None;
+    }
+    let adapter = crate::harness::differences::adapter();
+    let adapter = adapter.to_str().expect("a path");
+    let line = UNSHARE
+        .into_iter()
+        .chain([adapter, "--", "/bin/sh", "-c", script]);
+    Some(
+        scenario()
+            .binary("unshare".into())
+            .env("PATH", "/usr/bin:/bin")
+            .args(line),
+    )
+}
+
+#[test]
+fn orphans_are_reaped_as_the_first_process() {
+    let script = "sh -c 'sleep 0.1 & sleep 0.1 & :'; echo up; read line";
+    let Some(scenario) = first_process(script) else {
+        return;
+    };
+    let mut run = scenario
+        .env("AWS_LAMBDA_LOG_LEVEL", "debug")
+        .invoke(get("/"))
+        .run();
+    let adapter = children(run.pid())[0];
+    run.until("two orphans are reaped", |run| {
+        run.log().matches("reaped the orphan").count() == 2
+    });
+    assert_eq!(children(adapter).len(), 1);
+}
+
+#[test]
+fn signals_and_the_exit_status_are_passed_on_as_the_first_process() {
+    for (name, number) in [("TERM", 15), ("USR1", 10)] {
+        let Some(scenario) = first_process("echo $$ up; read line") else {
+            return;
+        };
+        let mut run = scenario.invoke(get("/")).run();
+        run.until("the app is up", |run| run.log().contains(" up\n"));
+        // Not 1: the adapter is.
+        assert!(
+            !run.log().contains("\n1 up") && !run.log().starts_with("1 up"),
+            "{}",
+            run.log()
+        );
+        kill(name, children(run.pid())[0]);
+        let status = run.exit();
+        assert_eq!(
+            (status.code(), status.signal()),
+            (Some(128 + number), None),
+            "{name}"
+        );
+    }
+}

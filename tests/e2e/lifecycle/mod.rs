@@ -1,0 +1,12 @@
+//! The adapter as a process: settings, init, the app as its child, several invocations at once,
+//! snapshots, logs, shutdown.
+
+mod bootstrap;
+mod concurrency;
+pub mod entrypoint;
+mod init;
+mod logging;
+mod proxy;
+mod settings;
+mod snapstart;
+mod stdio;

@@ -1,0 +1,337 @@
+//! The environment: names, defaults, deprecated names, and what is said about a bad setting.
+//!
+//! A bad setting is an init error, told to Lambda and in the log: a function must not run with what nobody meant.
+
+use crate::harness::app::{answer, raw};
+use crate::harness::events::get;
+use crate::harness::scenario::{Run, scenario};
+use serde_json::Value;
+
+/// Init fails, naming the variable, its value, and these words.
+fn refused(name: &str, value: &str, accepted: &[&str]) {
+    let mut run = scenario().env(name, value).invoke(get("/")).start();
+    assert_eq!(run.exit().code(), Some(1), "{name}={value}");
+    let posts = run.api_requests("/2018-06-01/runtime/init/error");
+    assert_eq!(posts.len(), 1, "{name}={value}: {:?}", run.api_calls());
+    let body: Value = serde_json::from_slice(&posts[0].1.body).expect("JSON");
+    let kind = body["errorType"].as_str().expect("an errorType");
+    assert!(
+        kind.starts_with("Function.") || kind.starts_with("Runtime."),
+        "{kind}"
+    );
+    assert_eq!(
+        posts[0].1.header("lambda-runtime-function-error-type"),
+        Some(kind)
+    );
+    let log = run.log();
+    for text in [
+        body["errorMessage"].as_str().expect("an errorMessage"),
+        &log,
+    ] {
+        for word in [name, value].iter().chain(accepted) {
+            assert!(
+                text.contains(word),
+                "{name}={value}: {text:?} does not hold {word:?}"
+            );
+        }
+    }
+    assert!(run.requests().is_empty());
+}
+
+fn warns(run: &Run, words: &[&str]) -> usize {
+    let log = run.log();
+    let told = |line: &&str| line.contains("WARN") && words.iter().all(|word| line.contains(word));
+    log.lines().filter(told).count()
+}
+
+#[test]
+fn bad_ports_are_refused() {
+    for value in ["0", "99999", "-1", "http", "80 80", "8080/"] {
+        refused("AWS_LWA_PORT", value, &["65535"]);
+    }
+    refused("AWS_LWA_READINESS_CHECK_PORT", "0", &["65535"]);
+    refused("AWS_LWA_READINESS_CHECK_PORT", "65536", &["65535"]);
+}
+
+#[test]
+fn bad_status_lists_are_refused() {
+    for value in ["2xx", "200-", "500-400", "200;300", "1000", "99"] {
+        refused("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", value, &[]);
+        refused("AWS_LWA_ERROR_STATUS_CODES", value, &[]);
+    }
+}
+
+#[test]
+fn bad_choices_are_refused_with_the_choices() {
+    refused("AWS_LWA_READINESS_CHECK_PROTOCOL", "grpc", &["http", "tcp"]);
+    refused(
+        "AWS_LWA_INVOKE_MODE",
+        "stream",
+        &["buffered", "response_stream"],
+    );
+    refused("AWS_LWA_CONTEXT_HEADERS", "some", &["full", "off"]);
+}
+
+#[test]
+fn bad_booleans_are_refused_with_the_spellings() {
+    for name in [
+        "AWS_LWA_ENABLE_COMPRESSION",
+        "AWS_LWA_ASYNC_INIT",
+        "AWS_LWA_TRACEPARENT",
+    ] {
+        refused(name, "maybe", &["true", "false"]);
+        refused(name, "2", &["true", "false"]);
+    }
+}
+
+#[test]
+fn bad_numbers_are_refused() {
+    for value in ["-1", "soon", "1s"] {
+        refused(
+            "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS",
+            value,
+            &["second"],
+        );
+        refused("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", value, &["second"]);
+        refused("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", value, &["millisecond"]);
+    }
+}
+
+#[test]
+fn bad_host_is_refused() {
+    refused("AWS_LWA_HOST", "no such host", &[]);
+}
+
+#[test]
+fn registration_precedes_the_complaint_about_a_setting() {
+    let mut run = scenario().env("AWS_LWA_PORT", "x").start();
+    run.exit();
+    assert_eq!(run.api_calls()[0], "POST /2020-01-01/extension/register");
+}
+
+#[test]
+fn every_bad_setting_is_named_at_once() {
+    let mut run = scenario()
+        .env("AWS_LWA_PORT", "x")
+        .env("AWS_LWA_INVOKE_MODE", "stream")
+        .start();
+    run.exit();
+    let text = run.api_requests("/2018-06-01/runtime/init/error")[0]
+        .1
+        .text();
+    assert!(
+        text.contains("AWS_LWA_PORT") && text.contains("AWS_LWA_INVOKE_MODE"),
+        "{text}"
+    );
+}
+
+#[test]
+fn booleans_have_eight_spellings_in_any_case() {
+    for (values, parents) in [
+        (["1", "true", "YES", "On"], 1),
+        (["0", "FALSE", "No", "off"], 0),
+    ] {
+        for value in values {
+            let run = scenario()
+                .env("AWS_LWA_TRACEPARENT", value)
+                .invoke(get("/"))
+                .run();
+            assert_eq!(run.request(1).all("traceparent").len(), parents, "{value}");
+        }
+    }
+}
+
+#[test]
+fn port_has_a_short_name_that_is_not_deprecated() {
+    let run = scenario()
+        .env("AWS_LWA_PORT", "(unset)")
+        .env("PORT", "{port}")
+        .invoke(get("/"))
+        .run();
+    assert_eq!(
+        (run.reply(1)["statusCode"].as_u64(), warns(&run, &["PORT"])),
+        (Some(200), 0)
+    );
+}
+
+#[test]
+fn own_name_wins_over_the_short_one() {
+    let run = scenario().env("PORT", "1").invoke(get("/")).run();
+    assert_eq!(run.reply(1)["statusCode"], 200);
+}
+
+#[test]
+fn port_of_readiness_can_differ() {
+    let mut run = scenario()
+        .env("AWS_LWA_READINESS_CHECK_PORT", "1")
+        .invoke(get("/"))
+        .start();
+    run.until("a line about waiting", |run| {
+        run.log().contains("not ready")
+    });
+    assert!(run.app_requests().is_empty());
+}
+
+#[test]
+fn deprecated_names_work_and_are_warned_about_once_with_their_replacement() {
+    let names = [
+        ("READINESS_CHECK_PATH", "/"),
+        ("READINESS_CHECK_PROTOCOL", "http"),
+        ("READINESS_CHECK_PORT", "{port}"),
+        ("REMOVE_BASE_PATH", "/none"),
+        ("ASYNC_INIT", "false"),
+        ("HOST", "127.0.0.1"),
+        ("AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS", "500"),
+    ];
+    for (name, value) in names {
+        let replacement = match name {
+            "AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS" => {
+                "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS".to_owned()
+            }
+            name => format!("AWS_LWA_{name}"),
+        };
+        let run = scenario()
+            .env(name, value)
+            .invoke_all([get("/"), get("/")])
+            .run();
+        assert_eq!(
+            warns(&run, &[name, &replacement]),
+            1,
+            "{name}: {}",
+            run.log()
+        );
+    }
+}
+
+#[test]
+fn deprecated_names_take_effect() {
+    let run = scenario()
+        .env("READINESS_CHECK_PATH", "/old")
+        .env("REMOVE_BASE_PATH", "/base")
+        .invoke(get("/base/x"))
+        .run();
+    assert_eq!(
+        (
+            run.probes()[0].1.target.as_str(),
+            run.request(1).target.as_str()
+        ),
+        ("/old", "/x")
+    );
+    let run = scenario()
+        .env("READINESS_CHECK_PROTOCOL", "TCP")
+        .invoke(get("/"))
+        .run();
+    assert!(run.probes().is_empty());
+}
+
+#[test]
+fn new_name_wins_over_the_deprecated_one() {
+    let run = scenario()
+        .env("READINESS_CHECK_PATH", "/old")
+        .env("AWS_LWA_READINESS_CHECK_PATH", "/new")
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.probes()[0].1.target, "/new");
+}
+
+#[test]
+fn minimum_unhealthy_status_means_healthy_below_it() {
+    let scenario = scenario().env("AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS", "400");
+    let run = scenario
+        .probe(answer("404 Not Found", ""))
+        .probe(answer("302 Found", ""))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.probes().len(), 2);
+}
+
+#[test]
+fn healthy_statuses_are_100_to_499_unless_set() {
+    let run = scenario()
+        .probe(answer("500 Oops", ""))
+        .probe(answer("499 Odd", ""))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.probes().len(), 2);
+    let narrow = scenario()
+        .env("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", " 200-204 , 301")
+        .probe(answer("404 Not Found", ""));
+    let run = narrow
+        .probe(answer("205 Reset", ""))
+        .probe(answer("301 Moved", ""))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.probes().len(), 3);
+}
+
+#[test]
+fn unknown_variable_is_warned_about_with_the_nearest_name() {
+    let run = scenario()
+        .env("AWS_LWA_READYNESS_CHECK_PATH", "/x")
+        .env("AWS_LWA_READINESS_CHECK_PATH", "/y")
+        .invoke(get("/"))
+        .run();
+    assert_eq!(
+        warns(
+            &run,
+            &[
+                "AWS_LWA_READYNESS_CHECK_PATH",
+                "AWS_LWA_READINESS_CHECK_PATH"
+            ]
+        ),
+        1,
+        "{}",
+        run.log()
+    );
+    let run = scenario()
+        .env("AWS_LAMBDA_EXEC_WRAPPER", "/opt/bootstrap")
+        .invoke(get("/"))
+        .run();
+    assert_eq!(warns(&run, &[]), 0, "{}", run.log());
+}
+
+#[test]
+fn localhost_is_a_host() {
+    let run = scenario()
+        .env("AWS_LWA_HOST", "localhost")
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.reply(1)["statusCode"], 200);
+}
+
+#[test]
+fn missing_function_name_does_not_matter_much() {
+    let names = [
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    ];
+    let run = names
+        .iter()
+        .fold(scenario(), |scenario, name| scenario.env(name, "(unset)"))
+        .invoke(get("/"))
+        .run();
+    assert_eq!(run.reply(1)["statusCode"], 200);
+}
+
+#[test]
+fn missing_runtime_api_ends_with_a_message_that_names_it() {
+    let mut run = scenario().env("AWS_LAMBDA_RUNTIME_API", "(unset)").start();
+    assert_eq!(run.exit().code(), Some(1));
+    assert!(
+        run.log().contains("AWS_LAMBDA_RUNTIME_API"),
+        "{}",
+        run.log()
+    );
+}
+
+#[test]
+fn probe_answer_is_read_whole_before_the_connection_is_used_again() {
+    let run = scenario().probe(
+        raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+            .pause(30)
+            .send("hello"),
+    );
+    let run = run.answer(answer("200 OK", "mine")).invoke(get("/")).run();
+    assert_eq!(run.reply(1)["body"], "mine");
+}

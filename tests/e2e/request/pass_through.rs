@@ -1,0 +1,192 @@
+//! Events that are no HTTP requests: posted to the app as they are, and its answer handed back as it is.
+
+use crate::harness::app::{Answer, answer};
+use crate::harness::events::*;
+use crate::harness::scenario::{ask, scenario};
+use serde_json::{Value, json};
+
+fn ok() -> Answer {
+    answer("200 OK", "ok")
+}
+
+/// The whole text Lambda gets for a queue event when the app answers so.
+fn result(answer: Answer) -> String {
+    ask(sqs(), answer).response(1).text()
+}
+
+fn passes_through(event: Value) {
+    let request = ask(event.clone(), ok()).request(1);
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("POST", "/events"),
+        "{event}"
+    );
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.text(), event.to_string());
+}
+
+#[test]
+fn events_of_queues_and_schedules_are_posted_verbatim() {
+    passes_through(sqs());
+    passes_through(
+        json!({"version": "0", "id": "e1", "detail-type": "Order placed", "source": "shop", "detail": {"id": 7}}),
+    );
+    passes_through(json!({"Records": [{"Sns": {"Message": "hi"}, "EventSource": "aws:sns"}]}));
+    [
+        json!([]),
+        json!("hi"),
+        json!(5),
+        json!(null),
+        json!(true),
+        json!({}),
+    ]
+    .into_iter()
+    .for_each(passes_through);
+}
+
+#[test]
+fn bytes_of_the_event_are_not_rewritten() {
+    let event = "{ \"z\" : 1.0e2,\n\t\"a\": 12345678901234567890123, \"a\":\"\\u00e9\\/\" }";
+    assert_eq!(ask(event, ok()).request(1).text(), event);
+}
+
+#[test]
+fn pass_through_path_is_a_setting() {
+    let run = scenario()
+        .env("AWS_LWA_PASS_THROUGH_PATH", "/hooks/lambda")
+        .invoke(sqs())
+        .run();
+    assert_eq!(run.request(1).target, "/hooks/lambda");
+}
+
+#[test]
+fn pass_through_path_without_a_slash_gets_one() {
+    let run = scenario()
+        .env("AWS_LWA_PASS_THROUGH_PATH", "hooks")
+        .invoke(sqs())
+        .run();
+    assert_eq!(run.request(1).target, "/hooks");
+}
+
+#[test]
+fn authorizer_events_that_look_like_requests_pass_through() {
+    let arn = "arn:aws:execute-api:eu-west-1:111122223333:h2/live/GET/x";
+    passes_through(with(
+        rest("GET", "/x"),
+        json!({"type": "REQUEST", "methodArn": arn}),
+    ));
+    passes_through(json!({"type": "TOKEN", "methodArn": arn, "authorizationToken": "t"}));
+    let http = json!({"type": "REQUEST", "routeArn": arn, "identitySource": ["t"]});
+    passes_through(with(http_api("GET", "/x"), http));
+    passes_through(with(
+        http_api("GET", "/x"),
+        json!({"type": "REQUEST", "routeArn": arn, "identitySource": null}),
+    ));
+}
+
+#[test]
+fn bedrock_agent_event_passes_through() {
+    passes_through(
+        json!({"messageVersion": "1.0", "agent": {"name": "a"}, "actionGroup": "g", "apiPath": "/x",
+        "httpMethod": "POST", "requestBody": {"content": {}}}),
+    );
+}
+
+#[test]
+fn websocket_event_passes_through_with_its_context() {
+    let event = json!({"requestContext": {"routeKey": "$default", "eventType": "MESSAGE", "connectionId": "c1=",
+        "apiId": "w4", "stage": "live"}, "body": "hello", "isBase64Encoded": false});
+    passes_through(event.clone());
+    let request = ask(event, ok()).request(1);
+    let context: Value =
+        serde_json::from_str(request.header("x-amzn-request-context").unwrap()).unwrap();
+    assert_eq!(
+        (&context["connectionId"], &context["routeKey"]),
+        (&json!("c1="), &json!("$default"))
+    );
+}
+
+#[test]
+fn json_answer_is_handed_back_byte_for_byte_whatever_its_type() {
+    let body = "{ \"z\":1, \"a\": 12345678901234567890123, \"a\": 1.0 }";
+    for kind in [
+        "application/json",
+        "application/octet-stream",
+        "text/html",
+        "image/png",
+    ] {
+        assert_eq!(
+            result(answer(&format!("200 OK\nContent-Type: {kind}"), body)),
+            body,
+            "{kind}"
+        );
+    }
+    assert_eq!(result(answer("201 Created", "[1, 2]")), "[1, 2]");
+    assert_eq!(result(answer("200 OK", "\"text\"")), "\"text\"");
+}
+
+#[test]
+fn answer_that_is_not_json_becomes_a_json_string() {
+    let text = result(answer("200 OK\nContent-Type: text/plain", "say \"hé\"\n"));
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap(),
+        "say \"hé\"\n"
+    );
+}
+
+#[test]
+fn answer_that_is_not_utf_8_is_still_a_json_string() {
+    let text = result(answer("200 OK\nContent-Type: image/png", b"\x89PNG\xff"));
+    assert!(
+        serde_json::from_str::<Value>(&text).unwrap().is_string(),
+        "{text}"
+    );
+}
+
+#[test]
+fn empty_answer_becomes_null() {
+    assert_eq!(result(answer("200 OK", "")), "null");
+    assert_eq!(
+        result(answer("204 No Content\nContent-Length: 0", "")),
+        "null"
+    );
+}
+
+#[test]
+fn partial_batch_failure_reaches_lambda() {
+    let body = r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#;
+    assert_eq!(result(answer("200 OK", body)), body);
+}
+
+#[test]
+fn error_status_fails_the_invocation() {
+    for status in [
+        "400 Bad Request",
+        "404 Not Found",
+        "500 Internal Server Error",
+        "599 Odd",
+    ] {
+        let run = scenario()
+            .answer(answer(status, "no such route"))
+            .answer(ok())
+            .invoke_all([sqs(), sqs()])
+            .run();
+        let code = &status[..3];
+        assert!(
+            run.error(1).text().contains(code),
+            "{}",
+            run.error(1).text()
+        );
+        assert!(
+            run.error(1)
+                .header("lambda-runtime-function-error-type")
+                .is_some_and(|kind| kind.starts_with("Function."))
+        );
+        assert_eq!(run.reply(2), "ok");
+    }
+}
+
+#[test]
+fn redirect_of_a_pass_through_answer_is_no_failure() {
+    assert_eq!(result(answer("302 Found\nLocation: /x", "{}")), "{}");
+}

@@ -1,11 +1,12 @@
-//! Golden pairs: each folder of `tests/cases` is a test, so adding one means dropping two files in.
+//! Golden pairs: each folder of `tests/cases` is a test; a new one needs two files.
 //!
-//! `event.json` with `request.http`: the event, and the exact bytes the app must receive. The head's lines end with
-//! LF in the file and CRLF on the wire; `PORT` is the app's port; the file's body has no line end of its own.
-//! `response.http` with `reply.KIND.json`: the app's answer, and the Lambda answer for an event of that kind, which
-//! is taken from the folder named KIND. Beside them may lie `next.headers` and `env`, a line for each.
+//! `event.json` with `request.http`: the event, and the exact bytes the app must receive. Lines of
+//! the head end with LF in the file and with CRLF in the request; `PORT` is the app's port; the
+//! file's body has no line end of its own. `response.http` with `reply.KIND.json`: the app's
+//! response, and the reply to an event of that kind, which is taken from the folder named KIND.
+//! `next.headers` and `env` are optional, with one entry a line.
 
-use crate::harness::api::Turn;
+use crate::harness::api::Invocation;
 use crate::harness::app::raw;
 use crate::harness::scenario::{Scenario, scenario};
 use serde_json::{Map, Value};
@@ -14,14 +15,14 @@ use std::path::{Path, PathBuf};
 
 #[test]
 fn each_event_becomes_its_request() {
-    judge("request.http", |folder| {
-        let run = scenario_of(folder).invoke(turn(folder)).run();
+    assert_each_case("request.http", |folder| {
+        let run = scenario_of(folder).invoke(invocation(folder)).run();
         let expected = wire(&read(&folder.join("request.http")));
         let port = run.app_address().to_string();
         let expected = String::from_utf8(expected)
             .map(|text| text.replace("127.0.0.1:PORT", &port).into_bytes());
         let expected = expected.unwrap_or_else(|error| error.into_bytes());
-        same(
+        compare(
             &expected.escape_ascii().to_string(),
             &run.request(1).raw().escape_ascii().to_string(),
         )
@@ -30,7 +31,7 @@ fn each_event_becomes_its_request() {
 
 #[test]
 fn each_answer_becomes_its_reply() {
-    judge("response.http", |folder| {
+    assert_each_case("response.http", |folder| {
         let mut cases = 0;
         for file in entries(folder) {
             let name = file
@@ -44,13 +45,16 @@ fn each_answer_becomes_its_reply() {
             else {
                 continue;
             };
-            let answer = raw(wire(&read(&folder.join("response.http")))).close();
-            let turn = turn(&cases_folder().join(kind));
-            let run = scenario_of(folder).answer(answer).invoke(turn).run();
+            let response = raw(wire(&read(&folder.join("response.http")))).close();
+            let invocation = invocation(&cases_folder().join(kind));
+            let run = scenario_of(folder)
+                .respond(response)
+                .invoke(invocation)
+                .run();
             let expected: Value =
                 serde_json::from_slice(&read(&file)).map_err(|error| error.to_string())?;
-            let (expected, found) = (essence(expected, kind), essence(run.reply(1), kind));
-            same(&expected.to_string(), &found.to_string())
+            let (expected, found) = (normalized(expected, kind), normalized(run.reply(1), kind));
+            compare(&expected.to_string(), &found.to_string())
                 .map_err(|text| format!("{kind}: {text}"))?;
             cases += 1;
         }
@@ -62,8 +66,8 @@ fn each_answer_becomes_its_reply() {
     });
 }
 
-/// Runs a case for each folder that holds the file, and reports all that fail.
-fn judge(file: &str, case: impl Fn(&Path) -> Result<(), String>) {
+/// Runs a case for each folder with the file, and reports all that fail.
+fn assert_each_case(file: &str, case: impl Fn(&Path) -> Result<(), String>) {
     let folders: Vec<_> = entries(&cases_folder())
         .into_iter()
         .filter(|folder| folder.join(file).exists())
@@ -110,14 +114,14 @@ fn scenario_of(folder: &Path) -> Scenario {
         })
 }
 
-fn turn(folder: &Path) -> Turn {
+fn invocation(folder: &Path) -> Invocation {
     let event = read(&folder.join("event.json"));
     // The last line end belongs to the file, not to the event.
     let event = event.strip_suffix(b"\n").unwrap_or(&event).to_vec();
     lines(&folder.join("next.headers"), ':')
         .into_iter()
-        .fold(Turn::from(event), |turn, (name, value)| {
-            turn.header(&name, &value)
+        .fold(Invocation::from(event), |invocation, (name, value)| {
+            invocation.header(&name, &value)
         })
 }
 
@@ -129,7 +133,7 @@ fn lines(file: &Path, separator: char) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The file's head with CRLF, its body as it is.
+/// The file's head with CRLF, its body unchanged.
 fn wire(file: &[u8]) -> Vec<u8> {
     let end = file
         .windows(2)
@@ -146,8 +150,9 @@ fn wire(file: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A reply without what it may hold or not: empty maps, and the map of the other kind of ALB target group.
-fn essence(mut reply: Value, kind: &str) -> Value {
+/// A reply without its optional parts: empty maps, and the map of the other kind of ALB target
+/// group.
+fn normalized(mut reply: Value, kind: &str) -> Value {
     if let Some(fields) = reply.as_object_mut().filter(|_| kind != "other") {
         let unread = match kind {
             "alb" => "multiValueHeaders",
@@ -167,19 +172,20 @@ fn is_empty(value: &Value) -> bool {
     value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
-/// Tells the lines that differ, and only those.
-fn same(expected: &str, found: &str) -> Result<(), String> {
+/// Reports the lines that differ.
+fn compare(expected: &str, found: &str) -> Result<(), String> {
     if expected == found {
         return Ok(());
     }
     let lines = |text: &str| text.split("\\r\\n").map(str::to_owned).collect::<Vec<_>>();
     let (expected, found) = (lines(expected), lines(found));
-    let lacks = |here: &[String], there: &[String], sign: &str| {
+    let does_not_support = |here: &[String], there: &[String], sign: &str| {
         let only = here.iter().filter(|line| !there.contains(line));
         only.map(|line| format!("\n  {sign} {line}"))
             .collect::<String>()
     };
-    let text = lacks(&expected, &found, "expected") + &lacks(&found, &expected, "found   ");
+    let text = does_not_support(&expected, &found, "expected")
+        + &does_not_support(&found, &expected, "found   ");
     Err(if text.is_empty() {
         format!("\n  in another order: {}", found.join("\n  "))
     } else {

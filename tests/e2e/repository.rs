@@ -1,7 +1,7 @@
 //! The promises about the source a machine can check.
 //!
-//! They are few and plain: where a file may look, how long it is, what it must not hold, and that docs/settings.md
-//! says what the settings are.
+//! They are few and plain: where a file may look, how long it is, what it must not hold, and that
+//! README says what the settings are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ struct Source {
 }
 
 impl Source {
-    /// The lines before the tests, without comments, with their numbers; none of a file that is all tests.
+    /// The lines before the tests, without comments, with their numbers; none of a file that is all
+    /// tests.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let all_tests = self.name.ends_with("/tests.rs");
         let lines = self
@@ -103,7 +104,8 @@ fn nothing_is_indexed_by_a_number() {
     nowhere(|source| lines_with(source, indexes_by_number));
 }
 
-/// Whether a line holds something like `name[0]`, `name[..8]` or `name()[1..]`, outside its strings.
+/// Whether a line holds something like `name[0]`, `name[..8]` or `name()[1..]`, outside its
+/// strings.
 fn indexes_by_number(line: &str) -> bool {
     let outside: String = line.split('"').step_by(2).collect();
     outside.match_indices('[').any(|(at, _)| {
@@ -143,9 +145,9 @@ fn nothing_is_unsafe() {
 }
 
 #[test]
-fn settings_page_has_a_row_for_each_setting() {
-    let page = fs::read_to_string(root().join("docs/settings.md")).expect("docs/settings.md");
-    let rows: Vec<_> = page
+fn readme_has_a_row_for_each_setting() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let rows: Vec<_> = readme
         .lines()
         .filter(|line| line.starts_with("| `"))
         .collect();
@@ -165,9 +167,9 @@ fn settings_page_has_a_row_for_each_setting() {
 }
 
 #[test]
-fn settings_page_has_no_setting_that_does_not_exist() {
-    let page = fs::read_to_string(root().join("docs/settings.md")).expect("docs/settings.md");
-    let words = page.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
+fn readme_has_no_setting_that_does_not_exist() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let words = readme.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
     for word in words.filter(|word| word.starts_with("AWS_LWA_") && word.len() > 8) {
         let known = |setting: &lambda_adapter::config::Setting| {
             setting.name == word || setting.deprecated.contains(&word)

@@ -1,11 +1,13 @@
-//! Kept connections against an app that closes idle ones at random, with both sides frozen in between as Lambda does.
+//! Connection reuse against an app that closes idle connections at random, while Lambda's freezing
+//! of either process is simulated.
 //!
-//! The app is a process of its own, so that it can be stopped: this test program once more, told by a variable to be
-//! it. It closes a kept connection after 0 to 6 ms, now and then with a request unread on it, and counts what it got.
+//! The app is a process of its own, so that it can be stopped: this test program again, with a
+//! variable set. It closes an idle connection after 0 to 6 ms, sometimes with a request unread on
+//! it, and counts the requests it received.
 
 use crate::harness::events::{url, with};
 use crate::harness::http::{self, Message};
-use crate::harness::load::{self, Adapter, Whole};
+use crate::harness::load::{self, Adapter, CollectedBody};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -45,17 +47,17 @@ fn no_get_fails_and_no_post_comes_twice_when_the_adapter_is_frozen_now_and_then(
     );
 }
 
-/// Runs the test of this name, or the app for it; `frozen` says which of the two processes is.
+/// Runs the test of this name, or its app; `frozen` picks the process that is stopped.
 fn race(test: &str, frozen: fn(u32, u32) -> Option<u32>) {
     if std::env::var_os(AS_APP).is_some() {
-        return be_the_app();
+        return run_app();
     }
     let total = std::env::var(REQUESTS).map_or(2000, |count| count.parse().expect("a number"));
     let app = App::start(test);
     let failed_posts = Arc::new(AtomicUsize::new(0));
     let failed = failed_posts.clone();
     let event = |number: usize| {
-        // So that the next request comes when a connection is about to be closed.
+        // The next request arrives about when a connection is closed.
         thread::sleep(Duration::from_micros(random(number) % 6000));
         let method = if is_get(number) { "GET" } else { "POST" };
         with(
@@ -65,7 +67,7 @@ fn race(test: &str, frozen: fn(u32, u32) -> Option<u32>) {
         .to_string()
         .into_bytes()
     };
-    let judge = move |number: usize, posted: &Message| {
+    let check = move |number: usize, posted: &Message| {
         let reply: Value =
             serde_json::from_slice(&posted.body).map_err(|error| error.to_string())?;
         if reply["body"] == format!("{number}") {
@@ -80,7 +82,7 @@ fn race(test: &str, frozen: fn(u32, u32) -> Option<u32>) {
             Err(reply.to_string())
         }
     };
-    let lambda = load::start(total, Box::new(event), Box::new(judge));
+    let lambda = load::start(total, Box::new(event), Box::new(check));
     let adapter = Adapter::start(
         lambda.address,
         app.port,
@@ -113,7 +115,7 @@ fn is_get(number: usize) -> bool {
     number.is_multiple_of(2)
 }
 
-/// Stops and continues the process until the end; says how often.
+/// Stops and continues the process until the end; returns how often.
 fn freeze(pid: u32, over: &AtomicBool) -> usize {
     let signal = |name: &str| {
         let status = Command::new("kill").args([name, &pid.to_string()]).status();
@@ -130,7 +132,7 @@ fn freeze(pid: u32, over: &AtomicBool) -> usize {
     times
 }
 
-/// The app's process; it ends with the pipe to it.
+/// The app's process; it exits when the pipe to it closes.
 struct App {
     child: Child,
     port: u16,
@@ -167,7 +169,7 @@ impl App {
             .write_all(b"GET /report HTTP/1.1\r\nconnection: close\r\n\r\n")
             .expect("sent");
         let mut text = String::new();
-        // What it closes with comes after what we want.
+        // The last line may be followed by what the test harness prints.
         let _ = stream.read_to_string(&mut text);
         let (_, body) = text.split_once("\r\n\r\n").expect("an answer");
         serde_json::from_str(body).expect("JSON")
@@ -189,7 +191,7 @@ struct Counts {
     reset: usize,
 }
 
-fn be_the_app() {
+fn run_app() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     println!(
         "racing on {}",
@@ -202,23 +204,23 @@ fn be_the_app() {
     let counts: Arc<Mutex<Counts>> = Arc::default();
     for (number, stream) in (1..).zip(listener.incoming().flatten()) {
         let counts = counts.clone();
-        thread::spawn(move || drop(converse(&stream, number, &counts)));
+        thread::spawn(move || drop(serve(&stream, number, &counts)));
     }
 }
 
-fn converse(stream: &TcpStream, number: usize, counts: &Mutex<Counts>) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, number: usize, counts: &Mutex<Counts>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
-    for turn in 0.. {
-        let idle = Duration::from_micros(random(number << 20 | turn) % 6000);
-        if turn > 0 && !is_asked(stream, idle, turn % 3 == 0, counts)? {
+    for round in 0.. {
+        let idle = Duration::from_micros(random(number << 20 | round) % 6000);
+        if round > 0 && !wait_for_request(stream, idle, round % 3 == 0, counts)? {
             return Ok(());
         }
         let Some(head) = http::read_head(&mut reader)? else {
             return Ok(());
         };
         let request = Message::parse(head);
-        http::read_body(&mut reader, &request, &mut Whole::default())?;
+        http::read_body(&mut reader, &request, &mut CollectedBody::default())?;
         let mut counts = counts.lock().unwrap();
         let id = request.target.trim_start_matches('/').to_owned();
         let body = if id == "report" {
@@ -248,8 +250,9 @@ fn converse(stream: &TcpStream, number: usize, counts: &Mutex<Counts>) -> std::i
     Ok(())
 }
 
-/// Waits for the next request on a kept connection; false closes it. A rude app does not look again before it does.
-fn is_asked(
+/// Waits for the next request on an idle connection; false closes it. An abrupt close does not
+/// check for a request first.
+fn wait_for_request(
     stream: &TcpStream,
     idle: Duration,
     rude: bool,
@@ -278,7 +281,7 @@ fn is_asked(
     }
 }
 
-/// A number scrambled (splitmix64), so that each run does the same.
+/// A scrambled number (splitmix64), so that each run does the same.
 pub fn random(number: usize) -> u64 {
     let mut bits = (number as u64)
         .wrapping_add(1)

@@ -1,19 +1,19 @@
-//! Kept-alive connections to the app: when one is used again, and what happens when it has gone stale.
+//! Reuse of connections to the app, and requests on a connection that has gone stale.
 //!
-//! A request may be sent again only where that cannot do a thing twice (RFC 9110 9.2.2).
+//! A request is sent again only where that cannot do a thing twice (RFC 9110 9.2.2).
 
-use crate::harness::api::Turn;
-use crate::harness::app::{Answer, answer, raw};
+use crate::harness::api::Invocation;
+use crate::harness::app::{Response, raw, response};
 use crate::harness::events::*;
 use crate::harness::record::Side;
 use crate::harness::scenario::{Run, scenario};
 use serde_json::json;
 
-fn ok() -> Answer {
-    answer("200 OK", "ok")
+fn ok() -> Response {
+    response("200 OK", "ok")
 }
 
-/// Which connection carried each invocation's request, attempts included.
+/// The connection of each invocation's request, retries included.
 fn connections(run: &Run) -> Vec<usize> {
     let requests = run
         .app_requests()
@@ -31,7 +31,7 @@ fn one_connection_serves_all_invocations() {
 #[test]
 fn one_connection_to_lambda_serves_all_invocations() {
     let run = scenario().invoke_all(vec![get("/x"); 5]).run();
-    // One for registration and event/next at most, one for the invocations.
+    // At most one for registration and event/next, one for the invocations.
     assert!(
         run.connections(Side::Api) <= 3,
         "{}",
@@ -43,10 +43,12 @@ fn one_connection_to_lambda_serves_all_invocations() {
 fn connection_the_app_closed_while_idle_is_not_used_again() {
     for method in ["GET", "POST"] {
         let event = || with(url(method, "/x"), json!({"body": "b"}));
-        let run = scenario().answer(ok().open("closed").close()).answer(ok());
+        let run = scenario()
+            .respond(ok().open("closed").close())
+            .respond(ok());
         let run = run
             .invoke(event())
-            .invoke(Turn::from(event()).after("closed"))
+            .invoke(Invocation::from(event()).after("closed"))
             .run();
         assert_eq!(run.reply(2)["statusCode"], 200, "{method}");
         assert_eq!(run.requests().len(), 2, "{method}");
@@ -55,10 +57,10 @@ fn connection_the_app_closed_while_idle_is_not_used_again() {
 
 #[test]
 fn connection_is_not_used_again_after_connection_close() {
-    let closing = answer("200 OK\nConnection: close", "ok");
+    let closing = response("200 OK\nConnection: close", "ok");
     let run = scenario()
-        .answer(closing)
-        .answer(ok())
+        .respond(closing)
+        .respond(ok())
         .invoke_all([get("/x"), get("/x")])
         .run();
     let connections = connections(&run);
@@ -70,8 +72,8 @@ fn connection_is_not_used_again_after_connection_close() {
 fn connection_is_not_used_again_after_http_1_0() {
     let old = raw("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let run = scenario()
-        .answer(old)
-        .answer(ok())
+        .respond(old)
+        .respond(ok())
         .invoke_all([get("/x"), get("/x")])
         .run();
     let connections = connections(&run);
@@ -83,10 +85,10 @@ fn connection_with_unasked_bytes_on_it_is_not_used_again() {
     let chatty = raw(
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
     );
-    let run = scenario().answer(chatty.open("sent")).answer(ok());
+    let run = scenario().respond(chatty.open("sent")).respond(ok());
     let run = run
         .invoke(get("/x"))
-        .invoke(Turn::from(get("/x")).after("sent"))
+        .invoke(Invocation::from(get("/x")).after("sent"))
         .run();
     assert_eq!(run.reply(2)["body"], "ok");
     let connections = connections(&run);
@@ -96,7 +98,10 @@ fn connection_with_unasked_bytes_on_it_is_not_used_again() {
 #[test]
 fn idempotent_request_on_a_stale_connection_is_retried_once_on_a_fresh_one() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
-        let run = scenario().answer(ok()).answer(raw("").close()).answer(ok());
+        let run = scenario()
+            .respond(ok())
+            .respond(raw("").close())
+            .respond(ok());
         let run = run.invoke_all([get("/x"), url(method, "/x")]).run();
         assert_eq!(run.reply(2)["statusCode"], 200, "{method}");
         let connections = connections(&run);
@@ -111,7 +116,10 @@ fn idempotent_request_on_a_stale_connection_is_retried_once_on_a_fresh_one() {
 
 #[test]
 fn reset_of_a_stale_connection_is_retried_as_a_close_is() {
-    let run = scenario().answer(ok()).answer(raw("").reset()).answer(ok());
+    let run = scenario()
+        .respond(ok())
+        .respond(raw("").reset())
+        .respond(ok());
     let run = run.invoke_all([get("/x"), get("/x")]).run();
     assert_eq!(run.reply(2)["statusCode"], 200);
 }
@@ -119,11 +127,14 @@ fn reset_of_a_stale_connection_is_retried_as_a_close_is() {
 #[test]
 fn post_that_was_fully_written_is_not_sent_twice() {
     for method in ["POST", "PATCH"] {
-        let run = scenario().answer(ok()).answer(raw("").close()).answer(ok());
+        let run = scenario()
+            .respond(ok())
+            .respond(raw("").close())
+            .respond(ok());
         let run = run
             .invoke_all([url(method, "/x"), url(method, "/x"), url(method, "/x")])
             .run();
-        run.fails(2, "Function.AppProtocol", &[]);
+        run.assert_failure(2, "Function.AppProtocol", &[]);
         assert_eq!(run.requests().len(), 3, "{method}");
         assert_eq!(run.reply(3)["statusCode"], 200, "{method}");
     }
@@ -132,35 +143,35 @@ fn post_that_was_fully_written_is_not_sent_twice() {
 #[test]
 fn event_posted_to_the_pass_through_path_is_not_sent_twice() {
     let run = scenario()
-        .answer(ok())
-        .answer(raw("").close())
-        .answer(ok())
+        .respond(ok())
+        .respond(raw("").close())
+        .respond(ok())
         .invoke_all([sqs(), sqs()])
         .run();
-    run.fails(2, "Function.AppProtocol", &[]);
+    run.assert_failure(2, "Function.AppProtocol", &[]);
     assert_eq!(run.requests().len(), 2);
 }
 
 #[test]
 fn request_is_not_retried_once_the_answer_has_begun() {
     let run = scenario()
-        .answer(ok())
-        .answer(raw("HTTP/1.1 2").close())
-        .answer(ok());
+        .respond(ok())
+        .respond(raw("HTTP/1.1 2").close())
+        .respond(ok());
     let run = run.invoke_all([get("/x"), get("/x")]).run();
-    run.fails(2, "Function.AppProtocol", &[]);
+    run.assert_failure(2, "Function.AppProtocol", &[]);
     assert_eq!(run.requests().len(), 2);
 }
 
 #[test]
 fn request_is_retried_once_and_no_more() {
     let run = scenario()
-        .answer(ok())
-        .answer(raw("").close())
-        .answer(raw("").close())
-        .answer(ok());
+        .respond(ok())
+        .respond(raw("").close())
+        .respond(raw("").close())
+        .respond(ok());
     let run = run.invoke_all([get("/x"), get("/x"), get("/x")]).run();
-    run.fails(2, "Function.AppProtocol", &[]);
+    run.assert_failure(2, "Function.AppProtocol", &[]);
     assert_eq!(
         (run.requests().len(), &run.reply(3)["statusCode"]),
         (4, &json!(200))
@@ -171,10 +182,10 @@ fn request_is_retried_once_and_no_more() {
 fn fresh_connection_that_fails_is_not_retried() {
     let run = scenario()
         .env("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "0")
-        .answer(raw("").close())
-        .answer(ok());
+        .respond(raw("").close())
+        .respond(ok());
     let run = run.invoke_all([get("/x"), get("/x")]).run();
-    run.fails(1, "Function.AppProtocol", &[]);
+    run.assert_failure(1, "Function.AppProtocol", &[]);
     assert_eq!(run.requests().len(), 2);
 }
 
@@ -196,7 +207,7 @@ fn connection_idle_for_longer_than_the_limit_is_replaced() {
         .invoke_all(vec![get("/x"); 2])
         .run();
     let later = run.record.now() + std::time::Duration::from_millis(1200);
-    run.until("more than a second", |run| run.record.now() > later);
+    run.wait_until("more than a second", |run| run.record.now() > later);
     run.invoke(get("/x"));
     run.finish();
     let connections = connections(&run);
@@ -211,7 +222,7 @@ fn connection_idle_for_longer_than_the_limit_is_replaced() {
 
 #[test]
 fn request_head_and_body_leave_in_one_segment() {
-    // A server that reads once per request must find all of a small one there.
+    // A server that reads once per request must find a small one complete.
     let event = with(url("POST", "/x"), json!({"body": "b".repeat(500)}));
     let run = scenario().invoke_all(vec![event; 3]).run();
     let whole = |request: &crate::harness::http::Message| {
@@ -222,13 +233,13 @@ fn request_head_and_body_leave_in_one_segment() {
 
 #[test]
 fn answer_may_come_before_the_request_is_read() {
-    // An upload refused early: the app answers and closes without reading the body.
+    // An upload rejected early: the app responds and closes without reading the body.
     let refusal =
         raw("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig").reset();
     let event = with(url("POST", "/x"), json!({"body": "b".repeat(5_000_000)}));
     let run = scenario()
-        .answer(refusal)
-        .answer(ok())
+        .respond(refusal)
+        .respond(ok())
         .invoke_all([event, get("/x")])
         .run();
     assert_eq!(run.reply(2)["statusCode"], 200);

@@ -1,36 +1,37 @@
-//! What fails an invocation, how it is said, and that nothing else fails with it.
+//! Failures of an invocation: error types, messages, and that no other invocation is affected.
 //!
-//! Types must look like `Function.Name` or Lambda replaces them; they are an interface, messages are for people.
+//! Lambda replaces error types that do not look like `Function.Name`. Types are an interface,
+//! messages are for people.
 
-use crate::harness::app::{Answer, answer, raw};
+use crate::harness::app::{Response, raw, response};
 use crate::harness::events::*;
-use crate::harness::scenario::{Run, ask, scenario};
+use crate::harness::scenario::{Run, invoke_once, scenario};
 use serde_json::{Value, json};
 
-/// Runs the answer, then a good one; the first invocation must fail so, the second must not.
+/// Runs this response, then a good one; the first invocation must fail so, the second must not.
 ///
-/// Every connection is a fresh one here: what a stale one may do is another file's matter.
-fn fails(bad: Answer, kind: &str, words: &[&str]) -> Run {
+/// Each request has a fresh connection: `connections/` tests stale ones.
+fn assert_fails(bad: Response, kind: &str, words: &[&str]) -> Run {
     let scenario = scenario().env("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "0");
     let run = scenario
-        .answer(bad)
-        .answer(answer("200 OK", "well"))
+        .respond(bad)
+        .respond(response("200 OK", "well"))
         .invoke_all([get("/first"), get("/second")])
         .run();
-    run.fails(1, kind, words);
+    run.assert_failure(1, kind, words);
     assert_eq!(run.reply(2)["body"], "well");
     run
 }
 
-/// The same, where the app leaves the connection open and would go on: it must not be used again.
-fn is_malformed(bad: &str) {
+/// The same for an app that leaves the connection open: it must not be used again.
+fn assert_malformed(bad: &str) {
     let bad = raw(bad);
     let run = scenario()
-        .answer(bad)
-        .answer(answer("200 OK", "well"))
+        .respond(bad)
+        .respond(response("200 OK", "well"))
         .invoke_all([get("/first"), get("/second")])
         .run();
-    run.fails(1, "Function.AppProtocol", &[]);
+    run.assert_failure(1, "Function.AppProtocol", &[]);
     assert_eq!(run.reply(2)["body"], "well");
     let connections: Vec<_> = run
         .app_requests()
@@ -50,7 +51,7 @@ fn app_that_is_down_fails_the_invocation_and_recovers() {
     run.stop_app();
     run.invoke(get("/"));
     run.finish();
-    run.fails(
+    run.assert_failure(
         2,
         "Function.AppUnreachable",
         &[&run.app_address().to_string(), "refused"],
@@ -63,12 +64,12 @@ fn app_that_is_down_fails_the_invocation_and_recovers() {
 
 #[test]
 fn app_that_closes_before_it_answers_fails_the_invocation() {
-    fails(raw("").close(), "Function.AppProtocol", &[]);
+    assert_fails(raw("").close(), "Function.AppProtocol", &[]);
 }
 
 #[test]
 fn app_that_dies_within_the_head_fails_the_invocation() {
-    fails(
+    assert_fails(
         raw("HTTP/1.1 200 OK\r\nContent-Le").close(),
         "Function.AppProtocol",
         &[],
@@ -79,18 +80,18 @@ fn app_that_dies_within_the_head_fails_the_invocation() {
 fn app_that_dies_mid_body_fails_saying_how_far_it_got() {
     let sized =
         raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly these 23 bytes ...").close();
-    fails(sized, "Function.AppProtocol", &["23", "1000"]);
+    assert_fails(sized, "Function.AppProtocol", &["23", "1000"]);
 }
 
 #[test]
 fn app_that_dies_mid_chunked_body_fails_saying_how_far_it_got() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    fails(
+    assert_fails(
         raw(head).send("7\r\nseven b\r\n").close(),
         "Function.AppProtocol",
         &["7"],
     );
-    fails(
+    assert_fails(
         raw(head).send("7\r\nseven b\r\n64\r\nabcd").close(),
         "Function.AppProtocol",
         &["11"],
@@ -100,7 +101,7 @@ fn app_that_dies_mid_chunked_body_fails_saying_how_far_it_got() {
 #[test]
 fn app_that_resets_mid_body_fails_the_invocation() {
     let reset = raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc").reset();
-    fails(reset, "Function.AppProtocol", &["3", "1000"]);
+    assert_fails(reset, "Function.AppProtocol", &["3", "1000"]);
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn malformed_heads_fail_the_invocation() {
         "HTTP/1.1 200 OK\nX-A: b\nContent-Length: 0\n\n",
         "HTTP/1.1 200 OK\r\nX-A: b\rc\r\nContent-Length: 0\r\n\r\n",
     ];
-    heads.into_iter().for_each(is_malformed);
+    heads.into_iter().for_each(assert_malformed);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn malformed_framing_fails_the_invocation() {
     ];
     framings
         .into_iter()
-        .for_each(|framing| is_malformed(&format!("{head}{framing}")));
+        .for_each(|framing| assert_malformed(&format!("{head}{framing}")));
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn head_over_a_mebibyte_fails_the_invocation() {
         .flood(&line, 1100)
         .send("\r\n")
         .close();
-    fails(endless, "Function.AppProtocol", &[]);
+    assert_fails(endless, "Function.AppProtocol", &[]);
 }
 
 #[test]
@@ -158,13 +159,13 @@ fn head_that_never_ends_fails_the_invocation() {
     let endless = raw("HTTP/1.1 200 OK\r\nX-Long: ")
         .flood("a".repeat(1000), 3000)
         .hang();
-    fails(endless, "Function.AppProtocol", &[]);
+    assert_fails(endless, "Function.AppProtocol", &[]);
 }
 
 #[test]
 fn more_than_a_thousand_headers_fail_the_invocation() {
     let lines = "X-A: b\r\n".repeat(1001);
-    fails(
+    assert_fails(
         raw(format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).close(),
         "Function.AppProtocol",
         &["1000"],
@@ -176,18 +177,18 @@ fn interim_answers_without_end_fail_the_invocation() {
     let endless = raw("")
         .flood("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 50_000)
         .close();
-    fails(endless, "Function.AppProtocol", &[]);
+    assert_fails(endless, "Function.AppProtocol", &[]);
 }
 
 #[test]
 fn answer_to_a_protocol_we_never_asked_for_fails_the_invocation() {
     let switched = raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n").close();
-    fails(switched, "Function.AppProtocol", &[]);
+    assert_fails(switched, "Function.AppProtocol", &[]);
 }
 
 #[test]
 fn error_post_is_json_with_a_message_and_a_type() {
-    let run = fails(raw("").close(), "Function.AppProtocol", &[]);
+    let run = assert_fails(raw("").close(), "Function.AppProtocol", &[]);
     let body: Value = serde_json::from_slice(&run.error(1).body).expect("JSON");
     let keys: Vec<_> = body
         .as_object()
@@ -204,7 +205,7 @@ fn error_post_is_json_with_a_message_and_a_type() {
 
 #[test]
 fn error_message_is_one_plain_sentence() {
-    let (_, message) = fails(raw("").close(), "Function.AppProtocol", &[]).failure(1);
+    let (_, message) = assert_fails(raw("").close(), "Function.AppProtocol", &[]).failure(1);
     assert!(message.starts_with("failed to "), "{message}");
     assert!(
         !message.contains('\n') && !message.ends_with('.'),
@@ -214,7 +215,7 @@ fn error_message_is_one_plain_sentence() {
 
 #[test]
 fn failure_is_logged_with_its_cause() {
-    let run = fails(raw("nonsense\r\n\r\n").close(), "Function.AppProtocol", &[]);
+    let run = assert_fails(raw("nonsense\r\n\r\n").close(), "Function.AppProtocol", &[]);
     let log = run.log();
     assert!(
         log.lines()
@@ -223,10 +224,10 @@ fn failure_is_logged_with_its_cause() {
     );
 }
 
-fn with_codes(codes: &str, event: Value, answer: Answer) -> Run {
+fn with_codes(codes: &str, event: Value, response: Response) -> Run {
     scenario()
         .env("AWS_LWA_ERROR_STATUS_CODES", codes)
-        .answer(answer)
+        .respond(response)
         .invoke(event)
         .run()
 }
@@ -247,7 +248,7 @@ fn status_in_the_error_list_fails_the_invocation() {
         let run = with_codes(
             "500-599, 418",
             event,
-            answer("503 Service Unavailable", "try \"later\""),
+            response("503 Service Unavailable", "try \"later\""),
         );
         let body = http_status(&run);
         assert_eq!(body["errorType"], "HTTP.503");
@@ -263,23 +264,23 @@ fn error_type_of_the_apps_own_reaches_step_functions() {
     let run = with_codes(
         "400-599",
         get("/"),
-        answer("409 Conflict\nContent-Type: application/json", body),
+        response("409 Conflict\nContent-Type: application/json", body),
     );
     assert_eq!(http_status(&run)["errorType"], "OutOfStock");
     let run = with_codes(
         "400-599",
         get("/"),
-        answer("409 Conflict", r#"{"detail":1}"#),
+        response("409 Conflict", r#"{"detail":1}"#),
     );
     assert_eq!(http_status(&run)["errorType"], "HTTP.409");
 }
 
 #[test]
 fn status_outside_the_error_list_is_an_ordinary_reply() {
-    let run = with_codes("500-599,418", get("/"), answer("404 Not Found", "no"));
+    let run = with_codes("500-599,418", get("/"), response("404 Not Found", "no"));
     assert_eq!(run.reply(1)["statusCode"], 404);
     assert_eq!(
-        ask(get("/"), answer("500 Oops", "no")).reply(1)["statusCode"],
+        invoke_once(get("/"), response("500 Oops", "no")).reply(1)["statusCode"],
         500
     );
 }
@@ -293,9 +294,9 @@ fn loop_goes_on_after_every_kind_of_failure() {
     ];
     let scenario = bad
         .into_iter()
-        .fold(scenario(), crate::harness::scenario::Scenario::answer)
-        .answer(answer("200 OK", "well"));
-    // Posts, since a GET on a stale connection would rightly be tried again.
+        .fold(scenario(), crate::harness::scenario::Scenario::respond)
+        .respond(response("200 OK", "well"));
+    // POST, since a GET on a stale connection is retried.
     let run = scenario
         .invoke_all(["{", ""])
         .invoke_all(vec![url("POST", "/"); 4])
@@ -306,36 +307,39 @@ fn loop_goes_on_after_every_kind_of_failure() {
 
 #[test]
 fn app_that_hangs_fails_in_time_when_a_margin_is_set() {
-    let run = fails_in_time(raw("").hang());
-    run.fails(1, "Function.AppTimeout", &["/slow"]);
+    let run = assert_fails_in_time(raw("").hang());
+    run.assert_failure(1, "Function.AppTimeout", &["/slow"]);
 }
 
 #[test]
 fn body_that_stalls_fails_in_time_when_a_margin_is_set() {
-    fails_in_time(raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").hang());
+    assert_fails_in_time(raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").hang());
 }
 
 #[test]
 fn body_that_drips_fails_in_time_when_a_margin_is_set() {
     let head = raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-    fails_in_time((0..50).fold(head, |answer, _| answer.send("x").pause(50)));
+    assert_fails_in_time((0..50).fold(head, |response, _| response.send("x").pause(50)));
 }
 
 #[test]
 fn head_that_drips_fails_in_time_when_a_margin_is_set() {
-    fails_in_time((0..50).fold(raw("HTTP/1.1 200 OK\r\nX-A: "), |answer, _| {
-        answer.send("x").pause(50)
-    }));
+    assert_fails_in_time(
+        (0..50).fold(raw("HTTP/1.1 200 OK\r\nX-A: "), |response, _| {
+            response.send("x").pause(50)
+        }),
+    );
 }
 
-/// An invocation with 1.5 s left and a margin of 1 s must fail after half a second, and the next one go well.
-fn fails_in_time(bad: Answer) -> Run {
-    let turn = crate::harness::api::Turn::from(get("/slow")).remaining(1500);
+/// An invocation with 1.5 s left and a margin of 1 s fails after half a second, and the next one
+/// succeeds.
+fn assert_fails_in_time(bad: Response) -> Run {
+    let invocation = crate::harness::api::Invocation::from(get("/slow")).remaining(1500);
     let scenario = scenario()
         .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000")
         .at("/slow", bad);
-    let run = scenario.invoke(turn).invoke(get("/")).run();
-    run.fails(1, "Function.AppTimeout", &[]);
+    let run = scenario.invoke(invocation).invoke(get("/")).run();
+    run.assert_failure(1, "Function.AppTimeout", &[]);
     let slow = |(_, request): &&(crate::harness::record::Entry, crate::harness::http::Message)| {
         request.target == "/slow"
     };
@@ -353,9 +357,12 @@ fn fails_in_time(bad: Answer) -> Run {
 
 #[test]
 fn app_that_hangs_is_named_in_the_log_before_the_deadline() {
-    let turn = crate::harness::api::Turn::from(get("/slow")).remaining(2000);
-    let mut run = scenario().at("/slow", raw("").hang()).invoke(turn).start();
-    run.until("a line that names the request", |run| {
+    let invocation = crate::harness::api::Invocation::from(get("/slow")).remaining(2000);
+    let mut run = scenario()
+        .at("/slow", raw("").hang())
+        .invoke(invocation)
+        .start();
+    run.wait_until("a line that names the request", |run| {
         run.log()
             .lines()
             .any(|line| line.contains("WARN") && line.contains("/slow"))

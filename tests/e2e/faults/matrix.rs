@@ -1,11 +1,11 @@
-//! The fault matrix: one fault of the app or of the Runtime API a test, and what the client, the log and the next
-//! invocation see of it. README's section on reliability shows the same rows.
+//! The fault matrix: one fault of the app or of the Runtime API a test, and its effect on the
+//! client, the log and the next invocation. `docs/reliability.md` has the same rows.
 //!
-//! Each fault of the app is tried in both invoke modes, since what can still be told depends on whether the answer has
-//! begun (Runtime API, "Response streaming").
+//! Each fault of the app is tried in both invoke modes, since the error that can still be reported
+//! depends on whether the response has begun (Runtime API, "Response streaming").
 
-use crate::harness::api::{Post, Turn};
-use crate::harness::app::{self, Answer, answer, raw};
+use crate::harness::api::{Invocation, Post};
+use crate::harness::app::{self, Response, raw, response};
 use crate::harness::base64;
 use crate::harness::events::*;
 use crate::harness::http::Message;
@@ -17,43 +17,53 @@ use std::net::TcpListener;
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// What the client of the faulty invocation sees.
+/// The outcome of the faulty invocation, as its client sees it.
 #[derive(Clone, Copy)]
-enum Client {
+enum Outcome {
     /// An ordinary reply: status and body.
     Reply(u16, &'static str),
-    /// An error of this type, with words of its message.
+    /// An error of this type, with these words in its message.
     Fails(&'static str, &'static [&'static str]),
-    /// The beginning of a stream, and then such an error.
+    /// The beginning of a stream, then such an error.
     Breaks(&'static str, &'static [&'static str]),
 }
-use Client::{Breaks, Fails, Reply};
+use Outcome::{Breaks, Fails, Reply};
 
-/// Both modes see the same.
-fn both(fault: Answer, client: Client) {
-    sees(fault, client, client);
+/// Expects the same outcome in both modes.
+fn assert_outcome(fault: Response, outcome: Outcome) {
+    assert_outcomes(fault, outcome, outcome);
 }
 
-/// Plays the fault between two good answers, buffered and streamed.
-fn sees(fault: Answer, buffered: Client, streamed: Client) {
-    for (mode, client) in [("buffered", buffered), ("response_stream", streamed)] {
-        judge(run(scenario(), mode, fault.clone(), |turn| turn), client);
-    }
-}
-
-/// The same, where the invocation has little time left and a margin is set.
-fn sees_in_time(fault: Answer, buffered: Client, streamed: Client) {
-    for (mode, client) in [("buffered", buffered), ("response_stream", streamed)] {
-        let scenario = scenario().env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000");
-        judge(
-            run(scenario, mode, fault.clone(), |turn| turn.remaining(1400)),
-            client,
+/// Plays the fault between two good responses, buffered and streamed.
+fn assert_outcomes(fault: Response, buffered: Outcome, streamed: Outcome) {
+    for (mode, outcome) in [("buffered", buffered), ("response_stream", streamed)] {
+        assert_client(
+            run(scenario(), mode, fault.clone(), |invocation| invocation),
+            outcome,
         );
     }
 }
 
-fn run(scenario: Scenario, mode: &str, fault: Answer, change: fn(Turn) -> Turn) -> Run {
-    let post = |path: &str| Turn::from(with(url("POST", path), json!({"body": "b"})));
+/// The same for an invocation with little time left and a margin set.
+fn assert_outcomes_with_margin(fault: Response, buffered: Outcome, streamed: Outcome) {
+    for (mode, outcome) in [("buffered", buffered), ("response_stream", streamed)] {
+        let scenario = scenario().env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000");
+        assert_client(
+            run(scenario, mode, fault.clone(), |invocation| {
+                invocation.remaining(1400)
+            }),
+            outcome,
+        );
+    }
+}
+
+fn run(
+    scenario: Scenario,
+    mode: &str,
+    fault: Response,
+    change: fn(Invocation) -> Invocation,
+) -> Run {
+    let post = |path: &str| Invocation::from(with(url("POST", path), json!({"body": "b"})));
     scenario
         .env("AWS_LWA_INVOKE_MODE", mode)
         .at("/fault", fault)
@@ -61,14 +71,14 @@ fn run(scenario: Scenario, mode: &str, fault: Answer, change: fn(Turn) -> Turn) 
         .run()
 }
 
-fn judge(run: Run, client: Client) {
-    let (kind, words) = match client {
+fn assert_client(run: Run, outcome: Outcome) {
+    let (kind, words) = match outcome {
         Reply(status, body) => {
             assert_eq!(reply(&run.response(2)), (status, body.to_owned()));
-            return goes_on(&run, 3);
+            return assert_next_succeeds(&run, 3);
         }
         Fails(kind, words) => {
-            run.fails(2, kind, words);
+            run.assert_failure(2, kind, words);
             (kind, words)
         }
         Breaks(kind, words) => {
@@ -90,8 +100,8 @@ fn judge(run: Run, client: Client) {
             (kind, words)
         }
     };
-    logs(&run, "ERROR", &[&[kind, "requestId=req-2"], words].concat());
-    goes_on(&run, 3);
+    assert_logged(&run, "ERROR", &[&[kind, "requestId=req-2"], words].concat());
+    assert_next_succeeds(&run, 3);
 }
 
 /// Status and body of a reply, streamed or not.
@@ -107,8 +117,8 @@ fn reply(message: &Message) -> (u16, String) {
     (json["statusCode"].as_u64().unwrap_or(0) as u16, body)
 }
 
-/// One line of the level holds all the words.
-fn logs(run: &Run, level: &str, words: &[&str]) {
+/// Asserts that one line of the level has all the words.
+fn assert_logged(run: &Run, level: &str, words: &[&str]) {
     let log = run.log();
     let found = log
         .lines()
@@ -116,8 +126,8 @@ fn logs(run: &Run, level: &str, words: &[&str]) {
     assert!(found, "no {level} with {words:?} in:\n{log}");
 }
 
-/// The invocation has the default answer of the app.
-fn goes_on(run: &Run, number: usize) {
+/// The invocation has the app's default response.
+fn assert_next_succeeds(run: &Run, number: usize) {
     assert_eq!(reply(&run.response(number)), (200, "ok".to_owned()));
 }
 
@@ -132,8 +142,8 @@ fn app_refuses_connections_and_comes_back() {
     run.invoke(get("/"));
     run.finish();
     let address = run.app_address().to_string();
-    run.fails(2, "Function.AppUnreachable", &[&address, "refused"]);
-    logs(
+    run.assert_failure(2, "Function.AppUnreachable", &[&address, "refused"]);
+    assert_logged(
         &run,
         "ERROR",
         &["Function.AppUnreachable", &address, "requestId=req-2"],
@@ -141,7 +151,7 @@ fn app_refuses_connections_and_comes_back() {
     run.restart_app();
     run.invoke(get("/"));
     run.finish();
-    goes_on(&run, 3);
+    assert_next_succeeds(&run, 3);
 }
 
 #[test]
@@ -156,52 +166,52 @@ fn app_listens_on_ipv6_only() {
     let mut run = scenario.start();
     app::start(listener, app::Script::default(), run.record.clone());
     run.finish();
-    goes_on(&run, 1);
+    assert_next_succeeds(&run, 1);
 }
 
 #[test]
 fn app_accepts_and_says_nothing() {
-    let client = Fails("Function.AppTimeout", &["POST /fault", "no response after"]);
-    sees_in_time(raw("").hang(), client, client);
+    let outcome = Fails("Function.AppTimeout", &["POST /fault", "no answer after"]);
+    assert_outcomes_with_margin(raw("").hang(), outcome, outcome);
 }
 
 #[test]
 fn app_says_nothing_and_no_margin_is_set() {
-    let turn = Turn::from(get("/fault")).remaining(400);
+    let invocation = Invocation::from(get("/fault")).remaining(400);
     let run = scenario()
         .at("/fault", raw("").hang())
-        .invoke_all([turn, Turn::from(get("/"))])
+        .invoke_all([invocation, Invocation::from(get("/"))])
         .run();
-    run.fails(1, "Function.AppTimeout", &[]);
-    logs(
+    run.assert_failure(1, "Function.AppTimeout", &[]);
+    assert_logged(
         &run,
         "WARN",
         &["GET /fault is not finished", "before the deadline"],
     );
-    goes_on(&run, 2);
+    assert_next_succeeds(&run, 2);
 }
 
 #[test]
 fn app_closes_without_an_answer() {
-    both(
+    assert_outcome(
         raw("").close(),
-        Fails("Function.AppProtocol", &["closed without a response"]),
+        Fails("Function.AppProtocol", &["closed without an answer"]),
     );
 }
 
 #[test]
 fn app_sends_half_a_status_line() {
-    both(
+    assert_outcome(
         raw("HTTP/1.1 20").close(),
         Fails("Function.AppProtocol", &["after 11 bytes of the head"]),
     );
-    let hangs = Fails("Function.AppTimeout", &["no response after"]);
-    sees_in_time(raw("HTTP/1.1 20").hang(), hangs, hangs);
+    let hangs = Fails("Function.AppTimeout", &["no answer after"]);
+    assert_outcomes_with_margin(raw("HTTP/1.1 20").hang(), hangs, hangs);
 }
 
 #[test]
 fn app_sends_half_a_head() {
-    both(
+    assert_outcome(
         raw(format!("{OK}Content-Le")).close(),
         Fails("Function.AppProtocol", &["after 27 bytes of the head"]),
     );
@@ -211,14 +221,14 @@ fn app_sends_half_a_head() {
 fn app_sends_half_a_body() {
     let words = &["connection closed after 3 of 10 bytes"];
     let half = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).close();
-    sees(
+    assert_outcomes(
         half,
         Fails("Function.AppProtocol", words),
         Breaks("Function.AppProtocol", words),
     );
     let words = &["connection closed after 3 bytes of an unfinished body"];
     let half = raw(format!("{CHUNKED}3\r\nabc\r\n")).close();
-    sees(
+    assert_outcomes(
         half,
         Fails("Function.AppProtocol", words),
         Breaks("Function.AppProtocol", words),
@@ -228,7 +238,7 @@ fn app_sends_half_a_body() {
 #[test]
 fn app_stalls_within_the_body() {
     let stalled = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).hang();
-    sees_in_time(
+    assert_outcomes_with_margin(
         stalled,
         Fails("Function.AppTimeout", &[]),
         Breaks("Function.AppTimeout", &[]),
@@ -249,7 +259,7 @@ fn app_sends_a_chunk_size_no_integer_holds() {
     ] {
         let bad = raw(format!("{CHUNKED}2\r\nab\r\n{size}\r\nc\r\n0\r\n\r\n"));
         let words = &["chunk size", "after 2 bytes of the body"];
-        sees(
+        assert_outcomes(
             bad,
             Fails("Function.AppProtocol", words),
             Breaks("Function.AppProtocol", words),
@@ -261,7 +271,7 @@ fn app_sends_a_chunk_size_no_integer_holds() {
 fn app_sends_a_chunk_longer_than_its_size() {
     let words = &["longer than its size"];
     let bad = raw(format!("{CHUNKED}2\r\nabcd\r\n0\r\n\r\n"));
-    sees(
+    assert_outcomes(
         bad,
         Fails("Function.AppProtocol", words),
         Breaks("Function.AppProtocol", words),
@@ -280,7 +290,7 @@ fn app_sends_a_length_that_is_none() {
         "2\r\nContent-Length: 3",
     ] {
         let bad = raw(format!("{OK}Content-Length: {length}\r\n\r\nok"));
-        both(bad, Fails("Function.AppProtocol", &["content"]));
+        assert_outcome(bad, Fails("Function.AppProtocol", &["content"]));
     }
 }
 
@@ -289,7 +299,7 @@ fn app_sends_length_and_chunks() {
     let both_framings = raw(format!(
         "{OK}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
     ));
-    both(both_framings, Reply(200, "ab"));
+    assert_outcome(both_framings, Reply(200, "ab"));
 }
 
 #[test]
@@ -297,7 +307,7 @@ fn app_sends_an_endless_head() {
     let endless = raw(format!("{OK}X-Long: "))
         .flood("a".repeat(1000), 3000)
         .hang();
-    both(
+    assert_outcome(
         endless,
         Fails(
             "Function.AppProtocol",
@@ -309,7 +319,7 @@ fn app_sends_an_endless_head() {
 #[test]
 fn app_sends_10_000_headers() {
     let many = raw(format!("{OK}{}\r\n", "X-A: b\r\n".repeat(10_000))).close();
-    both(
+    assert_outcome(
         many,
         Fails("Function.AppProtocol", &["more than 1000 header fields"]),
     );
@@ -320,14 +330,14 @@ fn app_sends_interim_answers_for_ever() {
     let endless = raw("")
         .flood("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 50_000)
         .hang();
-    both(endless, Fails("Function.AppProtocol", &["larger than"]));
+    assert_outcome(endless, Fails("Function.AppProtocol", &["larger than"]));
 }
 
 #[test]
 fn app_sends_an_endless_body() {
     let chunk = app::chunk([b'a'; 60_000]);
     let endless = raw(CHUNKED).flood(chunk, 5000).hang();
-    sees_in_time(
+    assert_outcomes_with_margin(
         endless,
         Fails("Function.ResponseTooLarge", &["response_stream"]),
         Breaks("Function.AppTimeout", &[]),
@@ -337,7 +347,7 @@ fn app_sends_an_endless_body() {
 #[test]
 fn app_announces_more_than_lambda_takes() {
     let large = raw(format!("{OK}Content-Length: 10000000000\r\n\r\nabc")).hang();
-    sees_in_time(
+    assert_outcomes_with_margin(
         large,
         Fails("Function.ResponseTooLarge", &["10000000000 bytes"]),
         Breaks("Function.AppTimeout", &[]),
@@ -348,32 +358,32 @@ fn app_announces_more_than_lambda_takes() {
 fn app_sends_a_byte_each_50_ms() {
     let bytes = "HTTP/1.1 200\r\n\r\nok".bytes();
     let dripped = bytes
-        .fold(raw(""), |answer, byte| answer.send([byte]).pause(50))
+        .fold(raw(""), |response, byte| response.send([byte]).pause(50))
         .close();
-    both(dripped, Reply(200, "ok"));
+    assert_outcome(dripped, Reply(200, "ok"));
 }
 
 #[test]
 fn app_resets_in_each_phase() {
-    both(raw("").reset(), Fails("Function.AppProtocol", &["reset"]));
-    both(
+    assert_outcome(raw("").reset(), Fails("Function.AppProtocol", &["reset"]));
+    assert_outcome(
         raw("HTTP/1.1 200 O").reset(),
         Fails("Function.AppProtocol", &["reset"]),
     );
     let words = &["reset", "after 3 of 10 bytes"];
     let body = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).reset();
-    sees(
+    assert_outcomes(
         body,
         Fails("Function.AppProtocol", words),
         Breaks("Function.AppProtocol", words),
     );
-    // With the answer whole, nobody but the next request could mind.
-    both(answer("200 OK", "ok").reset(), Reply(200, "ok"));
+    // After a complete response only the next request can be affected.
+    assert_outcome(response("200 OK", "ok").reset(), Reply(200, "ok"));
 }
 
 #[test]
 fn app_closes_an_idle_connection() {
-    both(answer("200 OK", "ok").close(), Reply(200, "ok"));
+    assert_outcome(response("200 OK", "ok").close(), Reply(200, "ok"));
 }
 
 #[test]
@@ -383,26 +393,26 @@ fn app_answers_before_it_has_read_the_request() {
         url("POST", "/fault"),
         json!({"body": "b".repeat(5_000_000)}),
     );
-    for answer in [
+    for response in [
         raw(early).reset(),
-        raw(early).pass("the answer is here").reset(),
+        raw(early).wait_for("the answer is here").reset(),
     ] {
         let scenario = scenario()
-            .at("/fault", answer)
+            .at("/fault", response)
             .invoke_all([event.clone(), get("/")]);
         let mut run = scenario.start();
-        run.until("an answer", |run| !run.posts(1).is_empty());
+        run.wait_until("an answer", |run| !run.posts(1).is_empty());
         run.open("the answer is here");
         run.finish();
         assert_eq!(reply(&run.response(1)), (413, "big".to_owned()));
-        goes_on(&run, 2);
+        assert_next_succeeds(&run, 2);
     }
 }
 
 #[test]
 fn app_answers_twice() {
     let twice = format!("{OK}Content-Length: 5\r\n\r\nfirst{OK}Content-Length: 4\r\n\r\nevil");
-    both(raw(twice), Reply(200, "first"));
+    assert_outcome(raw(twice), Reply(200, "first"));
 }
 
 #[test]
@@ -418,16 +428,16 @@ fn app_speaks_another_protocol() {
         b"\r\n\r\n",
     ];
     for other in others {
-        // Told at once, though the app waits for more.
-        both(
+        // Reported at once, though the app waits for more.
+        assert_outcome(
             raw(other).hang(),
             Fails(
                 "Function.AppProtocol",
-                &["not a valid HTTP/1.1 response: it begins with"],
+                &["not a valid HTTP/1.1 answer: it begins with"],
             ),
         );
     }
-    both(
+    assert_outcome(
         raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n").hang(),
         Fails("Function.AppProtocol", &["101"]),
     );
@@ -448,9 +458,9 @@ fn app_sends_a_malformed_head() {
     ];
     for head in heads {
         let bad = raw(format!("{OK}{head}Content-Length: 2\r\n\r\nok"));
-        both(
+        assert_outcome(
             bad,
-            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 response"]),
+            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 answer"]),
         );
     }
 }
@@ -460,30 +470,30 @@ fn app_sends_a_malformed_head() {
 #[test]
 fn api_is_late() {
     let mut run = scenario().api_down().invoke(get("/")).start();
-    run.until("readiness or not, the adapter lives", |run| {
+    run.wait_until("readiness or not, the adapter lives", |run| {
         run.api_calls().is_empty()
     });
     run.start_api();
     run.finish();
-    goes_on(&run, 1);
+    assert_next_succeeds(&run, 1);
 }
 
 #[test]
 fn api_closes_between_invocations() {
     let run = scenario()
         .invoke(get("/"))
-        .invoke(Turn::raw(""))
+        .invoke(Invocation::raw(""))
         .invoke(get("/"))
         .run();
-    goes_on(&run, 2);
+    assert_next_succeeds(&run, 2);
     assert!(!run.log().contains("WARN"), "{}", run.log());
 }
 
-/// What `/next` gives cannot be answered: it is said, and the loop goes on.
-fn leaves_unanswered(bytes: impl AsRef<[u8]>, words: &[&str]) {
+/// Without a valid invocation there is nothing to reply to: it is logged, and the loop continues.
+fn assert_no_reply(bytes: impl AsRef<[u8]>, words: &[&str]) {
     let run = scenario()
         .invoke(get("/"))
-        .invoke(Turn::raw(bytes))
+        .invoke(Invocation::raw(bytes))
         .invoke(get("/"))
         .run();
     let log = run.log();
@@ -492,25 +502,25 @@ fn leaves_unanswered(bytes: impl AsRef<[u8]>, words: &[&str]) {
             && words.iter().all(|word| line.contains(word))
     });
     assert!(said, "{words:?} in {log}");
-    goes_on(&run, 2);
+    assert_next_succeeds(&run, 2);
 }
 
 #[test]
 fn api_cuts_an_invocation_short() {
-    leaves_unanswered(
+    assert_no_reply(
         format!(
             "{OK}Lambda-Runtime-Aws-Request-Id: req-x\r\nContent-Length: 100\r\n\r\n{{\"half\""
         ),
         &["broke off"],
     );
-    // Within the head it is as if the connection had been closed before.
-    let half = Turn::raw(format!("{OK}Lambda-Runtime-Aws-Req"));
+    // Within the head this is the same as a connection closed earlier.
+    let half = Invocation::raw(format!("{OK}Lambda-Runtime-Aws-Req"));
     let run = scenario()
         .invoke(get("/"))
         .invoke(half)
         .invoke(get("/"))
         .run();
-    goes_on(&run, 2);
+    assert_next_succeeds(&run, 2);
 }
 
 #[test]
@@ -519,16 +529,16 @@ fn api_sends_an_invocation_without_end() {
         format!("{OK}Lambda-Runtime-Aws-Request-Id: req-x\r\nContent-Length: 10000000000\r\n\r\n")
             .into_bytes();
     endless.resize(66 << 20, b' ');
-    leaves_unanswered(endless, &["more than 67108864 bytes"]);
+    assert_no_reply(endless, &["more than 67108864 bytes"]);
 }
 
 #[test]
 fn api_gives_no_request_id() {
-    leaves_unanswered(
+    assert_no_reply(
         format!("{OK}Content-Length: 2\r\n\r\n{{}}"),
         &["without a request id"],
     );
-    leaves_unanswered(
+    assert_no_reply(
         format!("{OK}Lambda-Runtime-Aws-Request-Id: a/../b\r\nContent-Length: 2\r\n\r\n{{}}"),
         &["unusable request id"],
     );
@@ -542,7 +552,7 @@ fn api_answers_next_with_an_error() {
         "302 Found\r\nLocation: http://127.0.0.1:1/",
         "204 No Content",
     ] {
-        leaves_unanswered(
+        assert_no_reply(
             format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\nbusy"),
             &[],
         );
@@ -557,29 +567,29 @@ fn api_answers_next_with_garbage() {
         "{}\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
     ] {
-        leaves_unanswered(garbage, &["invocation"]);
+        assert_no_reply(garbage, &["invocation"]);
     }
 }
 
 #[test]
 fn api_gives_the_same_id_twice() {
-    let turn = |path: &str| {
+    let invocation = |path: &str| {
         let event = get(path).to_string();
-        Turn::raw(format!(
+        Invocation::raw(format!(
             "{OK}Lambda-Runtime-Aws-Request-Id: again\r\nContent-Length: {}\r\n\r\n{event}",
             event.len()
         ))
     };
     let scenario = scenario()
-        .at("/one", answer("200 OK", "1"))
-        .at("/two", answer("200 OK", "2"));
+        .at("/one", response("200 OK", "1"))
+        .at("/two", response("200 OK", "2"));
     let run = scenario
-        .invoke_all([turn("/one"), turn("/two"), get("/").into()])
+        .invoke_all([invocation("/one"), invocation("/two"), get("/").into()])
         .run();
     let posts = run.api_requests("/2018-06-01/runtime/invocation/again/response");
     let bodies: Vec<_> = posts.iter().map(|(_, message)| reply(message).1).collect();
     assert_eq!(bodies, ["1", "2"]);
-    goes_on(&run, 1);
+    assert_next_succeeds(&run, 1);
 }
 
 #[test]
@@ -592,66 +602,66 @@ fn api_refuses_an_answer() {
     ] {
         let refusal = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno").into_bytes();
         for mode in ["buffered", "response_stream"] {
-            let turn = Turn::from(get("/")).post(Post::Answer(refusal.clone()));
+            let invocation = Invocation::from(get("/")).post(Post::Response(refusal.clone()));
             let run = scenario()
                 .env("AWS_LWA_INVOKE_MODE", mode)
-                .invoke(turn)
+                .invoke(invocation)
                 .invoke(get("/"))
                 .run();
-            logs(&run, "ERROR", &["lost", &status[..3], "requestId=req-1"]);
-            goes_on(&run, 2);
+            assert_logged(&run, "ERROR", &["lost", &status[..3], "requestId=req-1"]);
+            assert_next_succeeds(&run, 2);
         }
-        let turn = Turn::from("{").post(Post::Answer(refusal));
-        let run = scenario().invoke(turn).invoke(get("/")).run();
-        logs(
+        let invocation = Invocation::from("{").post(Post::Response(refusal));
+        let run = scenario().invoke(invocation).invoke(get("/")).run();
+        assert_logged(
             &run,
             "ERROR",
             &["the failure is lost", &status[..3], "requestId=req-1"],
         );
-        goes_on(&run, 2);
+        assert_next_succeeds(&run, 2);
     }
 }
 
 #[test]
 fn api_hangs_up_on_a_stream() {
     let endless = raw(CHUNKED).flood(app::chunk([b'a'; 60_000]), 2000).hang();
-    let turn = Turn::from(get("/fault")).post(Post::HangUp(100_000));
+    let invocation = Invocation::from(get("/fault")).post(Post::HangUp(100_000));
     let scenario = scenario()
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
         .at("/fault", endless);
-    let mut run = scenario.invoke(turn).invoke(get("/")).start();
-    run.until("the next invocation is answered", |run| {
+    let mut run = scenario.invoke(invocation).invoke(get("/")).start();
+    run.wait_until("the next invocation is answered", |run| {
         run.posts(2).iter().any(|(_, message)| message.complete)
     });
-    logs(
+    assert_logged(
         &run,
         "ERROR",
-        &["the rest of a streamed response is lost", "requestId=req-1"],
+        &["the rest of a streamed answer is lost", "requestId=req-1"],
     );
-    goes_on(&run, 2);
+    assert_next_succeeds(&run, 2);
 }
 
 #[test]
 fn api_never_answers_a_post() {
-    // Nor reads all of it, in the last.
+    // In the last case the body is not read to its end either.
     let (small, large) = ("b".repeat(10), "b".repeat(5_000_000));
     for (mode, body, held) in [
         ("buffered", &small, 0),
         ("response_stream", &small, 0),
         ("buffered", &large, 1),
     ] {
-        let turn = Turn::from(get("/fault"))
+        let invocation = Invocation::from(get("/fault"))
             .remaining(300)
             .post(Post::Hold(held, "never".into()));
         let scenario = scenario()
             .env("AWS_LWA_INVOKE_MODE", mode)
-            .at("/fault", answer("200 OK", body));
-        let mut run = scenario.invoke(turn).invoke(get("/")).start();
-        run.until("the next invocation is answered", |run| {
+            .at("/fault", response("200 OK", body));
+        let mut run = scenario.invoke(invocation).invoke(get("/")).start();
+        run.wait_until("the next invocation is answered", |run| {
             run.posts(2).iter().any(|(_, message)| message.complete)
         });
-        logs(&run, "ERROR", &["lost", "requestId=req-1"]);
-        goes_on(&run, 2);
+        assert_logged(&run, "ERROR", &["lost", "requestId=req-1"]);
+        assert_next_succeeds(&run, 2);
     }
 }
 
@@ -663,7 +673,7 @@ fn api_sends_an_event_of_6_mb() {
         .invoke(get("/"))
         .run();
     assert_eq!(run.request(1).length, body.len());
-    goes_on(&run, 2);
+    assert_next_succeeds(&run, 2);
 }
 
 #[test]
@@ -677,8 +687,8 @@ fn api_sends_100_000_nested_arrays() {
         .invoke(get("/"))
         .run();
     assert_eq!(run.request(1).text(), deep);
-    goes_on(&run, 2);
-    goes_on(&run, 3);
+    assert_next_succeeds(&run, 2);
+    assert_next_succeeds(&run, 3);
 }
 
 #[test]
@@ -689,8 +699,8 @@ fn api_sends_what_is_not_json() {
         .invoke(get("/"))
         .run();
     for number in 1..=bad.len() {
-        run.fails(number, "Function.InvalidEvent", &["not JSON"]);
+        run.assert_failure(number, "Function.InvalidEvent", &["not JSON"]);
     }
-    logs(&run, "ERROR", &["Function.InvalidEvent", "requestId=req-1"]);
-    goes_on(&run, bad.len() + 1);
+    assert_logged(&run, "ERROR", &["Function.InvalidEvent", "requestId=req-1"]);
+    assert_next_succeeds(&run, bad.len() + 1);
 }

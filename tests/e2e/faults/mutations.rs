@@ -1,9 +1,9 @@
-//! Thousands of broken events and broken answers: the process lives, each invocation is answered once, and whatever
-//! reaches the app is still HTTP.
+//! Thousands of broken events and broken responses: the process survives, each invocation gets one
+//! reply, and every request that reaches the app is valid HTTP.
 //!
-//! The mutations come from a seeded xorshift generator, so that a failure can be had again.
+//! The mutations come from a seeded xorshift generator, so that a failure can be reproduced.
 
-use crate::harness::app::{Answer, raw};
+use crate::harness::app::{Response, raw};
 use crate::harness::events::*;
 use crate::harness::http::Message;
 use crate::harness::scenario::{Scenario, scenario};
@@ -29,7 +29,7 @@ impl Random {
     }
 }
 
-/// Some bytes deleted, doubled, overwritten or inserted, here and there.
+/// Deletes, doubles, overwrites or inserts some bytes at random places.
 fn mutate(bytes: &[u8], tokens: &[&[u8]], random: &mut Random) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..=random.below(4) {
@@ -49,7 +49,7 @@ fn mutate(bytes: &[u8], tokens: &[&[u8]], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Values of a JSON event replaced whole, which keeps the text JSON and so gets further in.
+/// Replaces whole values of a JSON event: the text stays JSON and so reaches further code.
 fn replace_values(event: &mut serde_json::Value, random: &mut Random) {
     let odd = [
         "null",
@@ -125,7 +125,7 @@ fn mutated_events(random: &mut Random) -> Vec<Vec<u8>> {
     (0..ROUNDS).map(each).collect()
 }
 
-/// A head any server would take: RFC 9112 3 and 5.
+/// A head that any server accepts: RFC 9112 3 and 5.
 pub fn is_well_formed(request: &Message) -> bool {
     let text = request.head.strip_suffix(b"\r\n\r\n").unwrap_or_default();
     let mut lines = text
@@ -174,7 +174,7 @@ fn mutated_events_are_each_answered_once_and_reach_the_app_as_http() {
     }
 }
 
-fn mutated_answers(random: &mut Random) -> Vec<Answer> {
+fn mutated_answers(random: &mut Random) -> Vec<Response> {
     let seeds: [&[u8]; 8] = [
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello",
         b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\n\r\n5\r\nhello\r\n3;x=y\r\nyou\r\n0\r\nT: 1\r\n\r\n",
@@ -209,7 +209,7 @@ fn mutated_answers(random: &mut Random) -> Vec<Answer> {
     ];
     let each = |number: usize| {
         let bytes = mutate(seeds[number % seeds.len()], &tokens, random);
-        // In two writes now and then, so that every boundary is met.
+        // Sometimes in two writes, so that every boundary occurs.
         let cut = random.below(bytes.len());
         if number.is_multiple_of(4) {
             raw(&bytes[..cut]).send(&bytes[cut..]).close()
@@ -220,12 +220,12 @@ fn mutated_answers(random: &mut Random) -> Vec<Answer> {
     (0..ROUNDS).map(each).collect()
 }
 
-/// Asks as often as there are answers; what is posted must be JSON, or an error of ours.
-fn survives(scenario: Scenario, streaming: bool) {
+/// Runs as many invocations as there are responses; each reply must be JSON, or one of our errors.
+fn assert_survives(scenario: Scenario, streaming: bool) {
     let mut random = Random(0xbad_cafe_f00d);
     let scenario = mutated_answers(&mut random)
         .into_iter()
-        .fold(scenario, Scenario::answer);
+        .fold(scenario, Scenario::respond);
     let kinds = [
         get("/"),
         rest("POST", "/"),
@@ -257,12 +257,12 @@ fn survives(scenario: Scenario, streaming: bool) {
 
 #[test]
 fn mutated_answers_are_each_answered_once_to_lambda() {
-    survives(scenario(), false);
+    assert_survives(scenario(), false);
 }
 
 #[test]
 fn mutated_answers_are_each_answered_once_to_lambda_in_a_stream() {
-    survives(
+    assert_survives(
         scenario().env("AWS_LWA_INVOKE_MODE", "response_stream"),
         true,
     );
@@ -270,5 +270,5 @@ fn mutated_answers_are_each_answered_once_to_lambda_in_a_stream() {
 
 #[test]
 fn mutated_answers_are_each_answered_once_to_lambda_when_compressing() {
-    survives(scenario().env("AWS_LWA_ENABLE_COMPRESSION", "true"), false);
+    assert_survives(scenario().env("AWS_LWA_ENABLE_COMPRESSION", "true"), false);
 }

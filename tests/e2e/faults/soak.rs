@@ -1,13 +1,14 @@
-//! Very many invocations of mixed kinds, one in thirty of which the app answers badly: each is answered once, with what
-//! belongs to it, and neither memory nor descriptors grow.
+//! Very many invocations of mixed kinds, with one bad response of the app in thirty: each
+//! invocation gets one reply, its own, and neither memory nor descriptors grow.
 //!
-//! `make soak N=1000000` runs them against the release build and prints the figures; a plain test run makes thousands.
+//! `make soak N=1000000` runs them against the release build and prints the figures; a plain test
+//! run makes thousands.
 
 use crate::connections::races::random;
 use crate::harness::base64;
 use crate::harness::events::*;
 use crate::harness::http::{self, Message};
-use crate::harness::load::{self, Adapter, Whole};
+use crate::harness::load::{self, Adapter, CollectedBody};
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,32 +19,33 @@ use std::time::{Duration, Instant};
 
 /// How many invocations both tests make together.
 const INVOCATIONS: &str = "SOAK";
-/// Memory is looked at from here on.
-const WARM: usize = 1000;
-/// What it may grow by after that, in kB: four threads with three buffers each, all at once as large as the largest
-/// answer makes them. A leak of five bytes an invocation is more than that in half a million.
-const SLACK: usize = 4 * 3 * 170;
+/// Memory is measured from this invocation on.
+const WARM_UP: usize = 1000;
+/// The growth allowed after that, in kB: four threads with three buffers each, all as large as the
+/// largest response makes them. A leak of five bytes an invocation exceeds it within half a
+/// million.
+const MAX_GROWTH: usize = 4 * 3 * 170;
 
 /// How the app treats one request.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Manner {
+enum Behaviour {
     Good,
-    /// Good, and then the connection is closed.
+    /// A good response, and then the connection is closed.
     GoodAndGone,
-    /// Good, with bytes behind it that nobody asked for.
+    /// A good response with surplus bytes after it.
     GoodAndMore,
-    /// Good, byte by byte.
+    /// A good response, byte by byte.
     Dripped,
-    /// The body would be good; the app breaks off or writes nonsense in it.
+    /// A good head; the body is cut short or contains nonsense.
     BrokenBody,
-    /// There is no whole head.
+    /// No complete head.
     BrokenHead,
     Silent,
     Oops,
 }
 
-fn manner(number: usize) -> Manner {
-    use Manner::*;
+fn behaviour(number: usize) -> Behaviour {
+    use Behaviour::*;
     match random(number) % 240 {
         0 => GoodAndGone,
         1 => GoodAndMore,
@@ -56,11 +58,12 @@ fn manner(number: usize) -> Manner {
     }
 }
 
-/// Which event an invocation is.
+/// The event of an invocation.
 fn event(number: usize) -> Value {
     let path = format!("/{number}");
-    let body = json!({"body": sent(number)});
-    let binary = json!({"body": base64::encode(sent(number).as_bytes()), "isBase64Encoded": true});
+    let body = json!({"body": request_body(number)});
+    let binary =
+        json!({"body": base64::encode(request_body(number).as_bytes()), "isBase64Encoded": true});
     match number % 8 {
         0 => get(&path),
         1 => with(rest("POST", &path), body),
@@ -77,18 +80,18 @@ fn is_pass_through(number: usize) -> bool {
     number % 8 == 7
 }
 
-/// Idempotent requests are sent again when a kept connection turns out to be dead.
+/// Idempotent requests are retried when an idle connection turns out to be closed.
 fn is_repeatable(number: usize) -> bool {
     !matches!(number % 8, 1 | 5 | 7)
 }
 
-/// What the client sends.
-fn sent(number: usize) -> String {
+/// The body of the client's request.
+fn request_body(number: usize) -> String {
     format!("sent {number} ").repeat(random(number) as usize % 40)
 }
 
-/// What the app answers with: mostly little, one in a hundred a lot, one in eight no text.
-fn owed(number: usize) -> Vec<u8> {
+/// The app's body: mostly small, one in a hundred large, one in eight not text.
+fn expected_body(number: usize) -> Vec<u8> {
     let length = if number.is_multiple_of(101) {
         100_000
     } else {
@@ -106,7 +109,7 @@ fn owed(number: usize) -> Vec<u8> {
 struct Counts {
     good: AtomicUsize,
     failed: AtomicUsize,
-    /// Sent on a connection that was being closed: lost, since they may not be sent again.
+    /// Sent on a connection that was being closed: lost, since they must not be retried.
     raced: AtomicUsize,
 }
 
@@ -127,7 +130,7 @@ fn soak(mode: &str) {
     let port = listener.local_addr().expect("its address").port();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || drop(converse(&stream)));
+            thread::spawn(move || drop(serve(&stream)));
         }
     });
     let counts = Arc::new(Counts {
@@ -140,7 +143,7 @@ fn soak(mode: &str) {
     let lambda = load::start(
         total,
         Box::new(event),
-        Box::new(move |number, posted| judge(number, posted, &shared)),
+        Box::new(move |number, posted| check(number, posted, &shared)),
     );
     let started = Instant::now();
     let env = [
@@ -149,11 +152,11 @@ fn soak(mode: &str) {
         ("AWS_LAMBDA_LOG_LEVEL", "error"),
     ];
     let adapter = Adapter::start(lambda.address, port, &env);
-    lambda.until(WARM, &adapter);
+    lambda.wait_for_count(WARM_UP, &adapter);
     let (warm, open) = (adapter.memory(), adapter.descriptors());
     let (mut memory, mut descriptors) = (Vec::new(), open);
     for step in 1..=20 {
-        lambda.until(WARM + (total - WARM) * step / 20, &adapter);
+        lambda.wait_for_count(WARM_UP + (total - WARM_UP) * step / 20, &adapter);
         memory.push(adapter.memory());
         descriptors = descriptors.max(adapter.descriptors());
     }
@@ -163,18 +166,18 @@ fn soak(mode: &str) {
         [&counts.good, &counts.failed, &counts.raced].map(|count| count.load(SeqCst));
     println!(
         "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} answered, {failed} failed as they should, {raced} lost to a \
-         closing connection; memory (own, all) in kB {warm:?} after {WARM}, then {memory:?}; descriptors {open}, {descriptors} at most",
+         closing connection; memory (own, all) in kB {warm:?} after {WARM_UP}, then {memory:?}; descriptors {open}, {descriptors} at most",
         total as f64 / took
     );
     assert!(failed > total / 60, "the app misbehaved too seldom");
     assert!(raced <= total / 100, "{raced} raced");
     let most = memory.iter().map(|(own, _)| *own).max().unwrap_or(0);
     assert!(
-        most <= warm.0 + SLACK,
+        most <= warm.0 + MAX_GROWTH,
         "memory grew from {} to {most} kB",
         warm.0
     );
-    // A thread may be between two connections when it is looked at.
+    // A thread may be between two connections at this moment.
     assert!(
         descriptors <= open + 8,
         "descriptors grew from {open} to {descriptors}"
@@ -182,26 +185,26 @@ fn soak(mode: &str) {
     lambda.end();
 }
 
-/// Whether what was posted for an invocation is what the app's manner lets expect, and its own.
-fn judge(number: usize, posted: &Message, counts: &Counts) -> Result<(), String> {
-    let manner = manner(number);
+/// Checks that the post is the invocation's own, and as the app's behaviour implies.
+fn check(number: usize, posted: &Message, counts: &Counts) -> Result<(), String> {
+    let behaviour = behaviour(number);
     let failure = failure(posted);
     let count = |counter: &AtomicUsize| {
         counter.fetch_add(1, SeqCst);
         Ok(())
     };
     let broken = matches!(
-        manner,
-        Manner::BrokenBody | Manner::BrokenHead | Manner::Silent
+        behaviour,
+        Behaviour::BrokenBody | Behaviour::BrokenHead | Behaviour::Silent
     );
-    let oops = manner == Manner::Oops && is_pass_through(number);
+    let oops = behaviour == Behaviour::Oops && is_pass_through(number);
     match failure {
         Some(kind) if broken && kind == "Function.AppProtocol" => count(&counts.failed),
         Some(kind) if oops && kind == "Function.HttpStatus" => count(&counts.failed),
         Some(_) if !broken && !oops && !is_repeatable(number) => count(&counts.raced),
-        Some(kind) => Err(format!("{kind} for {manner:?}: {}", posted.text())),
-        None if broken || oops => Err(format!("an answer to {manner:?}: {}", posted.text())),
-        None if answered(number, posted)? => count(&counts.good),
+        Some(kind) => Err(format!("{kind} for {behaviour:?}: {}", posted.text())),
+        None if broken || oops => Err(format!("an answer to {behaviour:?}: {}", posted.text())),
+        None if is_own_reply(number, posted)? => count(&counts.good),
         None => Err(format!("not its own: {}", posted.text())),
     }
 }
@@ -215,9 +218,9 @@ fn failure(posted: &Message) -> Option<String> {
     kind.map(str::to_owned)
 }
 
-fn answered(number: usize, posted: &Message) -> Result<bool, String> {
-    let owed = owed(number);
-    let status = if manner(number) == Manner::Oops {
+fn is_own_reply(number: usize, posted: &Message) -> Result<bool, String> {
+    let expected_body = expected_body(number);
+    let status = if behaviour(number) == Behaviour::Oops {
         500
     } else {
         200
@@ -226,11 +229,11 @@ fn answered(number: usize, posted: &Message) -> Result<bool, String> {
         |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string());
     if let Some(end) = posted.body.windows(8).position(|window| window == [0; 8]) {
         let prelude = json(&posted.body[..end])?;
-        return Ok(prelude["statusCode"] == status && posted.body[end + 8..] == owed);
+        return Ok(prelude["statusCode"] == status && posted.body[end + 8..] == expected_body);
     }
     let reply = json(&posted.body)?;
     if is_pass_through(number) {
-        return Ok(reply.as_str().map(str::as_bytes) == Some(&owed));
+        return Ok(reply.as_str().map(str::as_bytes) == Some(&expected_body));
     }
     let text = reply["body"].as_str().unwrap_or_default();
     let body = if reply["isBase64Encoded"] == true {
@@ -238,16 +241,16 @@ fn answered(number: usize, posted: &Message) -> Result<bool, String> {
     } else {
         text.as_bytes().to_vec()
     };
-    Ok(reply["statusCode"] == status && body == owed)
+    Ok(reply["statusCode"] == status && body == expected_body)
 }
 
-/// The app: answers each request by its number.
-fn converse(stream: &TcpStream) -> std::io::Result<()> {
+/// The app: responds to each request by its number.
+fn serve(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(64 << 10, stream);
     while let Some(head) = http::read_head(&mut reader)? {
         let request = Message::parse(head);
-        let mut body = Whole::default();
+        let mut body = CollectedBody::default();
         http::read_body(&mut reader, &request, &mut body)?;
         let number = match request.target.as_str() {
             "/events" => serde_json::from_slice::<Value>(&body.bytes)
@@ -255,15 +258,19 @@ fn converse(stream: &TcpStream) -> std::io::Result<()> {
                 .and_then(|event| event["Records"][0]["body"].as_str()?.parse().ok()),
             target => target.trim_start_matches('/').parse().ok(),
         };
-        // Readiness asks for `/`.
+        // The readiness probe requests `/`.
         let Some(number) = number else {
             (&*stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
             continue;
         };
         let carries = !is_pass_through(number) && number % 2 == 1;
-        let expected = if carries { sent(number) } else { String::new() };
+        let expected = if carries {
+            request_body(number)
+        } else {
+            String::new()
+        };
         if !is_pass_through(number) && body.bytes != expected.as_bytes() {
-            // Seen by the judge as an answer that is not its own.
+            // The check reports it as a response that is not its own.
             (&*stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nanother body")?;
             continue;
         }
@@ -274,55 +281,57 @@ fn converse(stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Answers in the manner of the number; false closes.
+/// Sends the response of the number's behaviour; false closes.
 fn respond(mut stream: &TcpStream, number: usize) -> std::io::Result<bool> {
-    let (owed, manner) = (owed(number), manner(number));
-    let status = if manner == Manner::Oops {
+    let (expected_body, behaviour) = (expected_body(number), behaviour(number));
+    let status = if behaviour == Behaviour::Oops {
         "500 Oops"
     } else {
         "200 OK"
     };
-    let mut answer = format!("HTTP/1.1 {status}\r\nX-Number: {number}\r\n").into_bytes();
+    let mut response = format!("HTTP/1.1 {status}\r\nX-Number: {number}\r\n").into_bytes();
     if number.is_multiple_of(3) {
-        answer.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
-        for chunk in owed.chunks(700) {
-            answer.extend_from_slice(&crate::harness::app::chunk(chunk));
+        response.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        for chunk in expected_body.chunks(700) {
+            response.extend_from_slice(&crate::harness::app::chunk(chunk));
         }
-        answer.extend_from_slice(b"0\r\n\r\n");
+        response.extend_from_slice(b"0\r\n\r\n");
     } else {
-        answer.extend_from_slice(format!("Content-Length: {}\r\n\r\n", owed.len()).as_bytes());
-        answer.extend_from_slice(&owed);
+        response.extend_from_slice(
+            format!("Content-Length: {}\r\n\r\n", expected_body.len()).as_bytes(),
+        );
+        response.extend_from_slice(&expected_body);
     }
-    let head = answer
+    let head = response
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
         .unwrap_or(0)
         + 4;
-    match manner {
-        Manner::Good | Manner::Oops => stream.write_all(&answer)?,
-        Manner::GoodAndGone => {
-            stream.write_all(&answer)?;
+    match behaviour {
+        Behaviour::Good | Behaviour::Oops => stream.write_all(&response)?,
+        Behaviour::GoodAndGone => {
+            stream.write_all(&response)?;
             return Ok(false);
         }
-        Manner::GoodAndMore => {
-            answer.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
-            stream.write_all(&answer)?;
+        Behaviour::GoodAndMore => {
+            response.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            stream.write_all(&response)?;
         }
-        Manner::Dripped => {
-            for piece in answer.chunks(answer.len() / 20 + 1) {
+        Behaviour::Dripped => {
+            for piece in response.chunks(response.len() / 20 + 1) {
                 stream.write_all(piece)?;
                 thread::sleep(Duration::from_micros(200));
             }
         }
-        Manner::BrokenBody => {
-            stream.write_all(&answer[..head + 5])?;
+        Behaviour::BrokenBody => {
+            stream.write_all(&response[..head + 5])?;
             return Ok(false);
         }
-        Manner::BrokenHead => {
-            stream.write_all(&answer[..random(number + 2) as usize % head])?;
+        Behaviour::BrokenHead => {
+            stream.write_all(&response[..random(number + 2) as usize % head])?;
             return Ok(false);
         }
-        Manner::Silent => return Ok(false),
+        Behaviour::Silent => return Ok(false),
     }
     Ok(true)
 }

@@ -1,11 +1,13 @@
-//! A scripted Lambda: Runtime API and Extensions API on one port, as inside an execution environment.
+//! A scripted Lambda: Runtime API and Extensions API on one port, as inside an execution
+//! environment.
 //!
-//! It hands out the invocations in order, parks `/next` and `event/next` for ever after that, and can misbehave
-//! wherever the real one may: refuse, stall, read slowly, hang up. Paths and answers are those of the AWS pages
-//! "Using the Lambda runtime API for custom runtimes" and "Extensions API".
+//! It hands out the invocations in order, then leaves `/next` and `event/next` pending, and can
+//! misbehave wherever the real one may: reject, stall, read slowly, hang up. Paths and responses
+//! are those of the AWS pages "Using the Lambda runtime API for custom runtimes" and "Extensions
+//! API".
 
 use super::http::{self, Message};
-use super::record::{Record, Side, Writer};
+use super::record::{BodyRecorder, Record, Side};
 use std::collections::VecDeque;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,42 +19,42 @@ pub const TRACE: &str =
     "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
 pub const ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:function:fn";
 pub const EXTENSION: &str = "0f2b6c1e-5c1d-4a8e-9b7e-3d1c2a4b5e6f";
-/// 2100-01-01, so that what is not about deadlines meets none.
+/// 2100-01-01: far away for all tests that are not about deadlines.
 pub const DEADLINE: u64 = 4_102_444_800_000;
 const ACCEPTED: &[u8] =
     b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"status\":\"OK\"}\n";
 
-/// How a posted answer is taken.
+/// How a post to `/response` or `/error` is treated.
 #[derive(Clone)]
 pub enum Post {
     Accept,
-    /// Another answer than 202, as raw bytes.
-    Answer(Vec<u8>),
-    /// Reads nothing of the body after the first bytes until the gate opens.
+    /// This response instead of 202, as raw bytes.
+    Response(Vec<u8>),
+    /// Stops reading after this many bytes of the body until the gate opens.
     Hold(usize, String),
-    /// Closes after so many bytes of the body.
+    /// Closes after this many bytes of the body.
     HangUp(usize),
 }
 
-/// One turn of `/next`.
+/// One response to `/next`.
 #[derive(Clone)]
-pub struct Turn {
+pub struct Invocation {
     pub headers: Vec<(String, String)>,
     pub event: Vec<u8>,
     pub chunked: bool,
     /// Raw bytes instead of an invocation, after which the connection closes.
     pub raw: Option<Vec<u8>>,
-    /// Not before this gate is open.
+    /// Held until this gate is open.
     pub after: Option<String>,
-    /// The deadline this long after the turn is handed out.
+    /// The time from handing it out to its deadline.
     pub remaining: Option<Duration>,
     pub post: Post,
 }
 
-impl From<Vec<u8>> for Turn {
-    fn from(event: Vec<u8>) -> Turn {
+impl From<Vec<u8>> for Invocation {
+    fn from(event: Vec<u8>) -> Invocation {
         let post = Post::Accept;
-        Turn {
+        Invocation {
             headers: Vec::new(),
             event,
             chunked: false,
@@ -64,63 +66,63 @@ impl From<Vec<u8>> for Turn {
     }
 }
 
-impl From<&str> for Turn {
-    fn from(event: &str) -> Turn {
+impl From<&str> for Invocation {
+    fn from(event: &str) -> Invocation {
         event.as_bytes().to_vec().into()
     }
 }
 
-impl From<String> for Turn {
-    fn from(event: String) -> Turn {
+impl From<String> for Invocation {
+    fn from(event: String) -> Invocation {
         event.into_bytes().into()
     }
 }
 
-impl From<serde_json::Value> for Turn {
-    fn from(event: serde_json::Value) -> Turn {
+impl From<serde_json::Value> for Invocation {
+    fn from(event: serde_json::Value) -> Invocation {
         event.to_string().into()
     }
 }
 
-impl Turn {
-    /// `/next` is answered with these bytes, and the connection closes.
-    pub fn raw(bytes: impl AsRef<[u8]>) -> Turn {
-        Turn {
+impl Invocation {
+    /// `/next` responds with these bytes, and the connection closes.
+    pub fn raw(bytes: impl AsRef<[u8]>) -> Invocation {
+        Invocation {
             raw: Some(bytes.as_ref().to_vec()),
-            ..Turn::from("")
+            ..Invocation::from("")
         }
     }
 
-    /// Sets a header of `/next`; the value `(absent)` leaves it out.
-    pub fn header(mut self, name: &str, value: &str) -> Turn {
+    /// Sets a header of `/next`; the value `(absent)` omits it.
+    pub fn header(mut self, name: &str, value: &str) -> Invocation {
         self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn after(self, gate: &str) -> Turn {
-        Turn {
+    pub fn after(self, gate: &str) -> Invocation {
+        Invocation {
             after: Some(gate.to_owned()),
             ..self
         }
     }
 
-    pub fn remaining(self, milliseconds: u64) -> Turn {
-        Turn {
+    pub fn remaining(self, milliseconds: u64) -> Invocation {
+        Invocation {
             remaining: Some(Duration::from_millis(milliseconds)),
             ..self
         }
     }
 
-    pub fn chunked(self) -> Turn {
-        Turn {
+    pub fn chunked(self) -> Invocation {
+        Invocation {
             chunked: true,
             ..self
         }
     }
 
-    pub fn post(self, post: Post) -> Turn {
-        Turn { post, ..self }
+    pub fn post(self, post: Post) -> Invocation {
+        Invocation { post, ..self }
     }
 
     fn bytes(&self, id: &str) -> Vec<u8> {
@@ -180,12 +182,12 @@ impl Turn {
 }
 
 pub struct Script {
-    pub turns: VecDeque<Turn>,
-    /// Raw answers to `register`, before it is accepted.
+    pub invocations: VecDeque<Invocation>,
+    /// Raw responses to `register` that precede the successful one.
     pub register: VecDeque<Vec<u8>>,
-    /// `event/next` is answered with this once the gate `shutdown` is open.
+    /// The response to `event/next` once the gate `shutdown` is open.
     pub shutdown: Option<Vec<u8>>,
-    /// The answer to `restore/next`, given once the gate `restore` is open.
+    /// The response to `restore/next` once the gate `restore` is open.
     pub restore: Vec<u8>,
     posts: Vec<Post>,
 }
@@ -194,7 +196,7 @@ impl Default for Script {
     fn default() -> Script {
         let restore = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec();
         Script {
-            turns: VecDeque::new(),
+            invocations: VecDeque::new(),
             register: VecDeque::new(),
             shutdown: None,
             restore,
@@ -235,27 +237,27 @@ fn serve(
             posted(&request.target).and_then(|n| script.lock().unwrap().posts.get(n - 1).cloned());
         let post = post.unwrap_or(Post::Accept);
         let pace = |length| match &post {
-            Post::Hold(bytes, gate) if length >= *bytes => record.pass(gate),
+            Post::Hold(bytes, gate) if length >= *bytes => record.wait_for(gate),
             Post::HangUp(bytes) => length < *bytes,
             _ => true,
         };
         if !http::read_body(
             &mut reader,
             &request,
-            &mut Writer {
+            &mut BodyRecorder {
                 record,
                 number,
                 length: 0,
-                pace,
+                proceed: pace,
             },
         )? {
             return Ok(());
         }
         record.amend(number, |message| message.complete = true);
-        let Some((answer, close)) = respond(&request, post, script, record) else {
+        let Some((response, close)) = respond(&request, post, script, record) else {
             return Ok(());
         };
-        stream.write_all(&answer)?;
+        stream.write_all(&response)?;
         if close
             || request
                 .header("connection")
@@ -275,7 +277,7 @@ fn registered() -> String {
     )
 }
 
-/// Which invocation a path answers: `req-1` is 1.
+/// The invocation that a path belongs to: `req-1` is 1.
 pub fn posted(target: &str) -> Option<usize> {
     let rest = target.strip_prefix("/2018-06-01/runtime/invocation/req-")?;
     rest.split('/')
@@ -285,7 +287,7 @@ pub fn posted(target: &str) -> Option<usize> {
         .filter(|number| *number > 0)
 }
 
-/// The bytes to answer with, and whether to close after them; nothing at the end of the test.
+/// The response, and whether the connection closes after it; `None` at the end of the test.
 fn respond(
     request: &Message,
     post: Post,
@@ -301,7 +303,7 @@ fn respond(
             }
         }
         ("GET", "/2020-01-01/extension/event/next") => {
-            record.pass("shutdown").then_some(())?;
+            record.wait_for("shutdown").then_some(())?;
             match script.lock().unwrap().shutdown.clone() {
                 Some(event) => keep(&event),
                 None => None,
@@ -309,11 +311,11 @@ fn respond(
         }
         ("GET", "/2018-06-01/runtime/invocation/next") => next(script, record),
         ("GET", "/2018-06-01/runtime/restore/next") => {
-            record.pass("restore").then_some(())?;
+            record.wait_for("restore").then_some(())?;
             keep(&script.lock().unwrap().restore)
         }
         ("POST", target) if target.starts_with("/2018-06-01/runtime/") => match post {
-            Post::Answer(bytes) => keep(&bytes),
+            Post::Response(bytes) => keep(&bytes),
             _ => keep(ACCEPTED),
         },
         _ => keep(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
@@ -324,24 +326,29 @@ fn next(script: &Mutex<Script>, record: &Record) -> Option<(Vec<u8>, bool)> {
     let mut found = None;
     let go_on = record.wait(|inner| {
         let mut script = script.lock().unwrap();
-        let open = |turn: &Turn| {
-            turn.after
+        let open = |invocation: &Invocation| {
+            invocation
+                .after
                 .as_ref()
                 .is_none_or(|gate| inner.gates.contains(gate))
         };
-        if !script.turns.front().is_some_and(open) {
+        if !script.invocations.front().is_some_and(open) {
             return false;
         }
         // Taken and numbered under one lock, or two pollers could swap their numbers.
-        let turn = script.turns.pop_front();
+        let invocation = script.invocations.pop_front();
         script.posts.extend(
-            turn.iter()
-                .filter(|turn| turn.raw.is_none())
-                .map(|turn| turn.post.clone()),
+            invocation
+                .iter()
+                .filter(|invocation| invocation.raw.is_none())
+                .map(|invocation| invocation.post.clone()),
         );
-        found = turn.map(|turn| (turn, script.posts.len()));
+        found = invocation.map(|invocation| (invocation, script.posts.len()));
         true
     });
-    let (turn, number) = found.filter(|_| go_on)?;
-    Some((turn.bytes(&format!("req-{number}")), turn.raw.is_some()))
+    let (invocation, number) = found.filter(|_| go_on)?;
+    Some((
+        invocation.bytes(&format!("req-{number}")),
+        invocation.raw.is_some(),
+    ))
 }

@@ -1,10 +1,11 @@
-//! A scripted web app: for each request the next answer, an answer being raw bytes with pauses, gates and violence.
+//! A scripted web app: each request gets the next response, which is a list of steps: raw bytes,
+//! pauses, gates, resets.
 //!
-//! Probes (what readiness sends) are told from invocations by their lack of any `x-amzn-` header, and are answered
-//! from a script of their own.
+//! Readiness probes have no `x-amzn-` header, unlike requests of invocations, and a script of their
+//! own.
 
 use super::http::{self, Message};
-use super::record::{Record, Side, Writer};
+use super::record::{BodyRecorder, Record, Side};
 use std::collections::VecDeque;
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -22,65 +23,66 @@ pub enum Step {
     Flood(Vec<u8>, usize),
     Pause(Duration),
     /// Waits until the gate is open.
-    Pass(String),
+    WaitFor(String),
     Open(String),
     /// Closes in good order.
     Close,
-    /// Closes with a TCP reset; the request is left unread for that, see `reset`.
+    /// Closes with a TCP reset, for which the request is left unread.
     Reset,
-    /// Never goes on.
+    /// Never continues.
     Hang,
 }
 
 #[derive(Clone, Default)]
-pub struct Answer(pub Vec<Step>);
+pub struct Response(pub Vec<Step>);
 
-impl Answer {
-    pub fn then(mut self, step: Step) -> Answer {
+impl Response {
+    pub fn then(mut self, step: Step) -> Response {
         self.0.push(step);
         self
     }
 
-    pub fn send(self, bytes: impl AsRef<[u8]>) -> Answer {
+    pub fn send(self, bytes: impl AsRef<[u8]>) -> Response {
         self.then(Step::Send(bytes.as_ref().to_vec()))
     }
 
-    pub fn flood(self, bytes: impl AsRef<[u8]>, times: usize) -> Answer {
+    pub fn flood(self, bytes: impl AsRef<[u8]>, times: usize) -> Response {
         self.then(Step::Flood(bytes.as_ref().to_vec(), times))
     }
 
-    pub fn pause(self, milliseconds: u64) -> Answer {
+    pub fn pause(self, milliseconds: u64) -> Response {
         self.then(Step::Pause(Duration::from_millis(milliseconds)))
     }
 
-    pub fn pass(self, gate: &str) -> Answer {
-        self.then(Step::Pass(gate.to_owned()))
+    pub fn wait_for(self, gate: &str) -> Response {
+        self.then(Step::WaitFor(gate.to_owned()))
     }
 
-    pub fn open(self, gate: &str) -> Answer {
+    pub fn open(self, gate: &str) -> Response {
         self.then(Step::Open(gate.to_owned()))
     }
 
-    pub fn close(self) -> Answer {
+    pub fn close(self) -> Response {
         self.then(Step::Close)
     }
 
-    pub fn reset(self) -> Answer {
+    pub fn reset(self) -> Response {
         self.then(Step::Reset)
     }
 
-    pub fn hang(self) -> Answer {
+    pub fn hang(self) -> Response {
         self.then(Step::Hang)
     }
 }
 
 /// Exactly these bytes.
-pub fn raw(bytes: impl AsRef<[u8]>) -> Answer {
-    Answer::default().send(bytes)
+pub fn raw(bytes: impl AsRef<[u8]>) -> Response {
+    Response::default().send(bytes)
 }
 
-/// `200 OK` and header lines with plain line ends, and a body; its length is added unless the head frames it.
-pub fn answer(head: &str, body: impl AsRef<[u8]>) -> Answer {
+/// A response of a status with header lines, which end with LF here, and a body; its length is
+/// added unless the head frames it.
+pub fn response(head: &str, body: impl AsRef<[u8]>) -> Response {
     raw([
         response_head(head, Some(body.as_ref().len())).as_slice(),
         body.as_ref(),
@@ -88,7 +90,7 @@ pub fn answer(head: &str, body: impl AsRef<[u8]>) -> Answer {
     .concat())
 }
 
-/// The head of a response alone, as it goes over the wire.
+/// The head of such a response, with CRLF.
 pub fn response_head(head: &str, length: Option<usize>) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {}\r\n", head.trim().replace('\n', "\r\n"));
     let lower = text.to_ascii_lowercase();
@@ -109,35 +111,35 @@ pub fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
 
 #[derive(Default)]
 pub struct Script {
-    /// Answers to invocations, in order; the last one goes on being given.
-    pub answers: VecDeque<Answer>,
-    pub probes: VecDeque<Answer>,
-    /// Answers to requests for one target, whatever they are.
-    pub targets: Vec<(String, VecDeque<Answer>)>,
+    /// Responses to invocations, in order; the last one repeats.
+    pub responses: VecDeque<Response>,
+    pub probes: VecDeque<Response>,
+    /// Responses to all requests for one target.
+    pub targets: Vec<(String, VecDeque<Response>)>,
 }
 
 impl Script {
-    fn next(&mut self, request: &Message) -> Answer {
+    fn next(&mut self, request: &Message) -> Response {
         let target = self
             .targets
             .iter_mut()
             .find(|(target, _)| *target == request.target);
-        let (answers, default) = match target {
-            Some((_, answers)) => (answers, "text/plain"),
+        let (responses, default) = match target {
+            Some((_, responses)) => (responses, "text/plain"),
             None if is_probe(request) => (&mut self.probes, "text/x-probe"),
-            None => (&mut self.answers, "text/plain"),
+            None => (&mut self.responses, "text/plain"),
         };
-        let next = if answers.len() > 1 {
-            answers.pop_front()
+        let next = if responses.len() > 1 {
+            responses.pop_front()
         } else {
-            answers.front().cloned()
+            responses.front().cloned()
         };
-        next.unwrap_or_else(|| answer(&format!("200 OK\nContent-Type: {default}"), "ok"))
+        next.unwrap_or_else(|| response(&format!("200 OK\nContent-Type: {default}"), "ok"))
     }
 
-    fn resets(&self) -> bool {
-        let targets = self.targets.iter().flat_map(|(_, answers)| answers);
-        self.answers
+    fn has_reset(&self) -> bool {
+        let targets = self.targets.iter().flat_map(|(_, responses)| responses);
+        self.responses
             .iter()
             .chain(&self.probes)
             .chain(targets)
@@ -153,8 +155,8 @@ pub fn is_probe(request: &Message) -> bool {
             .any(|(name, _)| name.to_ascii_lowercase().starts_with("x-amzn-"))
 }
 
-fn is_reset(answer: &Answer) -> bool {
-    answer.0.iter().any(|step| matches!(step, Step::Reset))
+fn is_reset(response: &Response) -> bool {
+    response.0.iter().any(|step| matches!(step, Step::Reset))
 }
 
 pub fn start(listener: TcpListener, script: Script, record: Arc<Record>) {
@@ -181,7 +183,7 @@ pub fn start(listener: TcpListener, script: Script, record: Arc<Record>) {
     });
 }
 
-/// Ends a `start`ed accept loop once the record is over.
+/// Ends a `start`ed accept loop once the test is over.
 pub fn stop(address: SocketAddr) {
     let _ = TcpStream::connect(address);
 }
@@ -194,19 +196,20 @@ fn serve(
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
-    let resets = script.lock().unwrap().resets();
+    let has_reset = script.lock().unwrap().has_reset();
     loop {
-        if resets && let Some(request) = peek(stream)? {
-            let answer = script.lock().unwrap().next(&request);
+        if has_reset && let Some(request) = peek(stream)? {
+            let response = script.lock().unwrap().next(&request);
             let number = record.received(Side::App, connection, request);
-            if is_reset(&answer) {
-                // Closing a socket that holds unread bytes sends a reset on Linux, which is the only way to one in std.
-                return play(stream, answer, record);
+            if is_reset(&response) {
+                // Closing a socket that holds unread bytes sends a reset on Linux; std has no other
+                // way.
+                return play(stream, response, record);
             }
             if let Some(head) = http::read_head(&mut reader)? {
-                finish(&mut reader, &Message::parse(head), number, record)?;
+                read_body(&mut reader, &Message::parse(head), number, record)?;
             }
-            play(stream, answer, record)?;
+            play(stream, response, record)?;
             continue;
         }
         let Some(head) = http::read_head(&mut reader)? else {
@@ -214,30 +217,30 @@ fn serve(
         };
         let request = Message::parse(head);
         let number = record.received(Side::App, connection, request.clone());
-        let answer = script.lock().unwrap().next(&request);
-        finish(&mut reader, &request, number, record)?;
-        play(stream, answer, record)?;
+        let response = script.lock().unwrap().next(&request);
+        read_body(&mut reader, &request, number, record)?;
+        play(stream, response, record)?;
     }
 }
 
-fn finish(
+fn read_body(
     reader: &mut BufReader<&TcpStream>,
     request: &Message,
     number: usize,
     record: &Record,
 ) -> std::io::Result<()> {
-    let mut writer = Writer {
+    let mut writer = BodyRecorder {
         record,
         number,
         length: 0,
-        pace: |_| true,
+        proceed: |_| true,
     };
     http::read_body(reader, request, &mut writer)?;
     record.amend(number, |message| message.complete = true);
     Ok(())
 }
 
-/// The head of the next request, left unread; nothing when the peer has closed.
+/// The head of the next request, left unread; `None` when the peer has closed.
 fn peek(stream: &TcpStream) -> std::io::Result<Option<Message>> {
     let mut buffer = vec![0; 1 << 20];
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -257,13 +260,13 @@ fn peek(stream: &TcpStream) -> std::io::Result<Option<Message>> {
     Ok(None)
 }
 
-fn play(mut stream: &TcpStream, answer: Answer, record: &Record) -> std::io::Result<()> {
-    for step in answer.0 {
+fn play(mut stream: &TcpStream, response: Response, record: &Record) -> std::io::Result<()> {
+    for step in response.0 {
         match step {
             Step::Send(bytes) => stream.write_all(&bytes)?,
             Step::Flood(bytes, times) => (0..times).try_for_each(|_| stream.write_all(&bytes))?,
             Step::Pause(duration) => thread::sleep(duration),
-            Step::Pass(gate) => drop(record.pass(&gate)),
+            Step::WaitFor(gate) => drop(record.wait_for(&gate)),
             Step::Open(gate) => record.open(&gate),
             Step::Close => {
                 return stream

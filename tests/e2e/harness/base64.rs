@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648), padding and all, written apart from the adapter's own so that the two can disagree.
+//! Base64 (RFC 4648) with padding, independent of the adapter's own so that the two can disagree.
 
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

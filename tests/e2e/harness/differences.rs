@@ -1,16 +1,18 @@
-//! Which binary is judged, and the one table of what another adapter does otherwise on purpose.
+//! The binary under test, and the one table of intended differences from another adapter.
 //!
-//! `ADAPTER=/path cargo test --test e2e` judges that file by all of the suite. With `ADAPTER_IS=lwa` as well, the tests
-//! in the table are run against our own, with a line that says so, and thus what fails is a difference nobody intended.
+//! `ADAPTER=/path cargo test --test e2e` runs the whole suite against that file. With
+//! `ADAPTER_IS=lwa` as well, the tests in the table run against our own binary and print a line, so
+//! that every failure is an unintended difference.
 //!
-//! `ADAPTER_MODE=entrypoint` judges the adapter as the parent of an app, but for what only an extension does.
+//! `ADAPTER_MODE=entrypoint` tests the adapter as the parent of an app, except for the tests of
+//! extensions.
 
 use std::env;
 use std::io::Write;
 use std::path::PathBuf;
 use std::thread;
 
-/// AWS Lambda Web Adapter 1.0: what it does, and the tests (without their file) that show it.
+/// AWS Lambda Web Adapter 1.0: how it differs, and the tests (without their file) that show it.
 const DIFFERENCES: &[(&str, &[&str])] = &[
     (
         "sends brotli where it may, reads neither weights nor `*`, and compresses what gains nothing",
@@ -369,11 +371,12 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Kinds of event the other adapter does not take for HTTP requests; each has tests of its own.
-const LACKS: &[&str] = &["Lattice"];
+/// Kinds of event that the other adapter does not take for HTTP requests; each has tests of its
+/// own.
+const UNSUPPORTED_KINDS: &[&str] = &["Lattice"];
 
-/// What is asked of an extension, and is not so or has no meaning where the adapter starts the app.
-const OF_EXTENSIONS: &[&str] = &[
+/// Tests of extensions, which do not apply where the adapter starts the app.
+const EXTENSION_ONLY: &[&str] = &[
     "extension_name_is_the_name_of_the_file",
     "extension_name_is_that_of_the_link_in_the_extensions_directory",
     "registration_refused_ends_the_process_with_a_message",
@@ -381,14 +384,14 @@ const OF_EXTENSIONS: &[&str] = &[
     "missing_runtime_api_ends_with_a_message_that_names_it",
 ];
 
-/// The whole of an app that the adapter starts, where the true one is this test: a single process, which lives as long
-/// as it may read, so that none is left over.
+/// The process of an app that the adapter starts, while the test itself serves its requests: one
+/// process that exits at the end of its input, so that none is left over.
 pub const APP: [&str; 4] = ["--", "/bin/sh", "-c", "trap 'exit 0' TERM; read line"];
 
-/// The command line of the adapter in the test that calls this.
+/// The adapter's command line in the test that calls this.
 pub fn arguments() -> Vec<String> {
     match env::var("ADAPTER_MODE").as_deref() {
-        Ok("entrypoint") if !OF_EXTENSIONS.contains(&test().as_str()) => {
+        Ok("entrypoint") if !EXTENSION_ONLY.contains(&current_test().as_str()) => {
             APP.map(str::to_owned).to_vec()
         }
         Ok("entrypoint" | "extension") | Err(_) => Vec::new(),
@@ -397,14 +400,14 @@ pub fn arguments() -> Vec<String> {
 }
 
 /// The name of the test that calls this, without its file.
-fn test() -> String {
+fn current_test() -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or_default();
     name.rsplit("::").next().unwrap_or_default().to_owned()
 }
 
-/// Whether the test that calls this asks what only an adapter does that starts the app; the other one never does.
-fn is_of_entrypoint() -> bool {
+/// Whether the test that calls this is about starting the app, which the other adapter never does.
+fn is_entrypoint_test() -> bool {
     let thread = thread::current();
     thread.name().is_some_and(|name| {
         ["lifecycle::entrypoint::", "lifecycle::stdio::"]
@@ -413,9 +416,9 @@ fn is_of_entrypoint() -> bool {
     })
 }
 
-/// Whether the adapter that is judged lacks a kind of event altogether.
-pub fn lacks(kind: &str) -> bool {
-    is_other() && LACKS.contains(&kind)
+/// Whether the adapter under test does not support a kind of event.
+pub fn does_not_support(kind: &str) -> bool {
+    is_other() && UNSUPPORTED_KINDS.contains(&kind)
 }
 
 /// The tests in the table.
@@ -429,20 +432,20 @@ fn is_other() -> bool {
     env::var("ADAPTER_IS").is_ok_and(|name| name == "lwa")
 }
 
-/// The binary to judge in the test that calls this.
+/// The binary for the test that calls this.
 pub fn adapter() -> PathBuf {
     let ours = PathBuf::from(env!("CARGO_BIN_EXE_lambda-adapter"));
     let Some(given) = env::var_os("ADAPTER") else {
         return ours;
     };
-    let name = test();
+    let name = current_test();
     match DIFFERENCES
         .iter()
         .find(|(_, tests)| tests.contains(&name.as_str()))
     {
-        _ if is_other() && is_of_entrypoint() => ours,
+        _ if is_other() && is_entrypoint_test() => ours,
         Some((reason, _)) if is_other() => {
-            // Written past the test harness, which would swallow it.
+            // Written directly to stderr, since the test harness captures `eprintln!`.
             let _ = writeln!(
                 std::io::stderr(),
                 "{name}: judged on ours, since the other adapter {reason}"

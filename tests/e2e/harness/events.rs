@@ -1,7 +1,8 @@
-//! The events of each front end, small ones, as text: where the order of keys or a byte matters, a test says so.
+//! Small events of each front end.
 //!
-//! Shapes as in the AWS pages "Working with AWS Lambda proxy integrations for HTTP APIs", "Lambda function URLs",
-//! "Using AWS Lambda with an Application Load Balancer" and "Lambda functions as targets in VPC Lattice".
+//! Shapes as in the AWS pages "Working with AWS Lambda proxy integrations for HTTP APIs", "Lambda
+//! function URLs", "Using AWS Lambda with an Application Load Balancer" and "Lambda functions as
+//! targets in VPC Lattice".
 
 use serde_json::{Value, json};
 
@@ -101,7 +102,7 @@ pub fn http_kinds(method: &str, path: &str) -> Vec<(&'static str, Value)> {
         ("ALB multi-value", alb_multi(method, path)),
         ("Lattice", lattice(method, path)),
     ];
-    kinds.retain(|(kind, _)| !crate::harness::differences::lacks(kind));
+    kinds.retain(|(kind, _)| !crate::harness::differences::does_not_support(kind));
     kinds
 }
 
@@ -113,7 +114,7 @@ pub fn each_kind(method: &str, path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The event changed in places: objects are merged, all else is replaced.
+/// Changes parts of the event: objects are merged, all else is replaced.
 pub fn with(mut event: Value, change: Value) -> Value {
     merge(&mut event, change);
     event

@@ -1,13 +1,14 @@
-//! The servers' half of HTTP/1.1 (RFC 9112), as little as the fakes need, written apart from the adapter's own.
+//! The server's half of HTTP/1.1 (RFC 9112), as little as the fakes need, independent of the
+//! adapter's own.
 //!
-//! It keeps the raw bytes beside what it understood, and each piece of a body with its time, since "at once" is
-//! among the things to be tested.
+//! It stores the raw bytes beside the parsed message, and the time of each piece of a body, since
+//! some tests are about time.
 
 use std::io::{self, BufRead};
 use std::time::Duration;
 
-/// Bodies are kept up to this size and only counted beyond it.
-const KEPT: usize = 16 << 20;
+/// Larger bodies are counted and not stored.
+const MAX_STORED: usize = 16 << 20;
 
 #[derive(Clone, Default)]
 pub struct Message {
@@ -17,12 +18,12 @@ pub struct Message {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub length: usize,
-    /// Each piece of the body as it was read: when, and how long.
+    /// The time and length of each read of the body.
     pub pieces: Vec<(Duration, usize)>,
     /// The chunks of a chunked body, by length.
     pub chunks: Vec<usize>,
     pub trailers: Vec<(String, String)>,
-    /// The whole body was there; false as well when it broke off.
+    /// The body was complete; false while it arrives and when it was cut short.
     pub complete: bool,
 }
 
@@ -52,15 +53,15 @@ impl Message {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// What went over the wire, for sized bodies.
+    /// The bytes as received, for sized bodies.
     pub fn raw(&self) -> Vec<u8> {
         [self.head.as_slice(), &self.body].concat()
     }
 
-    pub fn take(&mut self, at: Duration, piece: &[u8]) {
+    pub fn push_piece(&mut self, at: Duration, piece: &[u8]) {
         self.pieces.push((at, piece.len()));
         self.length += piece.len();
-        if self.body.len() + piece.len() <= KEPT {
+        if self.body.len() + piece.len() <= MAX_STORED {
             self.body.extend_from_slice(piece);
         }
     }
@@ -90,7 +91,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A head with its empty line, or nothing when the peer closed in between messages.
+/// Reads a head with its empty line; `None` when the peer closed between messages.
 pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     loop {
@@ -108,38 +109,38 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// What a body reader tells while it reads; `piece` may wait, which is how a slow reader is played, and returning
-/// false hangs up.
-pub trait Listen {
+/// Receives a body while it is read. `piece` may wait, which makes a slow reader; returning false
+/// hangs up.
+pub trait BodySink {
     fn piece(&mut self, bytes: &[u8]) -> bool;
     fn chunk(&mut self, length: usize);
     fn trailers(&mut self, fields: Vec<(String, String)>);
 }
 
-/// Reads the body the head announces; false when the listener hung up.
+/// Reads the body that the head announces; false when the sink hung up.
 pub fn read_body(
     reader: &mut impl BufRead,
     head: &Message,
-    listener: &mut impl Listen,
+    sink: &mut impl BodySink,
 ) -> io::Result<bool> {
     if head
         .all("transfer-encoding")
         .iter()
         .any(|coding| coding.eq_ignore_ascii_case("chunked"))
     {
-        return read_chunked(reader, listener);
+        return read_chunked(reader, sink);
     }
     let length = head
         .header("content-length")
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
-    read_sized(reader, length, listener)
+    read_sized(reader, length, sink)
 }
 
 fn read_sized(
     reader: &mut impl BufRead,
     mut left: usize,
-    listener: &mut impl Listen,
+    sink: &mut impl BodySink,
 ) -> io::Result<bool> {
     while left > 0 {
         let available = reader.fill_buf()?;
@@ -147,7 +148,7 @@ fn read_sized(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let length = available.len().min(left);
-        if !listener.piece(&available[..length]) {
+        if !sink.piece(&available[..length]) {
             return Ok(false);
         }
         reader.consume(length);
@@ -156,7 +157,7 @@ fn read_sized(
     Ok(true)
 }
 
-fn read_chunked(reader: &mut impl BufRead, listener: &mut impl Listen) -> io::Result<bool> {
+fn read_chunked(reader: &mut impl BufRead, sink: &mut impl BodySink) -> io::Result<bool> {
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -170,8 +171,8 @@ fn read_chunked(reader: &mut impl BufRead, listener: &mut impl Listen) -> io::Re
         if length == 0 {
             break;
         }
-        listener.chunk(length);
-        if !read_sized(reader, length, listener)? {
+        sink.chunk(length);
+        if !read_sized(reader, length, sink)? {
             return Ok(false);
         }
         let mut end = [0; 2];
@@ -186,6 +187,6 @@ fn read_chunked(reader: &mut impl BufRead, listener: &mut impl Listen) -> io::Re
     // The trailer section ends with an empty line, as a head does (RFC 9112 7.1.2).
     let trailers = read_head(reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let text = String::from_utf8_lossy(&trailers).into_owned();
-    listener.trailers(fields(text.split("\r\n")));
+    sink.trailers(fields(text.split("\r\n")));
     Ok(true)
 }

@@ -1,9 +1,10 @@
-//! A Lambda for very many invocations: it keeps no conversation, judges each answer when it comes, and counts.
+//! A Lambda for very many invocations: it records no conversation, checks each reply as it arrives,
+//! and counts.
 //!
-//! With it comes the adapter's process, looked at from outside: memory and descriptors as proc(5) tells them.
+//! It also has the adapter's process with its memory and descriptors, as proc(5) reports them.
 
 use super::api::{self, ARN, DEADLINE};
-use super::http::{self, Listen, Message};
+use super::http::{self, BodySink, Message};
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -12,64 +13,64 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub struct Crowd {
+pub struct LoadApi {
     pub address: SocketAddr,
-    /// How often each invocation was answered.
-    answers: Vec<AtomicU8>,
+    /// The number of replies to each invocation.
+    replies: Vec<AtomicU8>,
     handed: AtomicUsize,
-    answered: AtomicUsize,
+    replied: AtomicUsize,
     wrong: Mutex<Vec<String>>,
     over: Mutex<bool>,
     ended: Condvar,
 }
 
 type Event = dyn Fn(usize) -> Vec<u8> + Send + Sync;
-type Judge = dyn Fn(usize, &Message) -> Result<(), String> + Send + Sync;
+type Check = dyn Fn(usize, &Message) -> Result<(), String> + Send + Sync;
 
-/// Hands out so many invocations, numbered from 1.
-pub fn start(total: usize, event: Box<Event>, judge: Box<Judge>) -> Arc<Crowd> {
+/// Hands out this many invocations, numbered from 1.
+pub fn start(total: usize, event: Box<Event>, check: Box<Check>) -> Arc<LoadApi> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let crowd = Arc::new(Crowd {
+    let lambda = Arc::new(LoadApi {
         address: listener.local_addr().expect("its address"),
-        answers: (0..total).map(|_| AtomicU8::new(0)).collect(),
+        replies: (0..total).map(|_| AtomicU8::new(0)).collect(),
         handed: AtomicUsize::new(0),
-        answered: AtomicUsize::new(0),
+        replied: AtomicUsize::new(0),
         wrong: Mutex::default(),
         over: Mutex::new(false),
         ended: Condvar::new(),
     });
-    let (shared, script) = (crowd.clone(), Arc::new((event, judge)));
+    let (shared, script) = (lambda.clone(), Arc::new((event, check)));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             if *shared.over.lock().unwrap() {
                 return;
             }
-            let (crowd, script) = (shared.clone(), script.clone());
+            let (lambda, script) = (shared.clone(), script.clone());
             thread::spawn(move || {
-                let _ = crowd.serve(stream, &script.0, &script.1);
+                let _ = lambda.serve(stream, &script.0, &script.1);
             });
         }
     });
-    crowd
+    lambda
 }
 
-impl Crowd {
-    fn serve(&self, mut stream: TcpStream, event: &Event, judge: &Judge) -> std::io::Result<()> {
+impl LoadApi {
+    fn serve(&self, mut stream: TcpStream, event: &Event, check: &Check) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::with_capacity(64 << 10, stream.try_clone()?);
         while let Some(head) = http::read_head(&mut reader)? {
             let mut request = Message::parse(head);
-            let mut body = Whole::default();
+            let mut body = CollectedBody::default();
             let framing = request.clone();
             http::read_body(&mut reader, &framing, &mut body)?;
             (request.body, request.trailers) = (body.bytes, body.trailers);
-            let answer = match (request.target.as_str(), api::posted(&request.target)) {
+            let response = match (request.target.as_str(), api::posted(&request.target)) {
                 (_, Some(number)) => {
-                    self.judge(number, judge(number, &request));
+                    self.check(number, check(number, &request));
                     b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_vec()
                 }
                 ("/2018-06-01/runtime/invocation/next", _) => match self.next() {
-                    Some(number) => turn(number, &event(number)),
+                    Some(number) => invocation(number, &event(number)),
                     None => return Ok(()),
                 },
                 ("/2020-01-01/extension/register", _) => {
@@ -80,14 +81,14 @@ impl Crowd {
                     return Ok(());
                 }
             };
-            stream.write_all(&answer)?;
+            stream.write_all(&response)?;
         }
         Ok(())
     }
 
     fn next(&self) -> Option<usize> {
         let number = self.handed.fetch_add(1, SeqCst) + 1;
-        if number > self.answers.len() {
+        if number > self.replies.len() {
             self.park();
             return None;
         }
@@ -99,8 +100,8 @@ impl Crowd {
         drop(self.ended.wait_while(over, |over| !*over));
     }
 
-    fn judge(&self, number: usize, verdict: Result<(), String>) {
-        let times = self.answers[number - 1].fetch_add(1, SeqCst) + 1;
+    fn check(&self, number: usize, verdict: Result<(), String>) {
+        let times = self.replies[number - 1].fetch_add(1, SeqCst) + 1;
         let mut wrong = self.wrong.lock().unwrap();
         if times > 1 {
             wrong.push(format!("invocation {number} was answered {times} times"));
@@ -110,17 +111,18 @@ impl Crowd {
                 .err()
                 .map(|why| format!("invocation {number}: {why}")),
         );
-        self.answered.fetch_add(1, SeqCst);
+        self.replied.fetch_add(1, SeqCst);
     }
 
-    pub fn answered(&self) -> usize {
-        self.answered.load(SeqCst)
+    pub fn replied(&self) -> usize {
+        self.replied.load(SeqCst)
     }
 
-    /// Waits until so many are answered; fails when nothing moves for a long time, or when an answer was wrong.
-    pub fn until(&self, count: usize, adapter: &Adapter) {
-        let (mut seen, mut since) = (self.answered(), Instant::now());
-        while self.answered() < count {
+    /// Waits for this many replies; fails when there is no progress for a long time, or a reply was
+    /// wrong.
+    pub fn wait_for_count(&self, count: usize, adapter: &Adapter) {
+        let (mut seen, mut since) = (self.replied(), Instant::now());
+        while self.replied() < count {
             let wrong = self.wrong.lock().unwrap();
             assert!(
                 wrong.is_empty(),
@@ -129,9 +131,9 @@ impl Crowd {
                 adapter.log()
             );
             drop(wrong);
-            let moved = self.answered() != seen;
+            let moved = self.replied() != seen;
             if moved {
-                (seen, since) = (self.answered(), Instant::now());
+                (seen, since) = (self.replied(), Instant::now());
             }
             assert!(
                 since.elapsed() < Duration::from_secs(30),
@@ -142,9 +144,9 @@ impl Crowd {
         }
     }
 
-    /// Waits for all and asserts that each was answered once and rightly.
+    /// Waits for all replies and asserts that each invocation has one, and a right one.
     pub fn finish(&self, adapter: &Adapter) {
-        self.until(self.answers.len(), adapter);
+        self.wait_for_count(self.replies.len(), adapter);
         let wrong = self.wrong.lock().unwrap();
         assert!(
             wrong.is_empty(),
@@ -152,7 +154,7 @@ impl Crowd {
             &wrong[..wrong.len().min(20)],
             adapter.log()
         );
-        assert!(self.answers.iter().all(|times| times.load(SeqCst) == 1));
+        assert!(self.replies.iter().all(|times| times.load(SeqCst) == 1));
     }
 
     pub fn end(&self) {
@@ -162,7 +164,7 @@ impl Crowd {
     }
 }
 
-fn turn(number: usize, event: &[u8]) -> Vec<u8> {
+fn invocation(number: usize, event: &[u8]) -> Vec<u8> {
     let mut bytes = format!(
         "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: req-{number}\r\nLambda-Runtime-Deadline-Ms: {DEADLINE}\r\n\
          Lambda-Runtime-Invoked-Function-Arn: {ARN}\r\nContent-Length: {}\r\n\r\n",
@@ -173,14 +175,14 @@ fn turn(number: usize, event: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A body that is wanted whole.
+/// Collects a whole body.
 #[derive(Default)]
-pub struct Whole {
+pub struct CollectedBody {
     pub bytes: Vec<u8>,
     trailers: Vec<(String, String)>,
 }
 
-impl Listen for Whole {
+impl BodySink for CollectedBody {
     fn piece(&mut self, bytes: &[u8]) -> bool {
         self.bytes.extend_from_slice(bytes);
         true
@@ -196,7 +198,7 @@ impl Listen for Whole {
 /// The adapter's process; killed on drop.
 pub struct Adapter {
     child: Child,
-    /// The end of what it wrote.
+    /// The last part of its output.
     log: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -234,7 +236,7 @@ impl Adapter {
         String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
     }
 
-    /// Memory in use, in kB: its own (RssAnon of proc(5)), and with the pages of files that it shares (VmRSS).
+    /// Memory in use, in kB: private (RssAnon of proc(5)), and with shared pages of files (VmRSS).
     pub fn memory(&self) -> (usize, usize) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("its status");

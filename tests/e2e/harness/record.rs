@@ -1,9 +1,9 @@
-//! What happened, on either side of the adapter, in one order: the thing tests ask and failures print.
+//! The record of both sides of the adapter in one order: tests query it and failures print it.
 //!
-//! It also holds the gates, named flags by which scripts wait for one another and for the test, so that no test needs
-//! to sleep until something has probably happened.
+//! It also has the gates, named flags by which scripts wait for one another and for the test, so
+//! that no test needs to sleep until something has probably happened.
 
-use super::http::{Listen, Message};
+use super::http::{BodySink, Message};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -16,7 +16,7 @@ pub enum Side {
 }
 
 #[derive(Clone)]
-pub enum What {
+pub enum EntryKind {
     Opened,
     Received(Box<Message>),
     Closed,
@@ -27,13 +27,13 @@ pub struct Entry {
     pub side: Side,
     pub connection: usize,
     pub at: Duration,
-    pub what: What,
+    pub kind: EntryKind,
 }
 
 impl Entry {
     pub fn message(&self) -> Option<&Message> {
-        match &self.what {
-            What::Received(message) => Some(message),
+        match &self.kind {
+            EntryKind::Received(message) => Some(message),
             _ => None,
         }
     }
@@ -88,7 +88,7 @@ impl Record {
                 side,
                 connection: inner.connections,
                 at,
-                what: What::Opened,
+                kind: EntryKind::Opened,
             });
             inner.connections
         })
@@ -101,12 +101,12 @@ impl Record {
                 side,
                 connection,
                 at,
-                what: What::Closed,
+                kind: EntryKind::Closed,
             })
         });
     }
 
-    /// Puts a message down; the number is for `amend`.
+    /// Records a message; the number is for `amend`.
     pub fn received(&self, side: Side, connection: usize, message: Message) -> usize {
         let at = self.now();
         self.change(|inner| {
@@ -114,7 +114,7 @@ impl Record {
                 side,
                 connection,
                 at,
-                what: What::Received(Box::new(message)),
+                kind: EntryKind::Received(Box::new(message)),
             });
             inner.entries.len() - 1
         })
@@ -122,7 +122,7 @@ impl Record {
 
     pub fn amend(&self, number: usize, change: impl FnOnce(&mut Message)) {
         self.change(|inner| {
-            if let What::Received(message) = &mut inner.entries[number].what {
+            if let EntryKind::Received(message) = &mut inner.entries[number].kind {
                 change(message);
             }
         });
@@ -132,16 +132,16 @@ impl Record {
         self.change(|inner| inner.gates.insert(gate.to_owned()));
     }
 
-    pub fn shut(&self, gate: &str) {
+    pub fn close(&self, gate: &str) {
         self.change(|inner| inner.gates.remove(gate));
     }
 
-    /// Waits for a gate, or for the end of the test: false then.
-    pub fn pass(&self, gate: &str) -> bool {
+    /// Waits for a gate; false at the end of the test.
+    pub fn wait_for(&self, gate: &str) -> bool {
         self.wait(|inner| inner.gates.contains(gate))
     }
 
-    /// Waits for a condition, or for the end of the test: false then.
+    /// Waits for a condition; false at the end of the test.
     pub fn wait(&self, mut condition: impl FnMut(&mut Inner) -> bool) -> bool {
         let mut inner = self.lock();
         loop {
@@ -158,8 +158,8 @@ impl Record {
         }
     }
 
-    /// Waits a little for any change: the building block of deadlines.
-    pub fn doze(&self) {
+    /// Waits up to 5 ms for a change, for loops with a deadline.
+    pub fn wait_briefly(&self) {
         let _ = self
             .changed
             .wait_timeout(self.lock(), Duration::from_millis(5));
@@ -175,7 +175,7 @@ impl Record {
 
     pub fn dump(&self) -> String {
         let inner = self.lock();
-        // A bounded look back, for the tests with thousands of invocations.
+        // Bounded, for the tests with thousands of invocations.
         let skipped = inner.entries.len().saturating_sub(200);
         let mut text = if skipped == 0 {
             String::new()
@@ -186,7 +186,7 @@ impl Record {
             side,
             connection,
             at,
-            what,
+            kind,
         } in &inner.entries[skipped..]
         {
             let _ = write!(
@@ -194,10 +194,10 @@ impl Record {
                 "{:9.3} ms {side:?} #{connection} ",
                 at.as_secs_f64() * 1e3
             );
-            let _ = match what {
-                What::Opened => writeln!(text, "opened"),
-                What::Closed => writeln!(text, "closed"),
-                What::Received(message) => {
+            let _ = match kind {
+                EntryKind::Opened => writeln!(text, "opened"),
+                EntryKind::Closed => writeln!(text, "closed"),
+                EntryKind::Received(message) => {
                     let head = message
                         .head
                         .escape_ascii()
@@ -227,22 +227,22 @@ impl Record {
     }
 }
 
-/// Writes a body into the record as it arrives.
-pub struct Writer<'a, P: FnMut(usize) -> bool> {
+/// Records a body as it arrives.
+pub struct BodyRecorder<'a, P: FnMut(usize) -> bool> {
     pub record: &'a Record,
     pub number: usize,
     pub length: usize,
-    /// Asked after each piece, with the length so far: whether to go on.
-    pub pace: P,
+    /// Called after each piece with the length so far: whether to continue.
+    pub proceed: P,
 }
 
-impl<P: FnMut(usize) -> bool> Listen for Writer<'_, P> {
+impl<P: FnMut(usize) -> bool> BodySink for BodyRecorder<'_, P> {
     fn piece(&mut self, bytes: &[u8]) -> bool {
         let at = self.record.now();
         self.length += bytes.len();
         self.record
-            .amend(self.number, |message| message.take(at, bytes));
-        (self.pace)(self.length)
+            .amend(self.number, |message| message.push_piece(at, bytes));
+        (self.proceed)(self.length)
     }
 
     fn chunk(&mut self, length: usize) {

@@ -1,14 +1,14 @@
-//! A running adapter and the questions a test may put to it.
+//! A running adapter, and the queries and assertions of the tests.
 //!
-//! Every wait has a deadline, the child is killed on drop, and a failing test prints the adapter's output and the
-//! conversation of both sides.
+//! Every wait has a deadline, the child is killed on drop, and a failing test prints the adapter's
+//! output and the recorded conversation of both sides.
 
-use crate::harness::api::{self, Turn};
+use crate::harness::api::{self, Invocation};
 use crate::harness::app;
 use crate::harness::differences::APP;
 use crate::harness::http::Message;
-use crate::harness::record::{Entry, Record, Side, What};
-use crate::harness::scenario::Place;
+use crate::harness::record::{Entry, EntryKind, Record, Side};
+use crate::harness::scenario::ReservedAddress;
 use crate::lifecycle::entrypoint::{children, in_set};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -22,30 +22,35 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Nothing in this suite takes this long unless it is stuck.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Nothing in this suite takes this long unless it hangs.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct Run {
     child: Option<Child>,
     status: Option<ExitStatus>,
     output: File,
-    app: Place,
-    api: Place,
-    /// Whether the adapter starts the app that stands in for all that are no test's own.
-    app_traps: bool,
-    turns: usize,
+    app: ReservedAddress,
+    api: ReservedAddress,
+    /// The adapter started the suite's default app, which traps SIGTERM.
+    app_traps_sigterm: bool,
+    invocations: usize,
     script: Arc<Mutex<api::Script>>,
     app_script: Option<app::Script>,
     pub record: Arc<Record>,
 }
 
 impl Run {
-    /// Both neighbours in place, nothing started.
-    pub fn new(app: Place, api: Place, app_script: app::Script, api_script: api::Script) -> Run {
-        let turns = api_script
-            .turns
+    /// Creates both sides and starts nothing.
+    pub fn new(
+        app: ReservedAddress,
+        api: ReservedAddress,
+        app_script: app::Script,
+        api_script: api::Script,
+    ) -> Run {
+        let invocations = api_script
+            .invocations
             .iter()
-            .filter(|turn| turn.raw.is_none())
+            .filter(|invocation| invocation.raw.is_none())
             .count();
         Run {
             child: None,
@@ -53,15 +58,15 @@ impl Run {
             output: unnamed_file(),
             app,
             api,
-            app_traps: false,
-            turns,
+            app_traps_sigterm: false,
+            invocations,
             script: Arc::new(Mutex::new(api_script)),
             app_script: Some(app_script),
             record: Arc::default(),
         }
     }
 
-    /// Starts the adapter; where it is to start an app, its standard input stays open.
+    /// Starts the adapter; with arguments, its standard input stays open.
     pub fn spawn(
         &mut self,
         binary: PathBuf,
@@ -69,7 +74,7 @@ impl Run {
         env: Vec<(String, String)>,
         piped: bool,
     ) {
-        self.app_traps = args == APP;
+        self.app_traps_sigterm = args == APP;
         let log = || self.output.try_clone().expect("one more handle");
         let pipe = piped.then(|| io::pipe().expect("a pipe"));
         let ends = || match &pipe {
@@ -101,18 +106,18 @@ impl Run {
         }
     }
 
-    /// The app goes away: nothing listens any more, and its connections are closed.
+    /// Stops the app: nothing listens any more, and its connections are closed.
     pub fn stop_app(&mut self) {
         self.record.open(app::DOWN);
         app::stop(self.app.address);
-        self.until("the app is down", |run| {
+        self.wait_until("the app is down", |run| {
             TcpStream::connect(run.app.address).is_err()
         });
     }
 
-    /// The app comes back with the default answers.
+    /// Starts the app again with the default responses.
     pub fn restart_app(&mut self) {
-        self.record.shut(app::DOWN);
+        self.record.close(app::DOWN);
         app::start(
             self.app.listen(),
             app::Script::default(),
@@ -124,11 +129,10 @@ impl Run {
         api::start(self.api.listen(), self.script.clone(), self.record.clone());
     }
 
-    /// Sends a signal, by name, to the adapter.
-    /// Sends a signal to the adapter, once an app that is to end well with it is that far.
+    /// Sends a signal, by name, to the adapter, after the default app has set its trap.
     pub fn signal(&mut self, name: &str) {
-        if self.app_traps {
-            self.until("the app traps SIGTERM", |run| {
+        if self.app_traps_sigterm {
+            self.wait_until("the app traps SIGTERM", |run| {
                 let apps = children(run.pid());
                 let mut states = apps
                     .into_iter()
@@ -159,9 +163,13 @@ impl Run {
     }
 
     /// Hands out one more invocation.
-    pub fn invoke(&mut self, turn: impl Into<Turn>) {
-        self.script.lock().unwrap().turns.push_back(turn.into());
-        self.turns += 1;
+    pub fn invoke(&mut self, invocation: impl Into<Invocation>) {
+        self.script
+            .lock()
+            .unwrap()
+            .invocations
+            .push_back(invocation.into());
+        self.invocations += 1;
         self.record.open("");
     }
 
@@ -173,22 +181,22 @@ impl Run {
         self.record.lock().gates.contains(gate)
     }
 
-    /// Waits until the condition holds, and fails when it does not in good time.
-    pub fn until(&mut self, what: &str, condition: impl Fn(&Run) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until the condition is met; fails after the timeout.
+    pub fn wait_until(&mut self, description: &str, condition: impl Fn(&Run) -> bool) {
+        let deadline = Instant::now() + TIMEOUT;
         while !condition(self) {
-            assert!(Instant::now() < deadline, "still waiting: {what}");
+            assert!(Instant::now() < deadline, "still waiting: {description}");
             let ended = self.ended();
-            // What was sent just before the end may still be on its way into the record.
+            // A message sent just before the exit may not be recorded yet.
             let grace = Instant::now() + Duration::from_millis(500);
             while ended.is_some() && !condition(self) {
                 assert!(
                     Instant::now() < grace,
-                    "the adapter ended ({ended:?}) while waiting: {what}"
+                    "the adapter ended ({ended:?}) while waiting: {description}"
                 );
-                self.record.doze();
+                self.record.wait_briefly();
             }
-            self.record.doze();
+            self.record.wait_briefly();
         }
     }
 
@@ -199,19 +207,19 @@ impl Run {
         self.status
     }
 
-    /// Waits until every invocation is answered, exactly once, and the next one asked for.
+    /// Waits until every invocation has exactly one reply, and the next one is requested.
     pub fn finish(&mut self) {
-        self.until(
+        self.wait_until(
             "every invocation is answered and /next asked again",
             |run| {
-                let (answers, asked) = run.tally();
-                answers.iter().all(|answers| *answers > 0) && asked > run.turns
+                let (responses, asked) = run.tally();
+                responses.iter().all(|responses| *responses > 0) && asked > run.invocations
             },
         );
-        let (answers, _) = self.tally();
+        let (responses, _) = self.tally();
         let odd: Vec<_> = (1..)
-            .zip(&answers)
-            .filter(|(_, answers)| **answers != 1)
+            .zip(&responses)
+            .filter(|(_, responses)| **responses != 1)
             .collect();
         assert!(
             odd.is_empty(),
@@ -219,9 +227,9 @@ impl Run {
         );
     }
 
-    /// How many whole answers each invocation has, and how often the next one was asked for.
+    /// The number of complete posts of each invocation, and of requests for the next one.
     fn tally(&self) -> (Vec<usize>, usize) {
-        let (mut answers, mut asked) = (vec![0; self.turns], 0);
+        let (mut responses, mut asked) = (vec![0; self.invocations], 0);
         let record = self.record.lock();
         for message in record
             .entries
@@ -230,25 +238,25 @@ impl Run {
             .filter(|message| message.complete)
         {
             match api::posted(&message.target) {
-                Some(number) if number <= self.turns => answers[number - 1] += 1,
+                Some(number) if number <= self.invocations => responses[number - 1] += 1,
                 _ if message.target == "/2018-06-01/runtime/invocation/next" => asked += 1,
                 _ => {}
             }
         }
-        (answers, asked)
+        (responses, asked)
     }
 
-    /// Waits for the end of the adapter.
+    /// Waits for the adapter's exit.
     pub fn exit(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.ended().is_none() {
             assert!(Instant::now() < deadline, "the adapter still runs");
-            self.record.doze();
+            self.record.wait_briefly();
         }
         self.status.expect("an exit status")
     }
 
-    /// The most memory the adapter has held so far, in bytes (VmHWM of proc(5)); nothing under an emulator.
+    /// Peak memory of the adapter in bytes (VmHWM of proc(5)); `None` under an emulator.
     pub fn memory(&self) -> Option<usize> {
         let process = format!("/proc/{}", self.pid());
         let program = std::fs::read_link(format!("{process}/exe")).expect("the program");
@@ -271,7 +279,7 @@ impl Run {
         )
     }
 
-    /// All that the adapter wrote to standard output and error so far.
+    /// The adapter's standard output and error so far.
     pub fn log(&self) -> String {
         let length = self
             .output
@@ -297,7 +305,7 @@ impl Run {
             .collect()
     }
 
-    /// Everything Lambda received, in order, as "METHOD /path".
+    /// The calls that Lambda received, in order, as "METHOD /path".
     pub fn api_calls(&self) -> Vec<String> {
         self.messages(Side::Api)
             .iter()
@@ -312,13 +320,13 @@ impl Run {
             .collect()
     }
 
-    /// What was posted for one invocation, counted from 1.
+    /// The posts of one invocation, counted from 1.
     pub fn posts(&self, number: usize) -> Vec<(Entry, Message)> {
         let mine = |(_, message): &(Entry, Message)| api::posted(&message.target) == Some(number);
         self.messages(Side::Api).into_iter().filter(mine).collect()
     }
 
-    /// What was posted for all invocations, in the order of posting.
+    /// The posts of all invocations, in their order.
     pub fn all_posts(&self) -> Vec<(Entry, Message)> {
         let posts = self.messages(Side::Api).into_iter();
         posts
@@ -326,12 +334,12 @@ impl Run {
             .collect()
     }
 
-    /// What was posted to `/response` for one invocation.
+    /// The post to `/response` for one invocation.
     pub fn response(&self, number: usize) -> Message {
         self.post(number, "/response")
     }
 
-    /// What was posted to `/error` for one invocation.
+    /// The post to `/error` for one invocation.
     pub fn error(&self, number: usize) -> Message {
         self.post(number, "/error")
     }
@@ -350,14 +358,14 @@ impl Run {
         message
     }
 
-    /// The Lambda answer to one invocation, as JSON.
+    /// The reply to one invocation, as JSON.
     pub fn reply(&self, number: usize) -> Value {
         let message = self.response(number);
         serde_json::from_slice(&message.body)
             .unwrap_or_else(|error| panic!("{error} in reply {}", message.text()))
     }
 
-    /// The error posted for one invocation: type, and message. The header and the body must agree.
+    /// The error posted for one invocation: type and message. Header and body must agree.
     pub fn failure(&self, number: usize) -> (String, String) {
         let message = self.error(number);
         let body: Value = serde_json::from_slice(&message.body).expect("an error body in JSON");
@@ -376,8 +384,8 @@ impl Run {
         )
     }
 
-    /// Asserts the error of one invocation: its type, and words its message must hold.
-    pub fn fails(&self, number: usize, kind: &str, words: &[&str]) {
+    /// Asserts the error of one invocation: its type, and words in its message.
+    pub fn assert_failure(&self, number: usize, kind: &str, words: &[&str]) {
         let (found, message) = self.failure(number);
         assert_eq!(found, kind, "{message}");
         for word in words {
@@ -412,16 +420,16 @@ impl Run {
             .collect()
     }
 
-    /// All that the app received, probes among it.
+    /// All requests to the app, probes included.
     pub fn app_requests(&self) -> Vec<(Entry, Message)> {
         self.messages(Side::App)
     }
 
-    /// How many connections one side has accepted.
+    /// The number of connections one side has accepted.
     pub fn connections(&self, side: Side) -> usize {
         self.entries()
             .iter()
-            .filter(|entry| entry.side == side && matches!(entry.what, What::Opened))
+            .filter(|entry| entry.side == side && matches!(entry.kind, EntryKind::Opened))
             .count()
     }
 }
@@ -442,9 +450,10 @@ impl Drop for Run {
     }
 }
 
-/// Takes both streams of the adapter, line by line as they come.
+/// The file for both output streams of the adapter.
 ///
-/// A file and not a pipe: what the adapter wrote before it did something else is there when that is seen.
+/// A file and not a pipe: output that precedes another visible effect is complete when that is
+/// seen.
 fn unnamed_file() -> File {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,9 @@
-//! The builder that makes a test five lines: a fake Lambda, a fake app, the adapter between them, and then questions.
+//! The builder that makes a test five lines: a fake Lambda, a fake app, the adapter between them.
 //!
-//! The adapter runs with nothing in its environment but what the scenario names.
+//! The adapter's environment has only the variables that the scenario names.
 
-use crate::harness::api::{self, Turn};
-use crate::harness::app::{self, Answer};
+use crate::harness::api::{self, Invocation};
+use crate::harness::app::{self, Response};
 pub use crate::harness::run::Run;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -26,48 +26,54 @@ pub fn scenario() -> Scenario {
     Scenario::default()
 }
 
-/// The adapter in front of an app that gives one answer, and one event.
-pub fn ask(event: impl Into<Turn>, answer: Answer) -> Run {
-    scenario().answer(answer).invoke(event).run()
+/// The adapter with one event, and an app with one response.
+pub fn invoke_once(event: impl Into<Invocation>, response: Response) -> Run {
+    scenario().respond(response).invoke(event).run()
 }
 
 impl Scenario {
-    /// Sets a variable; the value `(unset)` removes one of those set for every test.
+    /// Sets a variable; the value `(unset)` removes one that every test has.
     pub fn env(mut self, name: &str, value: &str) -> Scenario {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn invoke(mut self, turn: impl Into<Turn>) -> Scenario {
-        self.api.turns.push_back(turn.into());
+    pub fn invoke(mut self, invocation: impl Into<Invocation>) -> Scenario {
+        self.api.invocations.push_back(invocation.into());
         self
     }
 
-    pub fn invoke_all(self, turns: impl IntoIterator<Item = impl Into<Turn>>) -> Scenario {
-        turns.into_iter().fold(self, Scenario::invoke)
+    pub fn invoke_all(
+        self,
+        invocations: impl IntoIterator<Item = impl Into<Invocation>>,
+    ) -> Scenario {
+        invocations.into_iter().fold(self, Scenario::invoke)
     }
 
-    pub fn answer(mut self, answer: Answer) -> Scenario {
-        self.app.answers.push_back(answer);
+    pub fn respond(mut self, response: Response) -> Scenario {
+        self.app.responses.push_back(response);
         self
     }
 
-    /// What readiness gets, in turn; the last one for ever.
-    pub fn probe(mut self, answer: Answer) -> Scenario {
-        self.app.probes.push_back(answer);
+    /// The responses to readiness probes, in order; the last one repeats.
+    pub fn probe(mut self, response: Response) -> Scenario {
+        self.app.probes.push_back(response);
         self
     }
 
-    /// What requests for one target get, in turn; the last one for ever.
-    pub fn at(mut self, target: &str, answer: Answer) -> Scenario {
+    /// The responses to requests for one target, in order; the last one repeats.
+    pub fn at(mut self, target: &str, response: Response) -> Scenario {
         match self
             .app
             .targets
             .iter_mut()
             .find(|(known, _)| known == target)
         {
-            Some((_, answers)) => answers.push_back(answer),
-            None => self.app.targets.push((target.to_owned(), [answer].into())),
+            Some((_, responses)) => responses.push_back(response),
+            None => self
+                .app
+                .targets
+                .push((target.to_owned(), [response].into())),
         }
         self
     }
@@ -101,7 +107,7 @@ impl Scenario {
         }
     }
 
-    /// The adapter's command line; without this, what the mode of the suite says.
+    /// The adapter's command line; the default depends on the mode of the suite.
     pub fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Scenario {
         let args = args.into_iter().map(str::to_owned).collect();
         Scenario {
@@ -120,8 +126,8 @@ impl Scenario {
 
     /// Starts everything, and returns at once.
     pub fn start(self) -> Run {
-        let app = Place::reserve(self.late_app);
-        let api = Place::reserve(self.late_api);
+        let app = ReservedAddress::reserve(self.late_app);
+        let api = ReservedAddress::reserve(self.late_api);
         let mut env = vec![
             ("AWS_LAMBDA_RUNTIME_API".to_owned(), api.address.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), "fn".to_owned()),
@@ -167,7 +173,8 @@ impl Scenario {
         run
     }
 
-    /// Starts everything, and waits until each invocation has its answer and the adapter asks for another one.
+    /// Starts everything, and waits until each invocation has its reply and the next one is
+    /// requested.
     pub fn run(self) -> Run {
         let mut run = self.start();
         run.finish();
@@ -175,15 +182,15 @@ impl Scenario {
     }
 }
 
-/// An address that is ours, listening or not.
-pub struct Place {
+/// A loopback address of our own, listening or not.
+pub struct ReservedAddress {
     pub address: SocketAddr,
     listener: Option<TcpListener>,
 }
 
-impl Place {
-    /// One that does not listen yet has a loopback address of its own, where nobody else can take the port.
-    pub fn reserve(late: bool) -> Place {
+impl ReservedAddress {
+    /// One that does not listen yet has its own loopback IP, where no other process takes the port.
+    pub fn reserve(late: bool) -> ReservedAddress {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let own = format!(
@@ -195,7 +202,7 @@ impl Place {
         let host = if late { own.as_str() } else { "127.0.0.1:0" };
         let listener = TcpListener::bind(host).expect("a loopback port");
         let address = listener.local_addr().expect("its address");
-        Place {
+        ReservedAddress {
             address,
             listener: (!late).then_some(listener),
         }
@@ -208,27 +215,27 @@ impl Place {
     }
 }
 
-/// A copy of the adapter under another name, in a directory of its own that goes with the guard.
+/// A copy of the adapter under another name, in its own folder, which is removed on drop.
 pub struct Renamed {
     pub path: PathBuf,
 }
 
 impl Renamed {
     pub fn copy(name: &str) -> Renamed {
-        let renamed = Renamed::place(name);
+        let renamed = Renamed::in_own_folder(name);
         fs::copy(crate::harness::differences::adapter(), &renamed.path)
             .expect("a copy of the adapter");
         renamed
     }
 
     pub fn link(name: &str) -> Renamed {
-        let renamed = Renamed::place(name);
+        let renamed = Renamed::in_own_folder(name);
         std::os::unix::fs::symlink(crate::harness::differences::adapter(), &renamed.path)
             .expect("a link to the adapter");
         renamed
     }
 
-    fn place(name: &str) -> Renamed {
+    fn in_own_folder(name: &str) -> Renamed {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder =

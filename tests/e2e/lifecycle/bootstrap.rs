@@ -1,8 +1,7 @@
 //! The start script of zip functions (`layer/bootstrap`), under every shell that may run it.
 //!
-//! Lambda's managed runtimes call it as their `AWS_LAMBDA_EXEC_WRAPPER`; which shell
-//! `/bin/sh` is depends on the image, so a rule holds only when dash, bash and busybox
-//! all keep it.
+//! Lambda's managed runtimes call it as their `AWS_LAMBDA_EXEC_WRAPPER`; which shell `/bin/sh` is
+//! depends on the image, so every rule is tested with dash, bash and busybox.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -24,14 +23,14 @@ fn shells() -> impl Iterator<Item = &'static [&'static str]> {
             .args(["-c", ":"])
             .status();
         if found.is_err() {
-            // Past the capture of the test harness: a skip must be seen.
+            // Not captured by the test harness: a skip must be seen.
             let _ = writeln!(std::io::stderr(), "skipped: no {} here", shell[0]);
         }
         found.is_ok()
     })
 }
 
-/// A zip function's folder. Its name holds what quoting mistakes would split or expand.
+/// A zip function's folder. Its name has characters that a quoting mistake would split or expand.
 struct Task {
     root: PathBuf,
 }
@@ -78,7 +77,7 @@ impl Drop for Task {
 }
 
 #[track_caller]
-fn prints(command: &mut Command, expected: &str) {
+fn assert_prints(command: &mut Command, expected: &str) {
     let Output {
         status,
         stdout,
@@ -90,7 +89,7 @@ fn prints(command: &mut Command, expected: &str) {
 }
 
 #[track_caller]
-fn fails(command: &mut Command, code: i32, complaint: &str) {
+fn assert_fails(command: &mut Command, code: i32, complaint: &str) {
     let Output {
         status,
         stdout,
@@ -108,7 +107,7 @@ fn the_start_script_gets_no_word_of_the_runtime_command_line() {
     let task = Task::new().file("run me.sh", EXECUTABLE, "#!/bin/sh\necho \"$0\" $#\n");
     for shell in shells() {
         let expected = format!("{} 0\n", task.path("run me.sh"));
-        prints(&mut task.bootstrap(shell, "run me.sh"), &expected);
+        assert_prints(&mut task.bootstrap(shell, "run me.sh"), &expected);
     }
 }
 
@@ -120,7 +119,7 @@ fn a_script_without_the_executable_bit_runs_through_the_interpreter_it_names() {
         .file("run2.sh", PLAIN, "");
     for shell in shells() {
         let expected = format!("{} shebang 0\n", task.path("run*.sh"));
-        prints(&mut task.bootstrap(shell, "run*.sh"), &expected);
+        assert_prints(&mut task.bootstrap(shell, "run*.sh"), &expected);
     }
 }
 
@@ -134,7 +133,7 @@ fn a_script_that_names_no_interpreter_runs_through_sh() {
     for shell in shells() {
         for handler in ["plain", "executable"] {
             let expected = format!("{} 0\n", task.path(handler));
-            prints(&mut task.bootstrap(shell, handler), &expected);
+            assert_prints(&mut task.bootstrap(shell, handler), &expected);
         }
     }
 }
@@ -149,7 +148,7 @@ fn windows_line_ends_are_said_in_plain_words() {
             let path = task.path(handler);
             let complaint =
                 format!("handler `{path}` has Windows line ends (CRLF): save it with LF");
-            fails(&mut task.bootstrap(shell, handler), 126, &complaint);
+            assert_fails(&mut task.bootstrap(shell, handler), 126, &complaint);
         }
     }
 }
@@ -161,11 +160,11 @@ fn a_missing_handler_is_named_with_its_path() {
         let why = "does not exist: the function's handler must name the app's start script, such as run.sh";
         let looked_for = task.path("index.handler");
         let complaint = format!("handler `{looked_for}` {why}");
-        fails(&mut task.bootstrap(shell, "index.handler"), 127, &complaint);
+        assert_fails(&mut task.bootstrap(shell, "index.handler"), 127, &complaint);
 
         let complaint = format!("handler `/var/task/no such.sh` {why}");
         let mut bootstrap = task.bootstrap(shell, "no such.sh");
-        fails(bootstrap.env_remove("LAMBDA_TASK_ROOT"), 127, &complaint);
+        assert_fails(bootstrap.env_remove("LAMBDA_TASK_ROOT"), 127, &complaint);
     }
 }
 
@@ -179,20 +178,20 @@ fn a_handler_that_cannot_be_started_is_told_why() {
         let complaint = format!(
             "handler `{program}` is a program without the executable bit: give it mode 755"
         );
-        fails(&mut task.bootstrap(shell, "program"), 126, &complaint);
+        assert_fails(&mut task.bootstrap(shell, "program"), 126, &complaint);
 
         let script = task.path("run.sh");
         let complaint = format!(
             "handler `{script}` asks for the interpreter `/no/such/node`, which does not exist"
         );
-        fails(&mut task.bootstrap(shell, "run.sh"), 127, &complaint);
+        assert_fails(&mut task.bootstrap(shell, "run.sh"), 127, &complaint);
 
         let folder = task.path(".");
         let complaint = format!("handler `{folder}` is not a file");
-        fails(&mut task.bootstrap(shell, "."), 126, &complaint);
+        assert_fails(&mut task.bootstrap(shell, "."), 126, &complaint);
 
         let complaint = "_HANDLER is not set: the function's handler must name the app's start script, such as run.sh";
-        fails(
+        assert_fails(
             task.bootstrap(shell, "").env_remove("_HANDLER"),
             127,
             complaint,
@@ -205,8 +204,8 @@ fn an_absolute_handler_is_looked_for_in_the_task_root_first() {
     let task = Task::new().file("run.sh", EXECUTABLE, "#!/bin/sh\necho inside\n");
     let other = Task::new().file("run.sh", EXECUTABLE, "#!/bin/sh\necho outside\n");
     for shell in shells() {
-        prints(&mut task.bootstrap(shell, "/run.sh"), "inside\n");
-        prints(
+        assert_prints(&mut task.bootstrap(shell, "/run.sh"), "inside\n");
+        assert_prints(
             &mut task.bootstrap(shell, &other.path("run.sh")),
             "outside\n",
         );
@@ -225,7 +224,7 @@ fn another_vendors_wrapper_starts_in_front_of_the_app() {
             let mut bootstrap = task.bootstrap(shell, handler);
             bootstrap.env("AWS_LWA_EXEC_WRAPPER", task.path("otel handler"));
             let app = task.path(handler);
-            prints(
+            assert_prints(
                 &mut bootstrap,
                 &format!("wrapper: {interpreter}{app}\ntracing on\n"),
             );
@@ -241,7 +240,7 @@ fn a_wrapper_that_cannot_be_started_is_named() {
     for shell in shells() {
         let missing = "wrapper `/opt/no such` does not exist: AWS_LWA_EXEC_WRAPPER must name a file, mostly one of another layer";
         let mut bootstrap = task.bootstrap(shell, "run.sh");
-        fails(
+        assert_fails(
             bootstrap.env("AWS_LWA_EXEC_WRAPPER", "/opt/no such"),
             127,
             missing,
@@ -250,7 +249,7 @@ fn a_wrapper_that_cannot_be_started_is_named() {
         let wrapper = task.path("wrapper");
         let complaint = format!("wrapper `{wrapper}` is not executable: give it mode 755");
         let mut bootstrap = task.bootstrap(shell, "run.sh");
-        fails(
+        assert_fails(
             bootstrap.env("AWS_LWA_EXEC_WRAPPER", &wrapper),
             126,
             &complaint,
@@ -263,7 +262,7 @@ fn a_wrapper_that_is_the_bootstrap_itself_ends_in_the_app() {
     let task = Task::new().file("run.sh", EXECUTABLE, "#!/bin/sh\necho hello\n");
     for shell in shells() {
         let mut bootstrap = task.bootstrap(shell, "run.sh");
-        prints(bootstrap.env("AWS_LWA_EXEC_WRAPPER", BOOTSTRAP), "hello\n");
+        assert_prints(bootstrap.env("AWS_LWA_EXEC_WRAPPER", BOOTSTRAP), "hello\n");
     }
 }
 

@@ -1,7 +1,8 @@
-//! Several invocations at once (Lambda Managed Instances): as many pollers as Lambda says, none in another's way.
+//! Several invocations at once (Lambda Managed Instances): as many pollers as Lambda asks for,
+//! independent of each other.
 
-use crate::harness::api::Turn;
-use crate::harness::app::{answer, raw};
+use crate::harness::api::Invocation;
+use crate::harness::app::{raw, response};
 use crate::harness::events::get;
 use crate::harness::run::Run;
 use crate::harness::scenario::{Scenario, scenario};
@@ -15,7 +16,7 @@ fn concurrent(number: usize) -> Scenario {
 #[test]
 fn as_many_invocations_are_asked_for_as_lambda_may_send() {
     let mut run = concurrent(7).start();
-    run.until("seven parked /next", |run| {
+    run.wait_until("seven parked /next", |run| {
         run.api_requests(NEXT).len() == 7
     });
     let mut connections: Vec<_> = run
@@ -34,7 +35,7 @@ fn one_invocation_is_asked_for_at_a_time_otherwise() {
             .env("AWS_LAMBDA_MAX_CONCURRENCY", value)
             .invoke_all(vec![get("/x"); 3])
             .run();
-        // A second poller would leave one more of them parked.
+        // A second poller would leave one more request pending.
         assert_eq!(run.api_requests(NEXT).len(), 4, "{value:?}");
     }
 }
@@ -42,11 +43,11 @@ fn one_invocation_is_asked_for_at_a_time_otherwise() {
 #[test]
 fn sixty_four_requests_are_in_flight_at_once() {
     let slow = raw("")
-        .pass("go")
+        .wait_for("go")
         .send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let turns = (0..64).map(|number| get(&format!("/{}", number + 1)));
-    let mut run = concurrent(64).answer(slow).invoke_all(turns).start();
-    run.until("64 requests at the app", |run| run.requests().len() == 64);
+    let invocations = (0..64).map(|number| get(&format!("/{}", number + 1)));
+    let mut run = concurrent(64).respond(slow).invoke_all(invocations).start();
+    run.wait_until("64 requests at the app", |run| run.requests().len() == 64);
     assert!(run.all_posts().is_empty());
     run.open("go");
     run.finish();
@@ -56,7 +57,10 @@ fn sixty_four_requests_are_in_flight_at_once() {
 #[test]
 fn answers_reach_the_invocation_they_belong_to() {
     let echo = |run: Scenario, number: usize| {
-        run.at(&format!("/{number}"), answer("200 OK", number.to_string()))
+        run.at(
+            &format!("/{number}"),
+            response("200 OK", number.to_string()),
+        )
     };
     let scenario = (1..=200).fold(concurrent(16), echo);
     let run = scenario
@@ -80,10 +84,13 @@ fn answers_reach_the_invocation_they_belong_to() {
 #[test]
 fn slow_invocation_holds_up_no_other() {
     let slow = raw("")
-        .pass("go")
+        .wait_for("go")
         .send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-    let turns = std::iter::once(get("/slow")).chain(vec![get("/quick"); 50]);
-    let mut run = concurrent(2).at("/slow", slow).invoke_all(turns).start();
+    let invocations = std::iter::once(get("/slow")).chain(vec![get("/quick"); 50]);
+    let mut run = concurrent(2)
+        .at("/slow", slow)
+        .invoke_all(invocations)
+        .start();
     let answered = |run: &Run| {
         (2..=51).all(|number| {
             run.posts(number)
@@ -91,7 +98,7 @@ fn slow_invocation_holds_up_no_other() {
                 .any(|(_, message)| message.complete)
         })
     };
-    run.until("the quick ones answered", answered);
+    run.wait_until("the quick ones answered", answered);
     assert!(run.posts(1).is_empty());
     run.open("go");
     run.finish();
@@ -101,30 +108,30 @@ fn slow_invocation_holds_up_no_other() {
 #[test]
 fn failing_invocation_touches_no_other() {
     let targets = ["/bad", "/good", "/dead", "/good"];
-    let turns = (0..100).map(|number| get(targets[number % 4]));
+    let invocations = (0..100).map(|number| get(targets[number % 4]));
     let scenario = concurrent(8).at("/bad", raw("nonsense\r\n\r\n").close());
     let scenario = scenario.at(
         "/dead",
         raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").close(),
     );
     let run = scenario
-        .at("/good", answer("200 OK", "ok"))
-        .invoke_all(turns)
+        .at("/good", response("200 OK", "ok"))
+        .invoke_all(invocations)
         .run();
     for number in 1..=100 {
         match targets[(number - 1) % 4] {
             "/good" => assert_eq!(run.reply(number)["body"], "ok"),
-            _ => run.fails(number, "Function.AppProtocol", &[]),
+            _ => run.assert_failure(number, "Function.AppProtocol", &[]),
         }
     }
 }
 
 #[test]
 fn log_lines_carry_the_request_id_of_their_invocation() {
-    let turns = (1..=40).map(|number| get(&format!("/bad/{number}")));
+    let invocations = (1..=40).map(|number| get(&format!("/bad/{number}")));
     let run = concurrent(8)
-        .answer(raw("nonsense\r\n\r\n").close())
-        .invoke_all(turns)
+        .respond(raw("nonsense\r\n\r\n").close())
+        .invoke_all(invocations)
         .run();
     let log = run.log();
     for number in 1..=40 {
@@ -142,10 +149,10 @@ fn log_lines_carry_the_request_id_of_their_invocation() {
 
 #[test]
 fn invocation_ids_are_echoed_to_their_own_invocations() {
-    let turn = |number: usize| {
-        Turn::from(get("/x")).header("Lambda-Runtime-Invocation-Id", &format!("inv-{number}"))
+    let invocation = |number: usize| {
+        Invocation::from(get("/x")).header("Lambda-Runtime-Invocation-Id", &format!("inv-{number}"))
     };
-    let run = concurrent(8).invoke_all((1..=50).map(turn)).run();
+    let run = concurrent(8).invoke_all((1..=50).map(invocation)).run();
     for number in 1..=50 {
         assert_eq!(
             run.response(number).header("lambda-runtime-invocation-id"),
@@ -156,7 +163,8 @@ fn invocation_ids_are_echoed_to_their_own_invocations() {
 
 #[test]
 fn next_refused_for_good_ends_the_process_and_floods_no_log() {
-    let refused = || Turn::raw("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    let refused =
+        || Invocation::raw("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
     let mut run = concurrent(8)
         .invoke_all((0..2000).map(|_| refused()))
         .start();
@@ -171,7 +179,7 @@ fn next_refused_for_good_ends_the_process_and_floods_no_log() {
 #[test]
 fn concurrent_streams_do_not_mix() {
     let scenario = concurrent(4).env("AWS_LWA_INVOKE_MODE", "response_stream");
-    let long = |letter: &str| answer("200 OK", letter.repeat(300_000));
+    let long = |letter: &str| response("200 OK", letter.repeat(300_000));
     let scenario = scenario.at("/a", long("a")).at("/b", long("b"));
     let run = scenario
         .invoke_all((0..20).map(|number| get(["/a", "/b"][number % 2])))

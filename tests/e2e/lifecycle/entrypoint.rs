@@ -1,9 +1,9 @@
-//! The adapter as the entrypoint: the process that is started, and the parent of the app.
+//! The adapter as the entrypoint: the process that Lambda starts, and the parent of the app.
 //!
-//! What an init owes a container is what tini and dumb-init check of themselves: exit statuses, signals, groups,
-//! orphans. The app's HTTP side is this test, as everywhere; its process is a line of shell.
+//! The duties of a container's init are those that tini and dumb-init test: exit statuses, signals,
+//! groups, orphans. The app's HTTP side is the test, as everywhere; its process is a line of shell.
 
-use crate::harness::app::{answer, raw};
+use crate::harness::app::{raw, response};
 use crate::harness::events::get;
 use crate::harness::scenario::{Renamed, Run, Scenario, scenario};
 use std::fs;
@@ -13,16 +13,16 @@ use std::process::{Command, Output};
 
 pub const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
-/// An app of one process that lives as long as it may read.
-pub const LIVES: &str = "echo up; read line";
+/// An app of one process that exits at the end of its input.
+pub const WAITING_APP: &str = "echo up; read line";
 
-/// The adapter in front of a line of shell.
+/// The adapter with a line of shell as its app.
 pub fn shell(script: &str) -> Scenario {
     scenario().args(["--", "/bin/sh", "-c", script])
 }
 
-/// The same where there is no Lambda.
-fn elsewhere(args: &[&str]) -> Command {
+/// The same outside Lambda.
+fn outside_lambda(args: &[&str]) -> Command {
     let mut command = Command::new(crate::harness::differences::adapter());
     command.args(args).env_remove("AWS_LAMBDA_RUNTIME_API");
     command
@@ -38,7 +38,7 @@ fn output(command: &mut Command) -> (Option<i32>, String, String) {
     (status.code(), text(&stdout), text(&stderr))
 }
 
-/// The processes whose parent this is, by proc(5)'s stat.
+/// The children of a process, by proc(5)'s stat.
 pub fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -65,17 +65,17 @@ pub fn kill(signal: &str, id: u32) {
     assert!(status.is_ok_and(|status| status.success()), "kill {id}");
 }
 
-/// Waits until the app has said this often that it is up, and gives its process.
-pub fn app(run: &mut Run, lives: usize) -> u32 {
-    run.until("the app says that it is up", |run| {
-        run.log().matches("up\n").count() >= lives && children(run.pid()).len() == 1
+/// Waits until the app has started this many times, and returns its process.
+pub fn app(run: &mut Run, starts: usize) -> u32 {
+    run.wait_until("the app says that it is up", |run| {
+        run.log().matches("up\n").count() >= starts && children(run.pid()).len() == 1
     });
     children(run.pid())[0]
 }
 
 #[test]
 fn the_command_is_started_and_its_app_served() {
-    let mut run = shell(LIVES).invoke(get("/")).run();
+    let mut run = shell(WAITING_APP).invoke(get("/")).run();
     app(&mut run, 1);
     assert_eq!(run.reply(1)["statusCode"], 200);
 }
@@ -86,13 +86,13 @@ fn the_app_gets_the_environment_as_it_is() {
         .env("COLOUR", "bl ue")
         .start();
     let expected = format!("{}-bl ue-0\n", run.app_address().port());
-    run.until("the variables", |run| run.log().contains(&expected));
+    run.wait_until("the variables", |run| run.log().contains(&expected));
 }
 
 #[test]
 fn it_registers_as_an_internal_extension_and_parks() {
-    let mut run = shell(LIVES).invoke(get("/")).run();
-    run.until("a parked event/next", |run| {
+    let mut run = shell(WAITING_APP).invoke(get("/")).run();
+    run.wait_until("a parked event/next", |run| {
         !run.api_requests("/2020-01-01/extension/event/next")
             .is_empty()
     });
@@ -104,7 +104,7 @@ fn it_registers_as_an_internal_extension_and_parks() {
 #[test]
 fn it_serves_where_there_is_no_extensions_api() {
     let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec();
-    let run = shell(LIVES)
+    let run = shell(WAITING_APP)
         .api(|api| api.register.push_back(missing))
         .invoke(get("/"))
         .run();
@@ -114,7 +114,7 @@ fn it_serves_where_there_is_no_extensions_api() {
 
 #[test]
 fn elsewhere_the_app_takes_the_place_of_the_adapter() {
-    let child = elsewhere(&["--", "/bin/sh", "-c", "echo $$"])
+    let child = outside_lambda(&["--", "/bin/sh", "-c", "echo $$"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("the adapter starts");
@@ -125,7 +125,7 @@ fn elsewhere_the_app_takes_the_place_of_the_adapter() {
 
 #[test]
 fn elsewhere_an_empty_address_of_lambda_counts_as_none() {
-    let mut command = elsewhere(&["/bin/sh", "-c", "exit 3"]);
+    let mut command = outside_lambda(&["/bin/sh", "-c", "exit 3"]);
     command.env("AWS_LAMBDA_RUNTIME_API", "");
     assert_eq!(output(&mut command).0, Some(3));
 }
@@ -140,7 +140,7 @@ fn a_command_that_cannot_be_started_is_named_with_the_status_of_shells() {
         fs::set_permissions(script, fs::Permissions::from_mode(mode)).expect("a mode");
     };
     let told = |command: &str, expected: i32, words: &str| {
-        let (status, said, complaint) = output(&mut elsewhere(&["--", command]));
+        let (status, said, complaint) = output(&mut outside_lambda(&["--", command]));
         assert_eq!((status, &*said), (Some(expected), ""), "{complaint}");
         let line = format!("failed to start the app `{command}`: ");
         assert!(
@@ -172,7 +172,7 @@ fn every_exit_status_is_passed_on() {
     for status in 0..=255 {
         let mut run = shell(&format!("exit {status}")).app_down().start();
         assert_eq!(run.exit().code(), Some(status));
-        let (code, ..) = output(&mut elsewhere(&[
+        let (code, ..) = output(&mut outside_lambda(&[
             "/bin/sh",
             "-c",
             &format!("exit {status}"),
@@ -203,8 +203,8 @@ fn an_app_killed_by_a_signal_gives_128_and_its_number() {
     }
 }
 
-/// By name and number, without those that these tests were started to ignore, as a shell ignores INT and QUIT for
-/// what it starts in the background: what is ignored stays ignored.
+/// Signals by name and number, without those that the tests themselves were started to ignore (a
+/// shell ignores INT and QUIT for its background jobs): ignored signals stay ignored.
 fn signals() -> impl Iterator<Item = (&'static str, i32)> {
     let status = fs::read_to_string("/proc/self/status").expect("our status");
     let all = [
@@ -238,7 +238,7 @@ pub fn in_set(status: &str, name: &str, number: i32) -> bool {
 #[test]
 fn signals_are_passed_on_and_end_what_they_end() {
     for (name, number) in signals().filter(|(name, _)| !["WINCH", "CONT"].contains(name)) {
-        let mut run = shell(LIVES).invoke(get("/")).run();
+        let mut run = shell(WAITING_APP).invoke(get("/")).run();
         app(&mut run, 1);
         run.signal(name);
         assert_eq!(run.exit().code(), Some(128 + number), "{name}");
@@ -246,8 +246,8 @@ fn signals_are_passed_on_and_end_what_they_end() {
     }
 }
 
-/// Reads on after each signal that is trapped; at the end of its input it soon ends as well.
-const STAY: &str = "i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); read line; done";
+/// Continues to read after each trapped signal; exits soon after the end of its input.
+const TRAPPING_LOOP: &str = "i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); read line; done";
 
 #[test]
 fn signals_reach_the_app_one_by_one() {
@@ -256,12 +256,12 @@ fn signals_reach_the_app_one_by_one() {
         .iter()
         .map(|name| format!("trap 'echo got {name}' {name}; "))
         .collect();
-    let mut run = shell(&format!("{traps} echo up; {STAY}")).start();
+    let mut run = shell(&format!("{traps} echo up; {TRAPPING_LOOP}")).start();
     app(&mut run, 1);
     for name in &names {
         run.signal(name);
         let expected = format!("got {name}\n");
-        run.until(name, |run| run.log().contains(&expected));
+        run.wait_until(name, |run| run.log().contains(&expected));
     }
     let log = run.log();
     assert_eq!(log.matches("got ").count(), names.len(), "{log}");
@@ -269,7 +269,7 @@ fn signals_reach_the_app_one_by_one() {
 
 #[test]
 fn signals_reach_the_whole_group_of_the_app() {
-    // The app itself does not heed the signal; it ends when the process does that it waits for.
+    // The app itself ignores the signal; it exits when the process it waits for does.
     let mut run = shell("trap : USR1; sh -c 'trap - USR1; echo up; read line'; exit 5").start();
     app(&mut run, 1);
     run.signal("USR1");
@@ -278,11 +278,11 @@ fn signals_reach_the_whole_group_of_the_app() {
 
 #[test]
 fn a_signal_to_the_group_of_the_adapter_reaches_the_app_once() {
-    let script = &format!("trap 'echo got it' TERM; echo up; {STAY}");
+    let script = &format!("trap 'echo got it' TERM; echo up; {TRAPPING_LOOP}");
     let mut command = Command::new(crate::harness::differences::adapter());
     let mut run = shell(script).start();
     app(&mut run, 1);
-    // The adapter of a scenario is in the group of this test, so another one leads a group of its own.
+    // A scenario's adapter is in the group of this test, so this one leads a group of its own.
     let api = run.api_address().to_string();
     let child = command
         .args(["--", "/bin/sh", "-c", script])
@@ -304,13 +304,13 @@ fn a_signal_to_the_group_of_the_adapter_reaches_the_app_once() {
         .status();
     assert!(group.is_ok_and(|status| status.success()));
     assert_eq!(lines.next().expect("a line").expect("text"), "got it");
-    // A second one would have come before this.
+    // A second one would have arrived earlier.
     kill("USR1", child.0.id());
     assert!(lines.next().is_none(), "the signal came twice");
     assert_eq!(child.0.wait().expect("its end").code(), Some(138));
 }
 
-/// Ends with the test, whatever becomes of it.
+/// Killed with the test, in any case.
 struct Guard(std::process::Child);
 
 impl Drop for Guard {
@@ -353,7 +353,7 @@ fn what_the_app_leaves_behind_is_asked_to_end_with_the_process() {
     let mut run = shell(&script).app_down().start();
     kill("KILL", app(&mut run, 1));
     assert_eq!(run.exit().code(), Some(137));
-    run.until("what is left is asked to end", |run| {
+    run.wait_until("what is left is asked to end", |run| {
         run.log().contains("asked\n")
     });
 }
@@ -369,37 +369,37 @@ fn what_the_app_leaves_behind_is_killed_for_its_next_life() {
     let left = left.and_then(|line| line.strip_suffix(" up")?.parse().ok());
     kill("KILL", first);
     let left = left.expect("its process");
-    run.until("it is gone", |_| !is_alive(left));
+    run.wait_until("it is gone", |_| !is_alive(left));
     app(&mut run, 2);
 }
 
 #[test]
 fn the_app_does_not_outlive_a_killed_adapter() {
-    let mut run = shell(LIVES).start();
+    let mut run = shell(WAITING_APP).start();
     let app = app(&mut run, 1);
     run.signal("KILL");
     run.exit();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while is_alive(app) {
         assert!(std::time::Instant::now() < deadline, "the app lives on");
-        run.record.doze();
+        run.record.wait_briefly();
     }
 }
 
 #[test]
 fn an_app_that_ends_fails_what_it_had_and_is_started_again() {
-    let dies = raw("HTTP/1.1 200").open("asked").pass("dead").close();
-    let mut run = shell(LIVES)
-        .answer(dies)
-        .answer(answer("200 OK", "alive"))
+    let dies = raw("HTTP/1.1 200").open("asked").wait_for("dead").close();
+    let mut run = shell(WAITING_APP)
+        .respond(dies)
+        .respond(response("200 OK", "alive"))
         .invoke(get("/"))
         .start();
-    run.until("a request", |run| run.is_open("asked"));
+    run.wait_until("a request", |run| run.is_open("asked"));
     let first = app(&mut run, 1);
     kill("KILL", first);
     run.open("dead");
     run.finish();
-    run.fails(1, "Function.AppExited", &["SIGKILL", "GET /"]);
+    run.assert_failure(1, "Function.AppExited", &["SIGKILL", "GET /"]);
     assert_ne!(app(&mut run, 2), first);
     run.invoke(get("/"));
     run.finish();
@@ -410,14 +410,14 @@ fn an_app_that_ends_fails_what_it_had_and_is_started_again() {
 fn an_app_that_ends_in_the_middle_of_a_streamed_answer_is_told_in_the_trailers() {
     let dies = raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
         .open("half")
-        .pass("dead")
+        .wait_for("dead")
         .close();
     let mut run = shell("echo up; read line; exit 9")
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
-        .answer(dies)
+        .respond(dies)
         .invoke(get("/"))
         .start();
-    run.until("half an answer", |run| run.is_open("half"));
+    run.wait_until("half an answer", |run| run.is_open("half"));
     let first = app(&mut run, 1);
     kill("KILL", first);
     run.open("dead");
@@ -431,15 +431,15 @@ fn an_app_that_ends_in_the_middle_of_a_streamed_answer_is_told_in_the_trailers()
 
 #[test]
 fn an_app_started_again_is_waited_for_before_the_next_invocation() {
-    let dies = raw("HTTP/1.1 200").open("asked").pass("dead").close();
-    let mut run = shell(LIVES)
-        .probe(answer("200 OK", ""))
-        .probe(answer("503 Service Unavailable", ""))
-        .probe(answer("200 OK", ""))
-        .answer(dies)
+    let dies = raw("HTTP/1.1 200").open("asked").wait_for("dead").close();
+    let mut run = shell(WAITING_APP)
+        .probe(response("200 OK", ""))
+        .probe(response("503 Service Unavailable", ""))
+        .probe(response("200 OK", ""))
+        .respond(dies)
         .invoke(get("/"))
         .start();
-    run.until("a request", |run| run.is_open("asked"));
+    run.wait_until("a request", |run| run.is_open("asked"));
     let first = app(&mut run, 1);
     kill("KILL", first);
     run.open("dead");
@@ -451,7 +451,7 @@ fn an_app_started_again_is_waited_for_before_the_next_invocation() {
 
 #[test]
 fn an_app_that_ends_while_idle_is_started_again() {
-    let mut run = shell(LIVES).invoke(get("/")).run();
+    let mut run = shell(WAITING_APP).invoke(get("/")).run();
     let first = app(&mut run, 1);
     kill("KILL", first);
     let second = app(&mut run, 2);
@@ -465,7 +465,7 @@ fn an_app_that_ends_while_idle_is_started_again() {
 fn an_app_that_ends_again_and_again_ends_the_process_with_its_status() {
     let flag = Renamed::copy("flag");
     let path = flag.path.to_str().expect("a path");
-    let script = format!("test -e '{path}' || exit 7; {LIVES}");
+    let script = format!("test -e '{path}' || exit 7; {WAITING_APP}");
     let mut run = shell(&script).invoke(get("/")).run();
     let first = app(&mut run, 1);
     fs::remove_file(path).expect("the flag");
@@ -478,15 +478,15 @@ fn an_app_that_ends_again_and_again_ends_the_process_with_its_status() {
 
 #[test]
 fn a_hung_app_is_started_again_where_a_margin_is_set() {
-    let mut run = shell(LIVES)
+    let mut run = shell(WAITING_APP)
         .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000")
-        .answer(raw("").hang())
-        .answer(answer("200 OK", "again"))
-        .invoke(crate::harness::api::Turn::from(get("/")).remaining(1300))
+        .respond(raw("").hang())
+        .respond(response("200 OK", "again"))
+        .invoke(crate::harness::api::Invocation::from(get("/")).remaining(1300))
         .start();
     let first = app(&mut run, 1);
     run.finish();
-    run.fails(1, "Function.AppTimeout", &[]);
+    run.assert_failure(1, "Function.AppTimeout", &[]);
     assert_ne!(app(&mut run, 2), first);
     run.invoke(get("/"));
     run.finish();
@@ -495,18 +495,18 @@ fn a_hung_app_is_started_again_where_a_margin_is_set() {
 
 #[test]
 fn the_end_after_a_signal_waits_for_what_is_in_flight() {
-    let slow = answer("200 OK\nContent-Length: 4", "sl")
+    let slow = response("200 OK\nContent-Length: 4", "sl")
         .open("half")
-        .pass("rest")
+        .wait_for("rest")
         .send("ow");
     let mut run = shell("trap 'echo bye; exit 3' TERM; echo up; read line")
-        .answer(slow)
+        .respond(slow)
         .invoke(get("/"))
         .start();
-    run.until("half an answer", |run| run.is_open("half"));
+    run.wait_until("half an answer", |run| run.is_open("half"));
     app(&mut run, 1);
     run.signal("TERM");
-    run.until("the app has ended", |run| {
+    run.wait_until("the app has ended", |run| {
         run.log().contains("bye\n") && children(run.pid()).is_empty()
     });
     run.open("rest");
@@ -534,28 +534,28 @@ fn a_bootstrap_starts_the_file_that_the_handler_names() {
         .run();
     assert_eq!(run.reply(1)["statusCode"], 200);
     let line = format!("{} 0\n", script.display());
-    run.until("its name", |run| run.log().contains(&line));
+    run.wait_until("its name", |run| run.log().contains(&line));
 }
 
 #[test]
 fn help_and_version_are_printed_and_what_is_no_option_is_an_error() {
-    let (status, said, complaint) = output(&mut elsewhere(&["--help"]));
+    let (status, said, complaint) = output(&mut outside_lambda(&["--help"]));
     assert_eq!((status, &*complaint), (Some(0), ""));
     assert!(said.contains("COMMAND [ARGS...]"), "{said}");
-    let (status, said, _) = output(&mut elsewhere(&["--version"]));
+    let (status, said, _) = output(&mut outside_lambda(&["--version"]));
     assert_eq!(status, Some(0));
     assert_eq!(
         said,
         format!("lambda-adapter {}\n", env!("CARGO_PKG_VERSION"))
     );
     for args in [&["--verbose", "true"][..], &["-x"], &["--"]] {
-        let (status, said, complaint) = output(&mut elsewhere(args));
+        let (status, said, complaint) = output(&mut outside_lambda(args));
         assert_eq!((status, &*said), (Some(2), ""), "{args:?}");
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
     }
 }
 
-/// The adapter as the first process of its own PID namespace; nothing where that is not allowed.
+/// The adapter as the first process of its own PID namespace; `None` where that is not allowed.
 fn first_process(script: &str) -> Option<Scenario> {
     const UNSHARE: [&str; 4] = ["-pf", "--mount-proc", "--kill-child", "--"];
     let mut probe = Command::new("unshare");
@@ -592,7 +592,7 @@ fn orphans_are_reaped_as_the_first_process() {
         .invoke(get("/"))
         .run();
     let adapter = children(run.pid())[0];
-    run.until("two orphans are reaped", |run| {
+    run.wait_until("two orphans are reaped", |run| {
         run.log().matches("reaped the orphan").count() == 2
     });
     assert_eq!(children(adapter).len(), 1);
@@ -605,7 +605,7 @@ fn signals_and_the_exit_status_are_passed_on_as_the_first_process() {
             return;
         };
         let mut run = scenario.invoke(get("/")).run();
-        run.until("the app is up", |run| run.log().contains(" up\n"));
+        run.wait_until("the app is up", |run| run.log().contains(" up\n"));
         // Not 1: the adapter is.
         assert!(
             !run.log().contains("\n1 up") && !run.log().starts_with("1 up"),

@@ -1,6 +1,6 @@
-//! From the start of the process to its end: registration, readiness, the loop.
+//! From the start of the process to its exit: registration, readiness, the loop.
 
-use crate::harness::app::{answer, raw};
+use crate::harness::app::{raw, response};
 use crate::harness::events::{each_kind, get, sqs};
 use crate::harness::record::Side;
 use crate::harness::scenario::{Renamed, Run, scenario};
@@ -29,7 +29,7 @@ fn registration_is_the_first_act_and_precedes_readiness() {
 #[test]
 fn registration_and_event_next_do_not_wait_for_the_app() {
     let mut run = scenario().app_down().start();
-    run.until("a parked event/next", |run| run.api_calls().len() >= 2);
+    run.wait_until("a parked event/next", |run| run.api_calls().len() >= 2);
     assert_eq!(run.api_calls(), [REGISTER, PARK]);
 }
 
@@ -37,7 +37,7 @@ fn registration_and_event_next_do_not_wait_for_the_app() {
 fn event_next_carries_the_identifier_and_stays_parked() {
     let mut run = scenario().invoke_all([get("/"), get("/")]).run();
     let asked = |run: &Run| run.api_requests("/2020-01-01/extension/event/next").len();
-    run.until("a parked event/next", |run| asked(run) > 0);
+    run.wait_until("a parked event/next", |run| asked(run) > 0);
     assert_eq!(asked(&run), 1);
     let parked = run.api_requests("/2020-01-01/extension/event/next");
     assert_eq!(
@@ -97,9 +97,9 @@ fn registration_refused_ends_the_process_with_a_message() {
 #[test]
 fn registration_waits_a_while_for_an_api_that_is_not_up_yet() {
     let mut run = scenario().api_down().invoke(get("/")).start();
-    // The app is asked nothing before registration, so the only sign of life is that the process still runs.
+    // The app gets no request before registration, so a running process is all there is to see.
     let later = run.record.now() + std::time::Duration::from_millis(100);
-    run.until("a tenth of a second", |run| run.record.now() > later);
+    run.wait_until("a tenth of a second", |run| run.record.now() > later);
     run.start_api();
     run.finish();
     assert_eq!(run.reply(1)["statusCode"], 200);
@@ -108,7 +108,7 @@ fn registration_waits_a_while_for_an_api_that_is_not_up_yet() {
 #[test]
 fn no_invocation_is_asked_for_before_the_app_is_ready() {
     let mut run = scenario().app_down().invoke(get("/")).start();
-    run.until("a parked event/next", |run| run.api_calls().len() >= 2);
+    run.wait_until("a parked event/next", |run| run.api_calls().len() >= 2);
     assert!(run.api_requests(NEXT).is_empty());
     run.start_app();
     run.finish();
@@ -118,11 +118,11 @@ fn no_invocation_is_asked_for_before_the_app_is_ready() {
 
 #[test]
 fn readiness_goes_on_until_a_healthy_status() {
-    let unhealthy = || answer("503 Service Unavailable", "");
+    let unhealthy = || response("503 Service Unavailable", "");
     let run = scenario()
         .probe(unhealthy())
         .probe(unhealthy())
-        .probe(answer("200 OK", ""))
+        .probe(response("200 OK", ""))
         .invoke(get("/"))
         .run();
     assert_eq!(run.probes().len(), 3);
@@ -133,7 +133,7 @@ fn readiness_outlives_an_app_that_slams_the_door() {
     let run = scenario()
         .probe(raw("").close())
         .probe(raw("nonsense\r\n\r\n").close())
-        .probe(answer("200 OK", ""));
+        .probe(response("200 OK", ""));
     assert_eq!(run.invoke(get("/")).run().probes().len(), 3);
 }
 
@@ -167,9 +167,9 @@ fn readiness_by_tcp_only_connects() {
 #[test]
 fn readiness_says_the_last_status_while_it_waits() {
     let mut run = scenario()
-        .probe(answer("503 Service Unavailable", ""))
+        .probe(response("503 Service Unavailable", ""))
         .start();
-    run.until("a line about waiting", |run| {
+    run.wait_until("a line about waiting", |run| {
         run.log().contains("not ready")
     });
     assert!(run.log().contains("503"), "{}", run.log());
@@ -178,7 +178,7 @@ fn readiness_says_the_last_status_while_it_waits() {
 #[test]
 fn readiness_says_the_last_error_while_it_waits() {
     let mut run = scenario().app_down().start();
-    run.until("a line about waiting", |run| {
+    run.wait_until("a line about waiting", |run| {
         run.log().contains("not ready")
     });
     assert!(
@@ -192,7 +192,7 @@ fn readiness_says_the_last_error_while_it_waits() {
 fn readiness_timeout_fails_init() {
     let scenario = scenario().env("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "1");
     let mut run = scenario
-        .probe(answer("503 Service Unavailable", ""))
+        .probe(response("503 Service Unavailable", ""))
         .start();
     assert_eq!(run.exit().code(), Some(1));
     let (_, error) = &run.api_requests("/2018-06-01/runtime/init/error")[0];
@@ -206,7 +206,7 @@ fn readiness_timeout_bounds_an_app_that_accepts_and_says_nothing() {
     assert_eq!(run.exit().code(), Some(1));
     let errors = run.api_requests("/2018-06-01/runtime/init/error");
     assert_eq!(errors.len(), 1);
-    // Lambda gives up on init after 10 s, so what is said must be said in time.
+    // Lambda ends init after 10 s: the error must be reported before.
     assert!(errors[0].0.at.as_secs() < 4, "{:?}", errors[0].0.at);
 }
 
@@ -214,7 +214,7 @@ fn readiness_timeout_bounds_an_app_that_accepts_and_says_nothing() {
 fn a_probe_that_is_never_answered_does_not_stop_readiness() {
     let run = scenario()
         .probe(raw("").hang())
-        .probe(answer("200 OK", ""))
+        .probe(response("200 OK", ""))
         .invoke(get("/"))
         .run();
     assert_eq!(run.reply(1)["statusCode"], 200);
@@ -224,7 +224,7 @@ fn a_probe_that_is_never_answered_does_not_stop_readiness() {
 fn first_healthy_status_is_named_with_its_path_when_it_looks_wrong() {
     let scenario = scenario()
         .env("AWS_LWA_READINESS_CHECK_PATH", "/healthz")
-        .probe(answer("404 Not Found", ""));
+        .probe(response("404 Not Found", ""));
     let log = scenario.invoke(get("/")).run().log();
     assert!(
         log.lines()
@@ -265,7 +265,7 @@ fn async_init_asks_for_invocations_while_the_app_is_not_ready() {
         .app_down()
         .invoke(get("/"))
         .start();
-    run.until("/next before readiness", |run| {
+    run.wait_until("/next before readiness", |run| {
         !run.api_requests(NEXT).is_empty()
     });
     assert!(run.app_requests().is_empty());
@@ -292,12 +292,12 @@ fn sigterm_while_idle_ends_with_exit_code_0() {
 
 #[test]
 fn sigterm_lets_the_invocation_in_flight_finish() {
-    let slow = answer("200 OK\nContent-Length: 4", "sl")
+    let slow = response("200 OK\nContent-Length: 4", "sl")
         .open("half")
-        .pass("rest")
+        .wait_for("rest")
         .send("ow");
-    let mut run = scenario().answer(slow).invoke(get("/")).start();
-    run.until("half an answer", |run| run.is_open("half"));
+    let mut run = scenario().respond(slow).invoke(get("/")).start();
+    run.wait_until("half an answer", |run| run.is_open("half"));
     run.signal("TERM");
     run.open("rest");
     assert_eq!(run.exit().code(), Some(0));
@@ -306,7 +306,7 @@ fn sigterm_lets_the_invocation_in_flight_finish() {
 
 #[test]
 fn next_refused_for_good_ends_the_process_with_one_line() {
-    let refused = || crate::harness::api::Turn::raw(refusal("500 Internal Server Error"));
+    let refused = || crate::harness::api::Invocation::raw(refusal("500 Internal Server Error"));
     let mut run = scenario().invoke_all((0..200).map(|_| refused())).start();
     assert_eq!(run.exit().code(), Some(1));
     let attempts = run.api_requests(NEXT).len();
@@ -324,13 +324,13 @@ fn next_refused_for_good_ends_the_process_with_one_line() {
 
 #[test]
 fn next_that_fails_now_and_then_is_asked_again() {
-    let raw = |bytes: Vec<u8>| crate::harness::api::Turn::raw(bytes);
+    let raw = |bytes: Vec<u8>| crate::harness::api::Invocation::raw(bytes);
     let run = scenario()
         .invoke(raw(Vec::new()))
         .invoke(raw(refusal("500 Internal Server Error")))
         .invoke(get("/"));
     let mut run = run.start();
-    run.until("an answer", |run| {
+    run.wait_until("an answer", |run| {
         run.posts(1).iter().any(|(_, message)| message.complete)
     });
     assert_eq!(run.reply(1)["statusCode"], 200);
@@ -338,16 +338,24 @@ fn next_that_fails_now_and_then_is_asked_again() {
 
 #[test]
 fn next_in_chunks_is_understood() {
-    let turn = crate::harness::api::Turn::from(get("/chunked")).chunked();
-    assert_eq!(scenario().invoke(turn).run().request(1).target, "/chunked");
+    let invocation = crate::harness::api::Invocation::from(get("/chunked")).chunked();
+    assert_eq!(
+        scenario().invoke(invocation).run().request(1).target,
+        "/chunked"
+    );
 }
 
 #[test]
 fn a_refused_answer_does_not_end_the_loop() {
-    use crate::harness::api::{Post, Turn};
-    let turn = |status: &str| Turn::from(get("/")).post(Post::Answer(refusal(status)));
+    use crate::harness::api::{Invocation, Post};
+    let invocation =
+        |status: &str| Invocation::from(get("/")).post(Post::Response(refusal(status)));
     let run = scenario()
-        .invoke_all([turn("413 Too Large"), turn("400 Bad"), turn("410 Gone")])
+        .invoke_all([
+            invocation("413 Too Large"),
+            invocation("400 Bad"),
+            invocation("410 Gone"),
+        ])
         .invoke(get("/"))
         .run();
     assert_eq!(run.reply(4)["statusCode"], 200);
@@ -356,15 +364,20 @@ fn a_refused_answer_does_not_end_the_loop() {
 
 #[test]
 fn invocation_id_is_echoed_when_lambda_gave_one() {
-    let turn = || {
-        crate::harness::api::Turn::from(get("/")).header("Lambda-Runtime-Invocation-Id", "inv-7")
+    let invocation = || {
+        crate::harness::api::Invocation::from(get("/"))
+            .header("Lambda-Runtime-Invocation-Id", "inv-7")
     };
     let failing = raw("nonsense\r\n\r\n").close();
     let run = scenario()
-        .answer(answer("200 OK", "ok"))
-        .answer(failing)
-        .answer(answer("200 OK", "ok"));
-    let run = run.invoke(turn()).invoke(turn()).invoke(get("/")).run();
+        .respond(response("200 OK", "ok"))
+        .respond(failing)
+        .respond(response("200 OK", "ok"));
+    let run = run
+        .invoke(invocation())
+        .invoke(invocation())
+        .invoke(get("/"))
+        .run();
     assert_eq!(
         run.response(1).header("lambda-runtime-invocation-id"),
         Some("inv-7")

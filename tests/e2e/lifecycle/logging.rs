@@ -1,6 +1,7 @@
-//! What is logged: one line each, by Lambda's level and format, so that Lambda's own filters work.
+//! Log lines: one line each, by Lambda's level and format, so that Lambda's own filters work.
 //!
-//! JSON as in the AWS page "Configuring JSON and plain text log formats": `timestamp`, `level`, `message`, `requestId`.
+//! JSON as in the AWS page "Configuring JSON and plain text log formats": `timestamp`, `level`,
+//! `message`, `requestId`.
 
 use crate::harness::app::raw;
 use crate::harness::events::get;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 fn failing() -> Scenario {
     scenario()
-        .answer(raw("nonsense\r\n\r\n").close())
+        .respond(raw("nonsense\r\n\r\n").close())
         .invoke(get("/"))
 }
 

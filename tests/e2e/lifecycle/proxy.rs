@@ -4,28 +4,28 @@ use crate::harness::api;
 use crate::harness::events::get;
 use crate::harness::record::Record;
 use crate::harness::run::Run;
-use crate::harness::scenario::{Place, scenario};
+use crate::harness::scenario::{ReservedAddress, scenario};
 use std::sync::{Arc, Mutex};
 
 const NEXT: &str = "GET /2018-06-01/runtime/invocation/next";
 
-/// A second Lambda, which has one invocation.
+/// A second Lambda with one invocation.
 struct Proxy {
-    place: Place,
+    place: ReservedAddress,
     record: Arc<Record>,
 }
 
 impl Proxy {
     fn new(late: bool) -> Proxy {
         Proxy {
-            place: Place::reserve(late),
+            place: ReservedAddress::reserve(late),
             record: Arc::default(),
         }
     }
 
     fn start(&mut self) {
         let mut script = api::Script::default();
-        script.turns.push_back(get("/proxied").into());
+        script.invocations.push_back(get("/proxied").into());
         api::start(
             self.place.listen(),
             Arc::new(Mutex::new(script)),
@@ -69,7 +69,7 @@ fn invocations_go_through_the_proxy_and_registration_does_not() {
         let mut proxy = Proxy::new(false);
         proxy.start();
         let mut run = through(&proxy, prefix);
-        run.until(
+        run.wait_until(
             "the next /next at the proxy, and a parked event/next",
             |run| proxy.is_done() && run.api_calls().len() >= 2,
         );
@@ -102,7 +102,7 @@ fn streams_go_through_the_proxy() {
     let mut run = scenario
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
         .start();
-    run.until(
+    run.wait_until(
         "the next /next at the proxy, and a parked event/next",
         |run| proxy.is_done() && run.api_calls().len() >= 2,
     );
@@ -113,11 +113,11 @@ fn streams_go_through_the_proxy() {
 fn proxy_that_is_not_up_yet_is_waited_for() {
     let mut proxy = Proxy::new(true);
     let mut run = through(&proxy, "http://");
-    run.until("readiness", |run| !run.probes().is_empty());
+    run.wait_until("readiness", |run| !run.probes().is_empty());
     let later = run.record.now() + std::time::Duration::from_millis(300);
-    run.until("three tenths of a second", |run| run.record.now() > later);
+    run.wait_until("three tenths of a second", |run| run.record.now() > later);
     proxy.start();
-    run.until("the next /next at the proxy", |_| proxy.is_done());
+    run.wait_until("the next /next at the proxy", |_| proxy.is_done());
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! The environment: names, defaults, deprecated names, and what is said about a bad setting.
+//! The environment: names, defaults, deprecated names, and errors about bad values.
 //!
-//! A bad setting is an init error, told to Lambda and in the log: a function must not run with what nobody meant.
+//! A bad setting is an init error, posted to Lambda and logged: a function must not run with a
+//! setting other than the intended one.
 
-use crate::harness::app::{answer, raw};
+use crate::harness::app::{raw, response};
 use crate::harness::events::get;
 use crate::harness::scenario::{Run, scenario};
 use serde_json::Value;
 
 /// Init fails, naming the variable, its value, and these words.
-fn refused(name: &str, value: &str, accepted: &[&str]) {
+fn assert_refused(name: &str, value: &str, accepted: &[&str]) {
     let mut run = scenario().env(name, value).invoke(get("/")).start();
     assert_eq!(run.exit().code(), Some(1), "{name}={value}");
     let posts = run.api_requests("/2018-06-01/runtime/init/error");
@@ -38,7 +39,7 @@ fn refused(name: &str, value: &str, accepted: &[&str]) {
     assert!(run.requests().is_empty());
 }
 
-fn warns(run: &Run, words: &[&str]) -> usize {
+fn warnings(run: &Run, words: &[&str]) -> usize {
     let log = run.log();
     let told = |line: &&str| line.contains("WARN") && words.iter().all(|word| line.contains(word));
     log.lines().filter(told).count()
@@ -47,29 +48,29 @@ fn warns(run: &Run, words: &[&str]) -> usize {
 #[test]
 fn bad_ports_are_refused() {
     for value in ["0", "99999", "-1", "http", "80 80", "8080/"] {
-        refused("AWS_LWA_PORT", value, &["65535"]);
+        assert_refused("AWS_LWA_PORT", value, &["65535"]);
     }
-    refused("AWS_LWA_READINESS_CHECK_PORT", "0", &["65535"]);
-    refused("AWS_LWA_READINESS_CHECK_PORT", "65536", &["65535"]);
+    assert_refused("AWS_LWA_READINESS_CHECK_PORT", "0", &["65535"]);
+    assert_refused("AWS_LWA_READINESS_CHECK_PORT", "65536", &["65535"]);
 }
 
 #[test]
 fn bad_status_lists_are_refused() {
     for value in ["2xx", "200-", "500-400", "200;300", "1000", "99"] {
-        refused("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", value, &[]);
-        refused("AWS_LWA_ERROR_STATUS_CODES", value, &[]);
+        assert_refused("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", value, &[]);
+        assert_refused("AWS_LWA_ERROR_STATUS_CODES", value, &[]);
     }
 }
 
 #[test]
 fn bad_choices_are_refused_with_the_choices() {
-    refused("AWS_LWA_READINESS_CHECK_PROTOCOL", "grpc", &["http", "tcp"]);
-    refused(
+    assert_refused("AWS_LWA_READINESS_CHECK_PROTOCOL", "grpc", &["http", "tcp"]);
+    assert_refused(
         "AWS_LWA_INVOKE_MODE",
         "stream",
         &["buffered", "response_stream"],
     );
-    refused("AWS_LWA_CONTEXT_HEADERS", "some", &["full", "off"]);
+    assert_refused("AWS_LWA_CONTEXT_HEADERS", "some", &["full", "off"]);
 }
 
 #[test]
@@ -79,27 +80,27 @@ fn bad_booleans_are_refused_with_the_spellings() {
         "AWS_LWA_ASYNC_INIT",
         "AWS_LWA_TRACEPARENT",
     ] {
-        refused(name, "maybe", &["true", "false"]);
-        refused(name, "2", &["true", "false"]);
+        assert_refused(name, "maybe", &["true", "false"]);
+        assert_refused(name, "2", &["true", "false"]);
     }
 }
 
 #[test]
 fn bad_numbers_are_refused() {
     for value in ["-1", "soon", "1s"] {
-        refused(
+        assert_refused(
             "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS",
             value,
             &["second"],
         );
-        refused("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", value, &["second"]);
-        refused("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", value, &["millisecond"]);
+        assert_refused("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", value, &["second"]);
+        assert_refused("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", value, &["millisecond"]);
     }
 }
 
 #[test]
 fn bad_host_is_refused() {
-    refused("AWS_LWA_HOST", "no such host", &[]);
+    assert_refused("AWS_LWA_HOST", "no such host", &[]);
 }
 
 #[test]
@@ -149,7 +150,10 @@ fn port_has_a_short_name_that_is_not_deprecated() {
         .invoke(get("/"))
         .run();
     assert_eq!(
-        (run.reply(1)["statusCode"].as_u64(), warns(&run, &["PORT"])),
+        (
+            run.reply(1)["statusCode"].as_u64(),
+            warnings(&run, &["PORT"])
+        ),
         (Some(200), 0)
     );
 }
@@ -166,7 +170,7 @@ fn port_of_readiness_can_differ() {
         .env("AWS_LWA_READINESS_CHECK_PORT", "1")
         .invoke(get("/"))
         .start();
-    run.until("a line about waiting", |run| {
+    run.wait_until("a line about waiting", |run| {
         run.log().contains("not ready")
     });
     assert!(run.app_requests().is_empty());
@@ -195,7 +199,7 @@ fn deprecated_names_work_and_are_warned_about_once_with_their_replacement() {
             .invoke_all([get("/"), get("/")])
             .run();
         assert_eq!(
-            warns(&run, &[name, &replacement]),
+            warnings(&run, &[name, &replacement]),
             1,
             "{name}: {}",
             run.log()
@@ -238,8 +242,8 @@ fn new_name_wins_over_the_deprecated_one() {
 fn minimum_unhealthy_status_means_healthy_below_it() {
     let scenario = scenario().env("AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS", "400");
     let run = scenario
-        .probe(answer("404 Not Found", ""))
-        .probe(answer("302 Found", ""))
+        .probe(response("404 Not Found", ""))
+        .probe(response("302 Found", ""))
         .invoke(get("/"))
         .run();
     assert_eq!(run.probes().len(), 2);
@@ -248,17 +252,17 @@ fn minimum_unhealthy_status_means_healthy_below_it() {
 #[test]
 fn healthy_statuses_are_100_to_499_unless_set() {
     let run = scenario()
-        .probe(answer("500 Oops", ""))
-        .probe(answer("499 Odd", ""))
+        .probe(response("500 Oops", ""))
+        .probe(response("499 Odd", ""))
         .invoke(get("/"))
         .run();
     assert_eq!(run.probes().len(), 2);
     let narrow = scenario()
         .env("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", " 200-204 , 301")
-        .probe(answer("404 Not Found", ""));
+        .probe(response("404 Not Found", ""));
     let run = narrow
-        .probe(answer("205 Reset", ""))
-        .probe(answer("301 Moved", ""))
+        .probe(response("205 Reset", ""))
+        .probe(response("301 Moved", ""))
         .invoke(get("/"))
         .run();
     assert_eq!(run.probes().len(), 3);
@@ -272,7 +276,7 @@ fn unknown_variable_is_warned_about_with_the_nearest_name() {
         .invoke(get("/"))
         .run();
     assert_eq!(
-        warns(
+        warnings(
             &run,
             &[
                 "AWS_LWA_READYNESS_CHECK_PATH",
@@ -287,7 +291,7 @@ fn unknown_variable_is_warned_about_with_the_nearest_name() {
         .env("AWS_LAMBDA_EXEC_WRAPPER", "/opt/bootstrap")
         .invoke(get("/"))
         .run();
-    assert_eq!(warns(&run, &[]), 0, "{}", run.log());
+    assert_eq!(warnings(&run, &[]), 0, "{}", run.log());
 }
 
 #[test]
@@ -332,6 +336,9 @@ fn probe_answer_is_read_whole_before_the_connection_is_used_again() {
             .pause(30)
             .send("hello"),
     );
-    let run = run.answer(answer("200 OK", "mine")).invoke(get("/")).run();
+    let run = run
+        .respond(response("200 OK", "mine"))
+        .invoke(get("/"))
+        .run();
     assert_eq!(run.reply(1)["body"], "mine");
 }

@@ -1,10 +1,12 @@
-//! SnapStart: hooks around the snapshot, no connection that lives through it, and hook paths closed to the outside.
+//! SnapStart: hooks around the snapshot, no connection that survives it, and hook paths closed to
+//! clients.
 //!
-//! As in the AWS page "Lambda SnapStart runtime hooks" and the custom runtime's `/runtime/restore/next`.
+//! As in the AWS page "Lambda SnapStart runtime hooks" and the custom runtime's
+//! `/runtime/restore/next`.
 
-use crate::harness::app::{answer, raw};
+use crate::harness::app::{raw, response};
 use crate::harness::events::*;
-use crate::harness::record::{Entry, Side, What};
+use crate::harness::record::{Entry, EntryKind, Side};
 use crate::harness::run::Run;
 use crate::harness::scenario::{Scenario, scenario};
 use serde_json::{Value, json};
@@ -27,12 +29,12 @@ fn is_parked(run: &Run) -> bool {
 }
 
 fn restore(run: &mut Run) {
-    run.until("restore/next", is_parked);
+    run.wait_until("restore/next", is_parked);
     run.open("restore");
 }
 
-/// The place of the first entry like this in the conversation.
-fn place(run: &Run, is_it: impl Fn(&Entry) -> bool) -> usize {
+/// The index of the first such entry in the record.
+fn index_of(run: &Run, is_it: impl Fn(&Entry) -> bool) -> usize {
     run.entries()
         .iter()
         .position(is_it)
@@ -58,10 +60,10 @@ fn snapstart() -> Scenario {
     hooked().env("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
 }
 
-/// Until the snapshot may be taken.
+/// Runs until the snapshot may be taken.
 fn checkpoint(scenario: Scenario) -> Run {
     let mut run = scenario.start();
-    run.until("restore/next", is_parked);
+    run.wait_until("restore/next", is_parked);
     run
 }
 
@@ -72,7 +74,7 @@ fn restored(scenario: Scenario) -> Run {
     run
 }
 
-/// All requests of both sides, in order, less what registers the extension.
+/// All requests of both sides, in order, without the extension's registration.
 fn order(run: &Run) -> Vec<String> {
     let entries = run.entries();
     let messages = entries.iter().filter_map(|entry| entry.message());
@@ -86,17 +88,17 @@ fn order(run: &Run) -> Vec<String> {
 fn open(run: &Run, side: Side) -> HashSet<usize> {
     let mut open = HashSet::new();
     for entry in run.entries().iter().filter(|entry| entry.side == side) {
-        match entry.what {
-            What::Opened => drop(open.insert(entry.connection)),
-            What::Closed => drop(open.remove(&entry.connection)),
-            What::Received(_) => {}
+        match entry.kind {
+            EntryKind::Opened => drop(open.insert(entry.connection)),
+            EntryKind::Closed => drop(open.remove(&entry.connection)),
+            EntryKind::Received(_) => {}
         }
     }
     open
 }
 
-/// The adapter ends with one report to this path, of this type, which holds the words.
-fn ends(run: &mut Run, path: &str, kind: &str, words: &[&str]) {
+/// The adapter exits with one report to this path, of this type, with these words.
+fn assert_reported_exit(run: &mut Run, path: &str, kind: &str, words: &[&str]) {
     assert_eq!(run.exit().code(), Some(1));
     let errors = ["/init/error", "/restore/error"].map(|end| format!("/2018-06-01/runtime{end}"));
     let reports: Vec<_> = errors
@@ -123,26 +125,26 @@ fn snapshot_is_asked_for_after_readiness_and_before_any_invocation() {
     let mut run = snapping().invoke(get("/x")).start();
     restore(&mut run);
     run.finish();
-    let ready = place(&run, |entry| entry.side == Side::App);
-    let asked = place(&run, is_request("GET", RESTORE));
-    assert!(ready < asked && asked < place(&run, is_request("GET", NEXT)));
+    let ready = index_of(&run, |entry| entry.side == Side::App);
+    let asked = index_of(&run, is_request("GET", RESTORE));
+    assert!(ready < asked && asked < index_of(&run, is_request("GET", NEXT)));
     assert_eq!(run.api_requests(RESTORE).len(), 1);
 }
 
 #[test]
 fn no_connection_to_the_app_lives_through_the_snapshot() {
     let mut run = snapping().env(BEFORE, "/before").invoke(get("/x")).start();
-    run.until("restore/next", is_parked);
-    run.until("the app's connections closed", |run| {
+    run.wait_until("restore/next", is_parked);
+    run.wait_until("the app's connections closed", |run| {
         let entries = run.entries();
         let ended = |connection| {
             entries
                 .iter()
-                .any(|e| e.connection == connection && matches!(e.what, What::Closed))
+                .any(|e| e.connection == connection && matches!(e.kind, EntryKind::Closed))
         };
         let opened = entries
             .iter()
-            .filter(|entry| entry.side == Side::App && matches!(entry.what, What::Opened));
+            .filter(|entry| entry.side == Side::App && matches!(entry.kind, EntryKind::Opened));
         opened.into_iter().all(|entry| ended(entry.connection))
     });
     let before = run.connections(Side::App);
@@ -171,12 +173,14 @@ fn hooks_are_empty_posts_on_either_side_of_the_snapshot() {
         .start();
     restore(&mut run);
     run.finish();
-    let snapshot = place(&run, is_request("GET", RESTORE));
+    let snapshot = index_of(&run, is_request("GET", RESTORE));
     let (before, after) = (
-        place(&run, is_request("POST", "/before")),
-        place(&run, is_request("POST", "/after")),
+        index_of(&run, is_request("POST", "/before")),
+        index_of(&run, is_request("POST", "/after")),
     );
-    assert!(before < snapshot && snapshot < after && after < place(&run, is_request("GET", NEXT)));
+    assert!(
+        before < snapshot && snapshot < after && after < index_of(&run, is_request("GET", NEXT))
+    );
     let hook = run
         .app_requests()
         .into_iter()
@@ -189,9 +193,9 @@ fn hooks_are_empty_posts_on_either_side_of_the_snapshot() {
 #[test]
 fn readiness_is_checked_again_after_the_restore() {
     let run = snapping()
-        .probe(answer("200 OK", ""))
-        .probe(answer("503 Busy", ""))
-        .probe(answer("200 OK", ""));
+        .probe(response("200 OK", ""))
+        .probe(response("503 Busy", ""))
+        .probe(response("200 OK", ""));
     let mut run = run.invoke(get("/x")).start();
     restore(&mut run);
     run.finish();
@@ -221,7 +225,7 @@ fn hook_paths_are_closed_to_the_outside_however_they_are_spelled() {
     restore(&mut run);
     run.finish();
     for (number, spelling) in (1..).zip(spellings) {
-        // Servers that decode twice or drop parameters take the last ones for the hook too.
+        // Servers that decode twice or drop parameters treat the last ones as the hook too.
         assert_eq!(run.reply(number)["statusCode"], 403, "{spelling}");
     }
     let inside = run
@@ -289,9 +293,9 @@ fn nothing_of_it_happens_without_snap_start() {
 #[test]
 fn no_connection_outlives_the_checkpoint() {
     let mut run = checkpoint(snapstart().invoke(get("/x")));
-    // What is left on Lambda's side are the two long polls: of the extension, and for the restore.
+    // Two long polls remain on Lambda's side: the extension's, and the one for the restore.
     let parked = "/2020-01-01/extension/event/next";
-    run.until("the connections are closed", |run| {
+    run.wait_until("the connections are closed", |run| {
         open(run, Side::App).is_empty()
             && open(run, Side::Api).len() == 2
             && !run.api_requests(parked).is_empty()
@@ -319,7 +323,7 @@ fn no_connection_outlives_the_checkpoint() {
 fn any_2xx_is_success_for_a_hook() {
     let scenario = snapstart()
         .at("/snap/before", raw("HTTP/1.1 204 No Content\r\n\r\n"))
-        .at("/snap/after", answer("202 Accepted", "later"));
+        .at("/snap/after", response("202 Accepted", "later"));
     let run = restored(scenario.invoke(get("/x")));
     assert_eq!(run.reply(1)["statusCode"], 200);
 }
@@ -329,7 +333,7 @@ fn refused_snapshot_is_an_init_error() {
     let refused = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno".to_vec();
     let mut run = checkpoint(snapstart().api(|api| api.restore = refused));
     run.open("restore");
-    ends(
+    assert_reported_exit(
         &mut run,
         INIT_ERROR,
         "Runtime.ApiError",
@@ -340,11 +344,11 @@ fn refused_snapshot_is_an_init_error() {
 #[test]
 fn what_takes_too_long_after_the_restore_is_told_before_lambda_ends_it() {
     let hang = || raw("").hang();
-    let ready = || snapstart().probe(answer("200 OK", ""));
-    // All at once, since each takes its ten seconds.
+    let ready = || snapstart().probe(response("200 OK", ""));
+    // All in parallel, since each takes its ten seconds.
     let runs = [
         snapstart().at("/snap/after", hang()),
-        ready().probe(answer("503 Service Unavailable", "")),
+        ready().probe(response("503 Service Unavailable", "")),
         ready().probe(hang()),
     ]
     .map(|scenario| {
@@ -355,7 +359,7 @@ fn what_takes_too_long_after_the_restore_is_told_before_lambda_ends_it() {
     });
     for (mut run, restored) in runs {
         let kind = "Runtime.AfterRestoreError";
-        ends(&mut run, RESTORE_ERROR, kind, &["ms"]);
+        assert_reported_exit(&mut run, RESTORE_ERROR, kind, &["ms"]);
         let told = run.api_requests(RESTORE_ERROR)[0].0.at - restored;
         assert!(told < Duration::from_secs(10), "{told:?}");
     }
@@ -394,7 +398,7 @@ fn every_thread_serves_after_the_restore() {
 
 #[test]
 fn async_init_is_ignored_with_a_warning_where_init_has_time() {
-    // Both at once, since each takes eleven seconds.
+    // Both in parallel, since each takes eleven seconds.
     let runs = ["snap-start", "provisioned-concurrency"].map(|kind| {
         let scenario = scenario()
             .env("AWS_LAMBDA_INITIALIZATION_TYPE", kind)
@@ -402,8 +406,8 @@ fn async_init_is_ignored_with_a_warning_where_init_has_time() {
         scenario.app_down().invoke(get("/")).start()
     });
     for mut run in runs {
-        // Past the moment at which asynchronous init would go on without the app.
-        run.until("eleven seconds", |run| {
+        // Past the moment at which asynchronous init would continue without the app.
+        run.wait_until("eleven seconds", |run| {
             run.record.now() > Duration::from_secs(11)
         });
         for target in [NEXT, RESTORE] {
@@ -501,16 +505,16 @@ fn hook_path_that_cannot_be_guarded_fails_init() {
                 .start();
             let value = value.escape_debug().to_string();
             let kind = "Runtime.InvalidSetting";
-            ends(&mut run, INIT_ERROR, kind, &[name, &value]);
+            assert_reported_exit(&mut run, INIT_ERROR, kind, &[name, &value]);
         }
     }
 }
 #[test]
 fn failing_hook_before_the_snapshot_is_an_init_error() {
     for (bad, words) in [
-        (answer("500 Internal Server Error", "no"), "500"),
-        (answer("302 Found\nLocation: /", ""), "302"),
-        (answer("404 Not Found", ""), "404"),
+        (response("500 Internal Server Error", "no"), "500"),
+        (response("302 Found\nLocation: /", ""), "302"),
+        (response("404 Not Found", ""), "404"),
         (raw("").close(), "closed"),
         (
             raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").close(),
@@ -519,7 +523,7 @@ fn failing_hook_before_the_snapshot_is_an_init_error() {
     ] {
         let mut run = snapstart().at("/snap/before", bad).start();
         let kind = "Runtime.BeforeSnapshotError";
-        ends(&mut run, INIT_ERROR, kind, &["/snap/before", words]);
+        assert_reported_exit(&mut run, INIT_ERROR, kind, &["/snap/before", words]);
         assert!(run.api_requests(RESTORE).is_empty());
     }
 }
@@ -527,12 +531,12 @@ fn failing_hook_before_the_snapshot_is_an_init_error() {
 #[test]
 fn failing_hook_after_the_restore_is_a_restore_error() {
     for (bad, words) in [
-        (answer("503 Service Unavailable", ""), "503"),
+        (response("503 Service Unavailable", ""), "503"),
         (raw("").close(), "closed"),
     ] {
         let mut run = checkpoint(snapstart().at("/snap/after", bad));
         run.open("restore");
         let kind = "Runtime.AfterRestoreError";
-        ends(&mut run, RESTORE_ERROR, kind, &["/snap/after", words]);
+        assert_reported_exit(&mut run, RESTORE_ERROR, kind, &["/snap/after", words]);
     }
 }

@@ -1,9 +1,10 @@
-//! What an app prints that the adapter has started: all of it is passed on, and an init error tells the last of it.
+//! The output of an app that the adapter starts: all of it is relayed, and an init error contains
+//! its last lines.
 
 use crate::harness::events::get;
 use crate::harness::run::Run;
 use crate::harness::scenario::Scenario;
-use crate::lifecycle::entrypoint::{INIT_ERROR, LIVES, app, kill, shell};
+use crate::lifecycle::entrypoint::{INIT_ERROR, WAITING_APP, app, kill, shell};
 use serde_json::Value;
 use std::fs;
 
@@ -26,7 +27,7 @@ fn init_error(run: &Run) -> String {
 fn where_the_streams_are_a_file_the_app_gets_that_and_no_other() {
     let script = "echo fds: $(cd /proc/self/fd; readlink 0 1 2 3); read line";
     let mut run = shell(script).start();
-    run.until("a list of files", |run| run.log().contains("fds:"));
+    run.wait_until("a list of files", |run| run.log().contains("fds:"));
     let links = [0, 1, 2].map(|fd| {
         let link = fs::read_link(format!("/proc/{}/fd/{fd}", run.pid()));
         let link = link.expect("a standard stream").display().to_string();
@@ -58,7 +59,7 @@ fn where_the_streams_are_a_pipe_all_is_passed_on_in_its_order() {
 fn the_app_may_open_its_streams_by_name() {
     let script = "echo by name >/dev/stdout; echo so too >/dev/stderr; read line";
     let mut run = quiet(script).start();
-    run.until("both lines", |run| run.log().contains("by name\nso too\n"));
+    run.wait_until("both lines", |run| run.log().contains("by name\nso too\n"));
 }
 
 #[test]
@@ -71,8 +72,8 @@ fn the_last_lines_of_an_app_that_ends_during_init_are_in_the_error() {
     let message = init_error(&run);
     assert!(message.contains("exit status: 3"), "{message}");
     assert!(message.ends_with(&expected), "{message}");
-    // The log has each line once, and the adapter's after them.
-    run.until("the adapter's last line", |run| run.log().contains("FATAL"));
+    // The log has each line once, followed by the adapter's.
+    run.wait_until("the adapter's last line", |run| run.log().contains("FATAL"));
     let (printed, ours) = {
         let log = run.log();
         let at = log.find("lambda-adapter FATAL").expect("the line");
@@ -127,7 +128,7 @@ fn an_app_that_printed_nothing_is_told_without() {
 
 #[test]
 fn each_life_of_the_app_is_heard() {
-    let mut run = shell(LIVES).piped().invoke(get("/")).run();
+    let mut run = shell(WAITING_APP).piped().invoke(get("/")).run();
     let first = app(&mut run, 1);
     kill("KILL", first);
     app(&mut run, 2);

@@ -1,11 +1,11 @@
-//! The command line: what is said, what is refused, and raw events.
+//! The command line: output, errors, and raw events.
 
 use super::run::{adapter, command, fixture, has, python_site, start};
 use serde_json::Value;
 use std::net::TcpListener;
 
 /// Exit code, standard output, standard error.
-fn told(args: &[&str]) -> (Option<i32>, String, String) {
+fn output_of(args: &[&str]) -> (Option<i32>, String, String) {
     let output = command(args).output().expect("lambda-local");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (
@@ -17,14 +17,14 @@ fn told(args: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn an_unknown_option_is_an_error_and_help_is_not() {
-    let (code, _, error) = told(&["--timout", "3"]);
+    let (code, _, error) = output_of(&["--timout", "3"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("unknown option `--timout`"), "{error}");
-    let (code, help, _) = told(&["--help"]);
+    let (code, help, _) = output_of(&["--help"]);
     assert_eq!(code, Some(0));
     assert!(help.contains("lambda-local -- node server.js"));
     assert_eq!(
-        told(&["--version"]).1,
+        output_of(&["--version"]).1,
         format!("lambda-local {}\n", env!("CARGO_PKG_VERSION"))
     );
 }
@@ -34,7 +34,7 @@ fn what_is_missing_or_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let adapter = adapter();
-    let (code, _, error) = told(&[
+    let (code, _, error) = output_of(&[
         "--port",
         &port,
         "--adapter",
@@ -46,13 +46,13 @@ fn what_is_missing_or_taken_is_named() {
             && error.contains("--port"),
         "{error}"
     );
-    let (code, _, error) = told(&["--port", "0", "--adapter", "/no/such/adapter"]);
+    let (code, _, error) = output_of(&["--port", "0", "--adapter", "/no/such/adapter"]);
     assert_eq!(code, Some(1));
     assert!(
         error.contains("failed to find the adapter `/no/such/adapter`"),
         "{error}"
     );
-    let (code, _, error) = told(&["--port", "0", "--env-file", "/no/such/file"]);
+    let (code, _, error) = output_of(&["--port", "0", "--env-file", "/no/such/file"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("failed to read `/no/such/file`"), "{error}");
 }
@@ -82,7 +82,7 @@ fn the_output_of_each_process_has_its_name_before_it() {
     let Some(mut local) = python_site(&[]) else {
         return;
     };
-    let line = local.until("| listening");
+    let line = local.wait_for("| listening");
     assert!(line.starts_with("app "), "{line}");
     assert!(
         !local.output().contains('\x1b'),
@@ -94,7 +94,7 @@ fn the_output_of_each_process_has_its_name_before_it() {
 fn json_output_is_one_event_a_line() {
     let mut local = start(&["--log-format", "json"], &[]);
     local.get("/seen");
-    local.until("platform.report");
+    local.wait_for("platform.report");
     let output = local.output();
     let events: Vec<Value> = output
         .lines()
@@ -132,15 +132,15 @@ fn a_sample_event_reaches_the_app_and_its_answer_comes_back() {
         return;
     };
     let port = local.address.port().to_string();
-    let (code, answer, _) = told(&["invoke", "--sample", "sqs", "--port", &port]);
+    let (code, response, _) = output_of(&["invoke", "--sample", "sqs", "--port", &port]);
     assert_eq!(code, Some(0));
-    let (_, sample, _) = told(&["events", "sqs"]);
+    let (_, sample, _) = output_of(&["events", "sqs"]);
     assert_eq!(
-        answer.trim(),
+        response.trim(),
         sample.trim(),
         "the app echoes the event, byte for byte"
     );
-    let (_, list, _) = told(&["events"]);
+    let (_, list, _) = output_of(&["events"]);
     for name in [
         "sqs",
         "sns",
@@ -154,7 +154,7 @@ fn a_sample_event_reaches_the_app_and_its_answer_comes_back() {
     ] {
         assert!(list.contains(name), "{name}");
     }
-    let (code, _, error) = told(&["invoke", "--sample", "sqs", "--port", "1"]);
+    let (code, _, error) = output_of(&["invoke", "--sample", "sqs", "--port", "1"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("is lambda-local running there?"), "{error}");
 }
@@ -166,7 +166,7 @@ fn a_runtime_of_its_own_needs_no_adapter() {
     }
     let local = start(&["--no-adapter"], &["python3", &fixture("runtime.py")]);
     // {"custom":{"k":"v"}}
-    let answer = local.invoke(
+    let response = local.invoke(
         r#"{"n":1}"#,
         &[
             ("x-amz-client-context", "eyJjdXN0b20iOnsiayI6InYifX0="),
@@ -174,13 +174,13 @@ fn a_runtime_of_its_own_needs_no_adapter() {
         ],
     );
     assert_eq!(
-        (answer.status, answer.header("x-amz-executed-version")),
+        (response.status, response.header("x-amz-executed-version")),
         (200, Some("$LATEST"))
     );
-    let given: Value = serde_json::from_str(&answer.text()).expect("JSON");
+    let given: Value = serde_json::from_str(&response.text()).expect("JSON");
     assert_eq!(given["event"]["n"], 1);
     assert_eq!(given["context"], r#"{"custom":{"k":"v"}}"#);
-    let log = answer.header("x-amz-log-result").expect("a log");
+    let log = response.header("x-amz-log-result").expect("a log");
     assert!(
         log.starts_with("U1RBUlQgUmVxdWVzdElk"),
         "base64 of `START RequestId`: {log}"
@@ -193,13 +193,13 @@ fn a_failed_function_is_a_200_with_a_header() {
         return;
     }
     let local = start(&["--no-adapter"], &["python3", &fixture("runtime.py")]);
-    let answer = local.invoke(r#"{"fail":true}"#, &[]);
+    let response = local.invoke(r#"{"fail":true}"#, &[]);
     assert_eq!(
-        (answer.status, answer.header("x-amz-function-error")),
+        (response.status, response.header("x-amz-function-error")),
         (200, Some("Unhandled"))
     );
     assert_eq!(
-        answer.text(),
+        response.text(),
         r#"{"errorType": "Function.Asked", "errorMessage": "as you wished"}"#
     );
     let refused = local.invoke("not JSON", &[]);
@@ -219,7 +219,7 @@ fn a_failed_function_is_a_200_with_a_header() {
             .status,
         202
     );
-    local.until_count("REPORT RequestId", 2);
+    local.wait_for_count("REPORT RequestId", 2);
 }
 
 #[test]
@@ -228,20 +228,20 @@ fn an_answer_has_lambdas_limit_and_must_be_whole() {
         return;
     }
     let mut local = start(&["--no-adapter"], &["python3", &fixture("runtime.py")]);
-    // JSON puts two quotes around the text: these are the sizes at the border and one beyond it.
+    // JSON puts two quotes around the text: these sizes are the limit and one byte more.
     assert_eq!(
         local.invoke(r#"{"size":6291554}"#, &[]).body.len(),
         6_291_556
     );
-    let answer = local.invoke(r#"{"size":6291555}"#, &[]);
-    assert_eq!(answer.header("x-amz-function-error"), Some("Unhandled"));
+    let response = local.invoke(r#"{"size":6291555}"#, &[]);
+    assert_eq!(response.header("x-amz-function-error"), Some("Unhandled"));
     assert!(
-        answer.text().contains("Function.ResponseSizeTooLarge"),
+        response.text().contains("Function.ResponseSizeTooLarge"),
         "{}",
-        answer.text()
+        response.text()
     );
     local.invoke(r#"{"break_off":true}"#, &[]);
-    local.until("Error Type: Runtime.TruncatedResponse");
+    local.wait_for("Error Type: Runtime.TruncatedResponse");
 }
 
 #[test]

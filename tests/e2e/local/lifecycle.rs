@@ -1,6 +1,7 @@
-//! The life cycle: init, invocations that fail, freezing, restoring, shutdown, and what Managed Instances do otherwise.
+//! The life cycle: init, invocations that fail, freezing, restoring, shutdown, and Managed
+//! Instances.
 
-use super::run::{self, ask, fixture, has, is_alive, python_site, start};
+use super::run::{self, fixture, has, is_alive, python_site, send, start};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -8,8 +9,8 @@ fn the_first_report_tells_the_init_and_bills_it() {
     let mut local = start(&["--memory", "300"], &[]);
     assert_eq!(local.get("/seen").status, 200);
     local.get("/seen");
-    local.until_count("REPORT", 2);
-    let line = local.until("REPORT");
+    local.wait_for_count("REPORT", 2);
+    let line = local.wait_for("REPORT");
     for part in [
         "\tDuration: ",
         "\tBilled Duration: ",
@@ -29,8 +30,8 @@ fn an_app_that_crashes_fails_its_invocation_and_the_next_one_gets_a_new_environm
     };
     let before = local.get("/pid").text();
     assert_eq!(local.get("/crash").status, 502);
-    local.until("Runtime exited with error: exit status 3");
-    local.until("Status: error\tError Type: Runtime.ExitError");
+    local.wait_for("Runtime exited with error: exit status 3");
+    local.wait_for("Status: error\tError Type: Runtime.ExitError");
     let after = local.get("/pid");
     assert_eq!(after.status, 200);
     assert_ne!(after.text(), before);
@@ -42,9 +43,9 @@ fn an_app_that_dies_between_invocations_is_told_of_at_once_and_replaced() {
         return;
     };
     let before = local.get("/pid").text();
-    local.until("REPORT");
+    local.wait_for("REPORT");
     run::signal("KILL", before.parse().expect("a number"));
-    local.until("Runtime exited with error: signal: killed: a new environment will be started");
+    local.wait_for("Runtime exited with error: signal: killed: a new environment will be started");
     let after = local.get("/pid");
     assert_eq!(after.status, 200);
     assert_ne!(after.text(), before);
@@ -59,9 +60,9 @@ fn a_timeout_fails_the_invocation_and_resets_the_environment() {
     let started = Instant::now();
     assert_eq!(local.get("/slow?seconds=20").status, 504);
     assert!(started.elapsed() < Duration::from_secs(5));
-    local.until("Task timed out after 0.50 seconds");
-    local.until("Status: timeout");
-    local.until("got SIGTERM");
+    local.wait_for("Task timed out after 0.50 seconds");
+    local.wait_for("Status: timeout");
+    local.wait_for("got SIGTERM");
     assert_ne!(local.get("/pid").text(), before);
     assert!(!is_alive(&before));
 }
@@ -69,22 +70,24 @@ fn a_timeout_fails_the_invocation_and_resets_the_environment() {
 #[test]
 fn an_app_that_is_never_ready_is_told_with_the_last_probe() {
     let mut local = start(&["--timeout", "1"], &["sleep", "60"]);
-    let line = local.until("init failed");
+    let line = local.wait_for("init failed");
     assert!(
         line.contains("last readiness probe: GET http://127.0.0.1:")
             && line.contains("connection refused"),
         "{line}"
     );
-    let report = local.until("INIT_REPORT");
+    let report = local.wait_for("INIT_REPORT");
     assert!(report.contains("Phase: init\tStatus: timeout"), "{report}");
-    let answer = local.invoke("{}", &[]);
-    assert_eq!(answer.header("x-amz-function-error"), Some("Unhandled"));
+    let response = local.invoke("{}", &[]);
+    assert_eq!(response.header("x-amz-function-error"), Some("Unhandled"));
     assert!(
-        answer.text().contains("Task timed out after 1.00 seconds"),
+        response
+            .text()
+            .contains("Task timed out after 1.00 seconds"),
         "{}",
-        answer.text()
+        response.text()
     );
-    local.until("Phase: invoke\tStatus: timeout");
+    local.wait_for("Phase: invoke\tStatus: timeout");
 }
 
 #[test]
@@ -107,20 +110,20 @@ fn an_app_that_starts_late_is_waited_for() {
 #[test]
 fn a_command_that_is_not_there_is_named() {
     let mut local = start(&[], &["/no/such/app"]);
-    let line = local.until("init failed");
+    let line = local.wait_for("init failed");
     assert!(line.contains("failed to start `/no/such/app`"), "{line}");
-    let answer = local.invoke("{}", &[]);
+    let response = local.invoke("{}", &[]);
     assert!(
-        answer.text().contains("Runtime.InvalidEntrypoint"),
+        response.text().contains("Runtime.InvalidEntrypoint"),
         "{}",
-        answer.text()
+        response.text()
     );
 }
 
 #[test]
 fn an_extension_that_ends_fails_the_init() {
     let mut local = start(&["--extension", "/bin/true"], &[]);
-    local.until("init failed: extension true ended: exit status 0");
+    local.wait_for("init failed: extension true ended: exit status 0");
     assert!(local.invoke("{}", &[]).text().contains("Extension.Crash"));
 }
 
@@ -130,9 +133,9 @@ fn a_frozen_app_does_nothing_between_invocations() {
         let mut local = python_site(args)?;
         let ticks =
             |local: &run::Local| local.get("/ticks").text().parse::<u32>().expect("a number");
-        local.until("listening on http://");
+        local.wait_for("listening on http://");
         let before = ticks(&local);
-        // The time that passes here is what is judged: 100 ticks, or none.
+        // This second is the measurement: 100 ticks, or none.
         std::thread::sleep(Duration::from_secs(1));
         Some(ticks(&local) - before)
     };
@@ -155,7 +158,7 @@ fn ctrl_c_ends_everything_in_order() {
         &["python3", &fixture("site.py")],
     );
     let app = local.get("/pid").text();
-    local.until("told of INVOKE");
+    local.wait_for("told of INVOKE");
     assert!(local.end("INT").success());
     let output = local.output();
     let (term, shutdown) = (
@@ -198,10 +201,10 @@ fn extensions_are_told_of_invocations_and_do_not_see_the_runtimes_variables() {
         &["--extension", &fixture("extension.py")],
         &["python3", &fixture("site.py")],
     );
-    local.until("handler is hidden");
+    local.wait_for("handler is hidden");
     assert_eq!(local.get("/env?name=_HANDLER").text(), "handler");
     local.get("/json");
-    local.until_count("told of INVOKE", 2);
+    local.wait_for_count("told of INVOKE", 2);
 }
 
 #[test]
@@ -213,8 +216,8 @@ fn a_snapshot_is_restored_with_the_first_invocation() {
         local.get("/env?name=AWS_LAMBDA_INITIALIZATION_TYPE").text(),
         "snap-start"
     );
-    local.until("RESTORE_REPORT Restore Duration: ");
-    let report = local.until("REPORT RequestId");
+    local.wait_for("RESTORE_REPORT Restore Duration: ");
+    let report = local.wait_for("REPORT RequestId");
     assert!(
         report.contains("\tRestore Duration: ") && !report.contains("Init Duration"),
         "{report}"
@@ -243,7 +246,7 @@ fn classic_lambda_takes_one_at_a_time_and_managed_instances_take_several() {
         let callers: Vec<_> = (0..4)
             .map(|_| {
                 std::thread::spawn(move || {
-                    ask(address, "GET", "/slow?seconds=0.5", &[], b"").status
+                    send(address, "GET", "/slow?seconds=0.5", &[], b"").status
                 })
             })
             .collect();
@@ -270,7 +273,7 @@ fn a_managed_instance_outlives_a_timeout() {
     };
     let before = local.get("/pid").text();
     assert_eq!(local.get("/slow?seconds=1").status, 502);
-    local.until("Status: timeout");
+    local.wait_for("Status: timeout");
     assert_eq!(local.get("/pid").text(), before);
 }
 
@@ -306,6 +309,6 @@ fn an_app_that_uses_more_than_its_memory_is_killed() {
         return;
     };
     assert_eq!(local.get("/hog?mb=200").status, 502);
-    local.until("Error Type: Runtime.OutOfMemory");
+    local.wait_for("Error Type: Runtime.OutOfMemory");
     assert_eq!(local.get("/json").status, 200);
 }

@@ -1,8 +1,9 @@
-//! Each front's round trip, compared with asking the app directly: status, headers and body must be those that the app gave.
+//! Each front's round trip, compared with a direct request: status, headers and body must be the
+//! app's.
 
-use super::run::{Answer, Local, ask, fixture, has, start};
+use super::run::{Local, Response, fixture, has, send, start};
 
-/// A front, the options that choose it, the prefix of its URLs, and what it cannot carry.
+/// A front, the options that choose it, the prefix of its URLs, and its limits.
 struct Front {
     name: &'static str,
     args: &'static [&'static str],
@@ -155,32 +156,32 @@ fn each_front(app: &[&str]) {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// What is different, in words.
+/// The difference, as text.
 fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) -> Option<String> {
-    let direct = ask(local.app, method, target, headers, body);
-    let through = ask(
+    let direct = send(local.app, method, target, headers, body);
+    let through = send(
         local.address,
         method,
         &format!("{}{target}", front.prefix),
         headers,
         body,
     );
-    let told = |what: &str| Some(format!("{}: {method} {target}: {what}", front.name));
+    let difference = |what: &str| Some(format!("{}: {method} {target}: {what}", front.name));
     if *target == "/large.bin" && front.one_megabyte {
         return if through.status == 502 {
             None
         } else {
-            told("more than 1 MB came through a load balancer")
+            difference("more than 1 MB came through a load balancer")
         };
     }
     if direct.status != through.status {
-        return told(&format!(
+        return difference(&format!(
             "status {} became {}",
             direct.status, through.status
         ));
     }
     if direct.body != through.body || !through.complete {
-        return told(&format!(
+        return difference(&format!(
             "{} bytes became {}, whole: {}",
             direct.body.len(),
             through.body.len(),
@@ -189,7 +190,7 @@ fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) 
     }
     let (mut wanted, mut got) = (comparable(&direct), comparable(&through));
     if !wanted.iter().any(|(name, _)| name == "content-type") {
-        // A front names a type where the app names none.
+        // A front adds a type where the app sends none.
         got.retain(|(name, _)| name != "content-type");
     }
     if front.one_cookie {
@@ -209,7 +210,7 @@ fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) 
         if cookies.len() != first.iter().len()
             || !first.is_none_or(|first| cookies.iter().any(|cookie| cookie.starts_with(&first)))
         {
-            return told(&format!("the cookies became {cookies:?}"));
+            return difference(&format!("the cookies became {cookies:?}"));
         }
     }
     (wanted != got).then(|| {
@@ -220,8 +221,9 @@ fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) 
     })
 }
 
-/// The headers that are the app's to choose: not those of the connection, nor those that a front sets or renames.
-fn comparable(answer: &Answer) -> Vec<(String, String)> {
+/// The headers that are the app's to choose: not those of the connection, nor those that a front
+/// sets or renames.
+fn comparable(response: &Response) -> Vec<(String, String)> {
     let own = [
         "date",
         "server",
@@ -232,13 +234,13 @@ fn comparable(answer: &Answer) -> Vec<(String, String)> {
         "apigw-requestid",
         "x-amz-apigw-id",
     ];
-    let mut headers: Vec<(String, String)> = answer
+    let mut headers: Vec<(String, String)> = response
         .headers
         .iter()
         .filter(|(name, _)| !own.contains(&name.as_str()) && !name.starts_with("x-amzn-"))
         .cloned()
         .collect();
-    // Names may come in another order, the values of one name may not.
+    // The order of names may change, the order of one name's values may not.
     headers.sort_by(|(one, _), (other, _)| one.cmp(other));
     headers
 }
@@ -262,16 +264,16 @@ fn a_request_is_refused_at_the_size_at_which_its_front_refuses_it() {
     let large = vec![b'x'; (1 << 20) + 1];
     let local = start(&["--event", "alb"], &[]);
     assert_eq!(
-        ask(local.address, "POST", "/upload", &[], &large).status,
+        send(local.address, "POST", "/upload", &[], &large).status,
         413
     );
     let local = start(&[], &[]);
     assert_eq!(
-        ask(local.address, "POST", "/upload", &[], &large).status,
+        send(local.address, "POST", "/upload", &[], &large).status,
         200
     );
     assert_eq!(
-        ask(local.address, "POST", "/upload", &[], &large.repeat(7)).status,
+        send(local.address, "POST", "/upload", &[], &large.repeat(7)).status,
         413
     );
 }
@@ -281,13 +283,13 @@ fn a_stream_arrives_as_it_is_written() {
     let Some(local) = super::run::python_site(&["--invoke-mode", "response_stream"]) else {
         return;
     };
-    let answer = local.get("/stream");
-    assert!(answer.complete);
-    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
-    assert_eq!(answer.text().matches("data: ").count(), 5);
-    let spread = answer.arrivals[4] - answer.arrivals[0];
+    let response = local.get("/stream");
+    assert!(response.complete);
+    assert_eq!(response.header("content-type"), Some("text/event-stream"));
+    assert_eq!(response.text().matches("data: ").count(), 5);
+    let spread = response.arrivals[4] - response.arrivals[0];
     assert!(
-        answer.arrivals.len() == 5 && spread.as_millis() > 400,
+        response.arrivals.len() == 5 && spread.as_millis() > 400,
         "{spread:?}"
     );
 }
@@ -297,10 +299,10 @@ fn a_stream_that_breaks_off_is_not_a_whole_answer() {
     let Some(mut local) = super::run::python_site(&["--invoke-mode", "response_stream"]) else {
         return;
     };
-    let answer = local.get("/stream?die_after=3");
-    assert_eq!(answer.text().matches("data: ").count(), 3);
-    assert!(!answer.complete);
-    local.until("the stream broke off");
+    let response = local.get("/stream?die_after=3");
+    assert_eq!(response.text().matches("data: ").count(), 3);
+    assert!(!response.complete);
+    local.wait_for("the stream broke off");
     assert!(
         local.get("/json").complete,
         "the next one is not touched by it"
@@ -312,7 +314,7 @@ fn a_buffered_front_gets_a_stream_in_one() {
     let Some(local) = super::run::python_site(&[]) else {
         return;
     };
-    let answer = local.get("/stream");
-    assert!(answer.complete && answer.arrivals.is_empty());
-    assert_eq!(answer.text().matches("data: ").count(), 5);
+    let response = local.get("/stream");
+    assert!(response.complete && response.arrivals.is_empty());
+    assert_eq!(response.text().matches("data: ").count(), 5);
 }

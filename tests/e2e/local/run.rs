@@ -1,6 +1,7 @@
-//! A running `lambda-local`, and the HTTP client that asks it and the app behind it.
+//! A running `lambda-local`, and an HTTP client for it and for the app behind it.
 //!
-//! It gets SIGTERM on drop, as a user's Ctrl-C would end it, so that no app is left over; a failing test prints its output.
+//! It gets SIGTERM on drop, like a user's Ctrl-C, so that no app is left over; a failing test
+//! prints its output.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,20 +12,20 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const LOCAL: &str = env!("CARGO_BIN_EXE_lambda-local");
 
 pub struct Local {
     child: Child,
     output: Arc<Mutex<String>>,
-    /// They end when nobody can write any more.
-    listeners: Vec<JoinHandle<()>>,
+    /// They end when every writer has closed.
+    readers: Vec<JoinHandle<()>>,
     pub address: SocketAddr,
     pub app: SocketAddr,
     ended: bool,
 }
 
-/// A fixture beside this file.
+/// A fixture in `apps/`.
 pub fn fixture(name: &str) -> String {
     format!("{}/tests/e2e/local/apps/{name}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -42,7 +43,7 @@ pub fn has(program: &str) -> bool {
     there
 }
 
-/// `lambda-local` with these arguments, to its end.
+/// `lambda-local` with these arguments.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(LOCAL);
     command.args(args).stdin(Stdio::null());
@@ -59,7 +60,7 @@ pub fn adapter() -> PathBuf {
     given.map_or(built, |path| std::path::absolute(path).expect("a path"))
 }
 
-/// `lambda-local ARGS -- APP`, waited for until it listens.
+/// Starts `lambda-local ARGS -- APP` and waits until it listens.
 pub fn start(args: &[&str], app: &[&str]) -> Local {
     let app_port = free_port().to_string();
     let adapter = adapter();
@@ -78,7 +79,7 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
         .spawn()
         .expect("lambda-local starts");
     let output = Arc::new(Mutex::new(String::new()));
-    let listeners = vec![
+    let readers = vec![
         listen(child.stdout.take().expect("stdout"), &output),
         listen(child.stderr.take().expect("stderr"), &output),
     ];
@@ -86,25 +87,25 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
     let mut local = Local {
         child,
         output,
-        listeners,
+        readers,
         address: app,
         app,
         ended: false,
     };
-    let line = local.until("listening on http://");
+    let line = local.wait_for("listening on http://");
     let address = line.split("http://").nth(1).expect("an address");
     let address = address.split([' ', '/']).next().expect("an address");
     local.address = address.parse().expect("an address");
     local
 }
 
-/// With the Python site for an app; `None`, aloud, where there is no Python.
+/// With the Python site as its app; prints a line and returns `None` where there is no Python.
 pub fn python_site(args: &[&str]) -> Option<Local> {
     has("python3").then(|| start(args, &["python3", &fixture("site.py")]))
 }
 
-/// A port for an app that cannot bind port 0. It lies below those that the kernel gives out
-/// (`ip_local_port_range`), so that no other test is given it before the app takes it.
+/// A port for an app that cannot bind port 0, below those that the kernel assigns
+/// (`ip_local_port_range`), so that no other test gets it before the app binds it.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + (std::process::id() % 50) as u16 * 400;
@@ -132,9 +133,9 @@ impl Local {
         self.output.lock().expect("output").clone()
     }
 
-    /// Waits for a line that holds this text, and gives it.
-    pub fn until(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits for a line with this text, and returns it.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let output = self.output();
             if let Some(line) = output.lines().find(|line| line.contains(text)) {
@@ -146,9 +147,9 @@ impl Local {
         }
     }
 
-    /// Waits until so many lines hold this text.
-    pub fn until_count(&self, text: &str, count: usize) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until this many lines have this text.
+    pub fn wait_for_count(&self, text: &str, count: usize) {
+        let deadline = Instant::now() + TIMEOUT;
         while self.output().matches(text).count() < count {
             assert!(
                 Instant::now() < deadline,
@@ -158,12 +159,12 @@ impl Local {
         }
     }
 
-    pub fn get(&self, target: &str) -> Answer {
-        ask(self.address, "GET", target, &[], b"")
+    pub fn get(&self, target: &str) -> Response {
+        send(self.address, "GET", target, &[], b"")
     }
 
-    pub fn invoke(&self, event: &str, headers: &[(&str, &str)]) -> Answer {
-        ask(
+    pub fn invoke(&self, event: &str, headers: &[(&str, &str)]) -> Response {
+        send(
             self.address,
             "POST",
             "/2015-03-31/functions/function/invocations",
@@ -176,12 +177,12 @@ impl Local {
         signal(name, self.child.id());
     }
 
-    /// Asks it to end, and waits until it has, and all it said is here.
+    /// Sends the signal, and waits for the exit and the end of the output.
     pub fn end(&mut self, name: &str) -> ExitStatus {
         self.signal(name);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
-            if self.listeners.iter().all(JoinHandle::is_finished)
+            if self.readers.iter().all(JoinHandle::is_finished)
                 && let Some(status) = self.child.try_wait().expect("a child")
             {
                 self.ended = true;
@@ -202,11 +203,11 @@ pub fn signal(name: &str, process: u32) {
 }
 
 pub fn is_alive(process: &str) -> bool {
-    let asked = Command::new("kill")
+    let sent = Command::new("kill")
         .args(["-0", process])
         .stderr(Stdio::null())
         .status();
-    asked.is_ok_and(|status| status.success())
+    sent.is_ok_and(|status| status.success())
 }
 
 impl Drop for Local {
@@ -217,7 +218,7 @@ impl Drop for Local {
         if !self.ended && self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.signal("TERM");
             // Shutdown has a limit of its own; this one is only for a bug.
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + TIMEOUT;
             while self.child.try_wait().is_ok_and(|status| status.is_none())
                 && Instant::now() < deadline
             {
@@ -230,17 +231,17 @@ impl Drop for Local {
 }
 
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// The framing was followed to its end.
     pub complete: bool,
-    /// When each chunk of a chunked body came.
+    /// The arrival of each chunk of a chunked body.
     pub arrivals: Vec<Instant>,
 }
 
-impl Answer {
+impl Response {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -253,16 +254,16 @@ impl Answer {
     }
 }
 
-/// One request on a connection of its own, and its answer.
-pub fn ask(
+/// One request on a connection of its own, and its response.
+pub fn send(
     address: SocketAddr,
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
     body: &[u8],
-) -> Answer {
+) -> Response {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     let mut head =
         format!("{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -278,10 +279,10 @@ pub fn ask(
     read_answer(BufReader::new(stream), method == "HEAD")
 }
 
-fn read_answer(mut reader: impl BufRead, bodiless: bool) -> Answer {
-    let mut answer = Answer::default();
+fn read_answer(mut reader: impl BufRead, bodiless: bool) -> Response {
+    let mut response = Response::default();
     let first = line(&mut reader);
-    answer.status = first
+    response.status = first
         .split(' ')
         .nth(1)
         .and_then(|status| status.parse().ok())
@@ -291,38 +292,38 @@ fn read_answer(mut reader: impl BufRead, bodiless: bool) -> Answer {
         let Some((name, value)) = line.split_once(':') else {
             break;
         };
-        answer
+        response
             .headers
             .push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length: Option<usize> = answer
+    let length: Option<usize> = response
         .header("content-length")
         .and_then(|length| length.parse().ok());
-    if bodiless || matches!(answer.status, 204 | 304) {
-        answer.complete = true;
-    } else if answer.header("transfer-encoding").is_some() {
+    if bodiless || matches!(response.status, 204 | 304) {
+        response.complete = true;
+    } else if response.header("transfer-encoding").is_some() {
         while let Ok(size) = usize::from_str_radix(&line(&mut reader), 16) {
             let mut chunk = vec![0; size + 2];
             if reader.read_exact(&mut chunk).is_err() {
                 break;
             }
             if size == 0 {
-                answer.complete = true;
+                response.complete = true;
                 break;
             }
-            answer.body.extend_from_slice(&chunk[..size]);
-            answer.arrivals.push(Instant::now());
+            response.body.extend_from_slice(&chunk[..size]);
+            response.arrivals.push(Instant::now());
         }
     } else {
-        let read = reader.read_to_end(&mut answer.body).is_ok();
-        answer.complete = read && length.is_none_or(|length| length == answer.body.len());
+        let read = reader.read_to_end(&mut response.body).is_ok();
+        response.complete = read && length.is_none_or(|length| length == response.body.len());
     }
-    answer
+    response
 }
 
 fn line(reader: &mut impl BufRead) -> String {
     let mut line = String::new();
-    // A connection that breaks here is an empty line, and then an answer that is not complete.
+    // A connection that breaks here is an empty line, and then a response that is not complete.
     let _ = reader.read_line(&mut line);
     line.trim_end().to_owned()
 }

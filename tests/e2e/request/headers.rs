@@ -1,19 +1,20 @@
-//! Event to request: the headers, the event's and ours.
+//! Event to request: headers.
 //!
-//! Hop-by-hop fields end at the front end (RFC 9110 7.6.1); what Lambda vouches for cannot be sent by a client.
+//! Hop-by-hop headers end at the front end (RFC 9110 7.6.1); a client cannot send reserved headers,
+//! which only Lambda may set.
 
-use crate::harness::api::{TRACE, Turn};
-use crate::harness::app::{Answer, answer};
+use crate::harness::api::{Invocation, TRACE};
+use crate::harness::app::{Response, response};
 use crate::harness::events::*;
 use crate::harness::http::Message;
-use crate::harness::scenario::{ask, scenario};
+use crate::harness::scenario::{invoke_once, scenario};
 use serde_json::{Value, json};
 
-fn ok() -> Answer {
-    answer("200 OK", "ok")
+fn ok() -> Response {
+    response("200 OK", "ok")
 }
 
-/// The request for an event, of every kind, that carries these headers.
+/// The requests for events of every kind with these headers.
 fn requests(headers: Value) -> Vec<Message> {
     let mut single = json!({"host": "h.example"});
     single
@@ -49,8 +50,11 @@ fn json_of(request: &Message, name: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-fn context(turn: Turn) -> Value {
-    json_of(&ask(turn, ok()).request(1), "x-amzn-lambda-context")
+fn context(invocation: Invocation) -> Value {
+    json_of(
+        &invoke_once(invocation, ok()).request(1),
+        "x-amzn-lambda-context",
+    )
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn nothing_is_added_that_neither_client_nor_lambda_sent() {
         "x-amzn-request-context",
         "x-amzn-lambda-context",
     ];
-    let request = ask(get("/"), ok()).request(1);
+    let request = invoke_once(get("/"), ok()).request(1);
     let names: Vec<_> = request
         .headers
         .iter()
@@ -105,7 +109,7 @@ fn host_is_forwarded_whatever_a_url_parser_thinks_of_it() {
 #[test]
 fn host_with_a_control_byte_gets_400() {
     for host in ["a\r\nx: y", "a\u{0}b", "a\u{7f}"] {
-        let run = ask(
+        let run = invoke_once(
             with(alb("GET", "/"), json!({"headers": {"host": host}})),
             ok(),
         );
@@ -116,7 +120,7 @@ fn host_with_a_control_byte_gets_400() {
 
 #[test]
 fn host_is_the_apps_address_when_the_event_has_none() {
-    let run = ask(without(get("/"), "headers"), ok());
+    let run = invoke_once(without(get("/"), "headers"), ok());
     assert_eq!(run.request(1).all("host"), [run.app_address().to_string()]);
 }
 
@@ -124,14 +128,14 @@ fn host_is_the_apps_address_when_the_event_has_none() {
 fn repeated_headers_of_a_rest_event_all_arrive_in_order() {
     let lists = json!({"multiValueHeaders": {"X-Rep": ["one", "two", "three"], "Cookie": ["a=1", "b=2"]},
         "headers": {"X-Rep": "three", "Cookie": "b=2"}});
-    let request = ask(with(rest("GET", "/"), lists), ok()).request(1);
+    let request = invoke_once(with(rest("GET", "/"), lists), ok()).request(1);
     assert_eq!(request.all("x-rep"), ["one", "two", "three"]);
     assert_eq!(request.all("cookie"), ["a=1", "b=2"]);
 }
 
 #[test]
 fn header_that_only_the_single_map_of_a_rest_event_holds_arrives() {
-    let request = ask(
+    let request = invoke_once(
         with(rest("GET", "/"), json!({"headers": {"X-Only": "1"}})),
         ok(),
     )
@@ -141,7 +145,7 @@ fn header_that_only_the_single_map_of_a_rest_event_holds_arrives() {
         rest("GET", "/"),
         json!({"headers": {"X-Only": "1"}, "multiValueHeaders": null}),
     );
-    assert_eq!(ask(event, ok()).request(1).all("x-only"), ["1"]);
+    assert_eq!(invoke_once(event, ok()).request(1).all("x-only"), ["1"]);
 }
 
 #[test]
@@ -150,12 +154,15 @@ fn repeated_headers_of_a_multi_value_alb_event_all_arrive_in_order() {
         alb_multi("GET", "/"),
         json!({"multiValueHeaders": {"x-rep": ["one", "two"]}}),
     );
-    assert_eq!(ask(event, ok()).request(1).all("x-rep"), ["one", "two"]);
+    assert_eq!(
+        invoke_once(event, ok()).request(1).all("x-rep"),
+        ["one", "two"]
+    );
 }
 
 #[test]
 fn cookies_of_an_http_api_event_become_one_cookie_header() {
-    let request = ask(
+    let request = invoke_once(
         with(http_api("GET", "/"), json!({"cookies": ["a=1", "b=2"]})),
         ok(),
     )
@@ -169,7 +176,10 @@ fn cookies_of_a_function_url_event_are_not_sent_twice() {
         get("/"),
         json!({"cookies": ["a=1", "b=2"], "headers": {"cookie": "a=1; b=2"}}),
     );
-    assert_eq!(ask(event, ok()).request(1).all("cookie"), ["a=1; b=2"]);
+    assert_eq!(
+        invoke_once(event, ok()).request(1).all("cookie"),
+        ["a=1; b=2"]
+    );
 }
 
 #[test]
@@ -260,8 +270,8 @@ fn clients_cannot_send_what_lambda_vouches_for() {
 #[test]
 fn tenant_of_the_invocation_is_sent() {
     let event = with(get("/"), json!({"headers": {"x-amz-tenant-id": "evil"}}));
-    let turn = Turn::from(event).header("Lambda-Runtime-Aws-Tenant-Id", "ten-1");
-    let request = ask(turn, ok()).request(1);
+    let invocation = Invocation::from(event).header("Lambda-Runtime-Aws-Tenant-Id", "ten-1");
+    let request = invoke_once(invocation, ok()).request(1);
     assert_eq!(request.all("x-amz-tenant-id"), ["ten-1"]);
     assert_eq!(
         json_of(&request, "x-amzn-lambda-context")["tenant_id"],
@@ -274,7 +284,10 @@ fn trace_id_is_the_invocations() {
     for request in requests(json!({"x-amzn-trace-id": "Root=of-the-client"})) {
         assert_eq!(request.all("x-amzn-trace-id"), [TRACE]);
     }
-    assert_eq!(ask(sqs(), ok()).request(1).all("x-amzn-trace-id"), [TRACE]);
+    assert_eq!(
+        invoke_once(sqs(), ok()).request(1).all("x-amzn-trace-id"),
+        [TRACE]
+    );
 }
 
 #[test]
@@ -286,8 +299,8 @@ fn trace_id_of_the_event_stays_when_the_invocation_has_none() {
         )
     };
     for value in ["(absent)", ""] {
-        let turn = Turn::from(event()).header("Lambda-Runtime-Trace-Id", value);
-        let request = ask(turn, ok()).request(1);
+        let invocation = Invocation::from(event()).header("Lambda-Runtime-Trace-Id", value);
+        let request = invoke_once(invocation, ok()).request(1);
         assert_eq!(
             request.all("x-amzn-trace-id"),
             ["Root=of-the-client"],
@@ -307,7 +320,7 @@ fn context_headers_are_ascii_and_lose_nothing() {
         get("/"),
         json!({"requestContext": {"authorizer": {"lambda": {"who": "zoë\u{7f}\n🦀\u{80}"}}}}),
     );
-    let run = ask(event, ok());
+    let run = invoke_once(event, ok());
     let request = run.request(1);
     assert!(
         request
@@ -327,7 +340,7 @@ fn request_context_is_the_events_with_every_key() {
     let change = json!({"requestContext": {"authentication": {"clientCert": {"subjectDN": "CN=ann"}}, "newKey": [1, 2.50]}});
     for (kind, event) in http_kinds("GET", "/") {
         let event = with(event, change.clone());
-        let request = ask(event.clone(), ok()).request(1);
+        let request = invoke_once(event.clone(), ok()).request(1);
         assert_eq!(
             json_of(&request, "x-amzn-request-context"),
             event["requestContext"],
@@ -339,7 +352,7 @@ fn request_context_is_the_events_with_every_key() {
 #[test]
 fn request_context_with_line_ends_between_its_keys_is_still_one_header() {
     let event = "{\"requestContext\":{\n\t\"http\": {\r\n \"method\": \"GET\"},\n \"n\": 1.10, \"s\": \"a  b\"\n}}";
-    let request = ask(event, ok()).request(1);
+    let request = invoke_once(event, ok()).request(1);
     let context = request.header("x-amzn-request-context").unwrap();
     assert_eq!(
         context.replace("a  b", "a~~b").replace(' ', ""),
@@ -349,7 +362,7 @@ fn request_context_with_line_ends_between_its_keys_is_still_one_header() {
 
 #[test]
 fn lambda_context_holds_what_lambda_says() {
-    let value = context(Turn::from(get("/")));
+    let value = context(Invocation::from(get("/")));
     assert_eq!(value["request_id"], "req-1");
     assert_eq!(value["deadline"], 4_102_444_800_000u64);
     assert_eq!(value["invoked_function_arn"], crate::harness::api::ARN);
@@ -359,9 +372,9 @@ fn lambda_context_holds_what_lambda_says() {
 
 #[test]
 fn lambda_context_escapes_what_no_header_can_hold() {
-    let turn =
-        Turn::from(get("/")).header("Lambda-Runtime-Client-Context", r#"{"custom":{"a":"zoë"}}"#);
-    let request = ask(turn, ok()).request(1);
+    let invocation = Invocation::from(get("/"))
+        .header("Lambda-Runtime-Client-Context", r#"{"custom":{"a":"zoë"}}"#);
+    let request = invoke_once(invocation, ok()).request(1);
     assert!(request.header("x-amzn-lambda-context").unwrap().is_ascii());
     assert_eq!(
         json_of(&request, "x-amzn-lambda-context")["client_context"]["custom"]["a"],
@@ -379,7 +392,8 @@ fn client_context_of_an_odd_shape_is_carried_as_json() {
         "5",
         "\"s\"",
     ] {
-        let value = context(Turn::from(get("/")).header("Lambda-Runtime-Client-Context", text));
+        let value =
+            context(Invocation::from(get("/")).header("Lambda-Runtime-Client-Context", text));
         assert_eq!(
             value["client_context"],
             serde_json::from_str::<Value>(text).unwrap()
@@ -390,7 +404,8 @@ fn client_context_of_an_odd_shape_is_carried_as_json() {
 #[test]
 fn client_context_that_is_not_json_becomes_null() {
     for text in ["{", "nonsense", "", "{} {}"] {
-        let value = context(Turn::from(get("/")).header("Lambda-Runtime-Client-Context", text));
+        let value =
+            context(Invocation::from(get("/")).header("Lambda-Runtime-Client-Context", text));
         assert_eq!(value["client_context"], json!(null), "{text}");
     }
 }
@@ -398,7 +413,7 @@ fn client_context_that_is_not_json_becomes_null() {
 #[test]
 fn cognito_identity_keeps_its_old_names() {
     let text = r#"{"cognitoIdentityId":"id-1","cognitoIdentityPoolId":"pool-1"}"#;
-    let value = context(Turn::from(get("/")).header("Lambda-Runtime-Cognito-Identity", text));
+    let value = context(Invocation::from(get("/")).header("Lambda-Runtime-Cognito-Identity", text));
     assert_eq!(
         value["identity"],
         json!({"identityId": "id-1", "identityPoolId": "pool-1"})
@@ -407,10 +422,10 @@ fn cognito_identity_keeps_its_old_names() {
 
 #[test]
 fn empty_headers_of_next_count_as_absent() {
-    let turn = Turn::from(get("/"))
+    let invocation = Invocation::from(get("/"))
         .header("Lambda-Runtime-Cognito-Identity", "")
         .header("Lambda-Runtime-Aws-Tenant-Id", "");
-    let request = ask(turn, ok()).request(1);
+    let request = invoke_once(invocation, ok()).request(1);
     let value = json_of(&request, "x-amzn-lambda-context");
     assert_eq!(
         (&value["identity"], &value["tenant_id"]),
@@ -488,18 +503,21 @@ fn traceparent_is_derived_from_the_trace_id_when_asked_for() {
         .request(1);
     let expected = "00-5bef4de7ad49b0e87f6ef6c87fc2e700-9a9197af755a6419-01";
     assert_eq!(request.all("traceparent"), [expected]);
-    assert_eq!(ask(get("/"), ok()).request(1).header("traceparent"), None);
+    assert_eq!(
+        invoke_once(get("/"), ok()).request(1).header("traceparent"),
+        None
+    );
 }
 
 #[test]
 fn traceparent_is_not_made_up_from_a_trace_id_that_has_no_parent() {
-    let turn = Turn::from(get("/")).header(
+    let invocation = Invocation::from(get("/")).header(
         "Lambda-Runtime-Trace-Id",
         "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
     );
     let request = scenario()
         .env("AWS_LWA_TRACEPARENT", "true")
-        .invoke(turn)
+        .invoke(invocation)
         .run()
         .request(1);
     assert_eq!(request.header("traceparent"), None);

@@ -1,19 +1,19 @@
-//! Event to request: what counts as an HTTP request, methods and bodies. Targets and headers have files of their own.
+//! Event to request: the events that count as HTTP requests, methods and bodies.
 //!
 //! The rule: decide by the shape of the event, and carry bytes.
 
-use crate::harness::api::Turn;
-use crate::harness::app::{Answer, answer};
+use crate::harness::api::Invocation;
+use crate::harness::app::{Response, response};
 use crate::harness::events::*;
-use crate::harness::scenario::{Run, ask, scenario};
+use crate::harness::scenario::{Run, invoke_once, scenario};
 use serde_json::json;
 
-fn ok() -> Answer {
-    answer("200 OK", "ok")
+fn ok() -> Response {
+    response("200 OK", "ok")
 }
 
-/// The targets the app saw for these events.
-fn targets(events: impl IntoIterator<Item = impl Into<Turn>>) -> Vec<String> {
+/// The targets that the app receives for these events.
+fn targets(events: impl IntoIterator<Item = impl Into<Invocation>>) -> Vec<String> {
     let run = scenario().invoke_all(events).run();
     run.requests()
         .into_iter()
@@ -21,8 +21,8 @@ fn targets(events: impl IntoIterator<Item = impl Into<Turn>>) -> Vec<String> {
         .collect()
 }
 
-/// The client gets this status, and the app nothing.
-fn refused(run: &Run, number: usize, status: u16) {
+/// The client gets this status, and the app no request.
+fn assert_refused(run: &Run, number: usize, status: u16) {
     assert_eq!(
         run.reply(number)["statusCode"],
         status,
@@ -34,7 +34,7 @@ fn refused(run: &Run, number: usize, status: u16) {
 #[test]
 fn each_kind_of_http_event_reaches_the_app_as_itself() {
     for (kind, event) in http_kinds("DELETE", "/a/b") {
-        let request = ask(event, ok()).request(1);
+        let request = invoke_once(event, ok()).request(1);
         assert_eq!(
             (request.method.as_str(), request.target.as_str()),
             ("DELETE", "/a/b"),
@@ -94,7 +94,7 @@ fn alb_event_with_null_or_missing_maps_is_an_http_request() {
 fn method_that_is_no_token_gets_400() {
     for method in ["GE T", "GET\r\nx: y", "G\u{0}T", "GET / HTTP/1.1"] {
         let run = scenario().invoke_all(each_kind(method, "/")).run();
-        (1..=each_kind("", "").len()).for_each(|number| refused(&run, number, 400));
+        (1..=each_kind("", "").len()).for_each(|number| assert_refused(&run, number, 400));
     }
 }
 
@@ -118,7 +118,7 @@ fn content_length_is_our_own() {
     for length in ["2", "500", "-1", "x", "00003"] {
         let headers = json!({"headers": {"content-length": length}, "multiValueHeaders": {"content-length": [length]}});
         let event = with(with(url("POST", "/"), headers), json!({"body": "four"}));
-        let request = ask(event, ok()).request(1);
+        let request = invoke_once(event, ok()).request(1);
         assert_eq!(
             (request.all("content-length"), request.text()),
             (vec!["4"], "four".to_owned())
@@ -129,7 +129,7 @@ fn content_length_is_our_own() {
 #[test]
 fn get_without_a_body_has_no_body_headers() {
     for (kind, event) in http_kinds("GET", "/") {
-        let request = ask(
+        let request = invoke_once(
             with(event, json!({"headers": {"content-length": "0"}})),
             ok(),
         )
@@ -160,7 +160,8 @@ fn post_put_and_patch_without_a_body_say_content_length_0() {
 #[test]
 fn text_body_arrives_as_utf_8() {
     for (kind, event) in http_kinds("POST", "/") {
-        let request = ask(with(event, json!({"body": "crêpe \u{0} \u{1f980}"})), ok()).request(1);
+        let request =
+            invoke_once(with(event, json!({"body": "crêpe \u{0} \u{1f980}"})), ok()).request(1);
         assert_eq!(request.text(), "crêpe \u{0} \u{1f980}", "{kind}");
     }
 }
@@ -168,7 +169,7 @@ fn text_body_arrives_as_utf_8() {
 #[test]
 fn base64_body_arrives_as_bytes() {
     for (kind, event) in http_kinds("PUT", "/") {
-        let request = ask(
+        let request = invoke_once(
             with(event, json!({"body": "AAH/gA==", "isBase64Encoded": true})),
             ok(),
         )
@@ -179,7 +180,7 @@ fn base64_body_arrives_as_bytes() {
 
 #[test]
 fn body_of_a_get_is_sent() {
-    let request = ask(with(get("/"), json!({"body": "q"})), ok()).request(1);
+    let request = invoke_once(with(get("/"), json!({"body": "q"})), ok()).request(1);
     assert_eq!(
         (request.header("content-length"), request.text()),
         (Some("1"), "q".to_owned())
@@ -189,14 +190,14 @@ fn body_of_a_get_is_sent() {
 #[test]
 fn six_megabytes_of_body_arrive() {
     let body = "x".repeat(6_000_000);
-    let request = ask(with(url("POST", "/"), json!({"body": body})), ok()).request(1);
+    let request = invoke_once(with(url("POST", "/"), json!({"body": body})), ok()).request(1);
     assert!(request.complete && request.body == body.as_bytes());
 }
 
 #[test]
 fn body_that_is_not_base64_gets_400() {
     for (kind, event) in http_kinds("POST", "/") {
-        let run = ask(
+        let run = invoke_once(
             with(
                 event,
                 json!({"body": "@@not base64@@", "isBase64Encoded": true}),
@@ -219,7 +220,7 @@ fn event_that_is_not_json_fails_its_invocation_alone() {
         "[1,]",
     ] {
         let run = scenario().invoke(event).invoke(get("/after")).run();
-        run.fails(1, "Function.InvalidEvent", &["JSON"]);
+        run.assert_failure(1, "Function.InvalidEvent", &["JSON"]);
         assert_eq!(run.requests().len(), 1, "{event}");
     }
 }
@@ -230,7 +231,7 @@ fn event_that_is_not_utf_8_fails_its_invocation_alone() {
         .invoke(b"{\"a\":\"\xff\"}".to_vec())
         .invoke(get("/after"))
         .run();
-    run.fails(1, "Function.InvalidEvent", &[]);
+    run.assert_failure(1, "Function.InvalidEvent", &[]);
     assert_eq!(run.request(1).target, "/after");
 }
 

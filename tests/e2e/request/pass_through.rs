@@ -1,21 +1,22 @@
-//! Events that are no HTTP requests: posted to the app as they are, and its answer handed back as it is.
+//! Events that are not HTTP requests: posted to the app unchanged, and the response handed back
+//! unchanged.
 
-use crate::harness::app::{Answer, answer};
+use crate::harness::app::{Response, response};
 use crate::harness::events::*;
-use crate::harness::scenario::{ask, scenario};
+use crate::harness::scenario::{invoke_once, scenario};
 use serde_json::{Value, json};
 
-fn ok() -> Answer {
-    answer("200 OK", "ok")
+fn ok() -> Response {
+    response("200 OK", "ok")
 }
 
-/// The whole text Lambda gets for a queue event when the app answers so.
-fn result(answer: Answer) -> String {
-    ask(sqs(), answer).response(1).text()
+/// The whole reply to a queue event with this response of the app.
+fn result(response: Response) -> String {
+    invoke_once(sqs(), response).response(1).text()
 }
 
-fn passes_through(event: Value) {
-    let request = ask(event.clone(), ok()).request(1);
+fn assert_passes_through(event: Value) {
+    let request = invoke_once(event.clone(), ok()).request(1);
     assert_eq!(
         (request.method.as_str(), request.target.as_str()),
         ("POST", "/events"),
@@ -27,11 +28,13 @@ fn passes_through(event: Value) {
 
 #[test]
 fn events_of_queues_and_schedules_are_posted_verbatim() {
-    passes_through(sqs());
-    passes_through(
+    assert_passes_through(sqs());
+    assert_passes_through(
         json!({"version": "0", "id": "e1", "detail-type": "Order placed", "source": "shop", "detail": {"id": 7}}),
     );
-    passes_through(json!({"Records": [{"Sns": {"Message": "hi"}, "EventSource": "aws:sns"}]}));
+    assert_passes_through(
+        json!({"Records": [{"Sns": {"Message": "hi"}, "EventSource": "aws:sns"}]}),
+    );
     [
         json!([]),
         json!("hi"),
@@ -41,13 +44,13 @@ fn events_of_queues_and_schedules_are_posted_verbatim() {
         json!({}),
     ]
     .into_iter()
-    .for_each(passes_through);
+    .for_each(assert_passes_through);
 }
 
 #[test]
 fn bytes_of_the_event_are_not_rewritten() {
     let event = "{ \"z\" : 1.0e2,\n\t\"a\": 12345678901234567890123, \"a\":\"\\u00e9\\/\" }";
-    assert_eq!(ask(event, ok()).request(1).text(), event);
+    assert_eq!(invoke_once(event, ok()).request(1).text(), event);
 }
 
 #[test]
@@ -71,14 +74,14 @@ fn pass_through_path_without_a_slash_gets_one() {
 #[test]
 fn authorizer_events_that_look_like_requests_pass_through() {
     let arn = "arn:aws:execute-api:eu-west-1:111122223333:h2/live/GET/x";
-    passes_through(with(
+    assert_passes_through(with(
         rest("GET", "/x"),
         json!({"type": "REQUEST", "methodArn": arn}),
     ));
-    passes_through(json!({"type": "TOKEN", "methodArn": arn, "authorizationToken": "t"}));
+    assert_passes_through(json!({"type": "TOKEN", "methodArn": arn, "authorizationToken": "t"}));
     let http = json!({"type": "REQUEST", "routeArn": arn, "identitySource": ["t"]});
-    passes_through(with(http_api("GET", "/x"), http));
-    passes_through(with(
+    assert_passes_through(with(http_api("GET", "/x"), http));
+    assert_passes_through(with(
         http_api("GET", "/x"),
         json!({"type": "REQUEST", "routeArn": arn, "identitySource": null}),
     ));
@@ -86,7 +89,7 @@ fn authorizer_events_that_look_like_requests_pass_through() {
 
 #[test]
 fn bedrock_agent_event_passes_through() {
-    passes_through(
+    assert_passes_through(
         json!({"messageVersion": "1.0", "agent": {"name": "a"}, "actionGroup": "g", "apiPath": "/x",
         "httpMethod": "POST", "requestBody": {"content": {}}}),
     );
@@ -96,8 +99,8 @@ fn bedrock_agent_event_passes_through() {
 fn websocket_event_passes_through_with_its_context() {
     let event = json!({"requestContext": {"routeKey": "$default", "eventType": "MESSAGE", "connectionId": "c1=",
         "apiId": "w4", "stage": "live"}, "body": "hello", "isBase64Encoded": false});
-    passes_through(event.clone());
-    let request = ask(event, ok()).request(1);
+    assert_passes_through(event.clone());
+    let request = invoke_once(event, ok()).request(1);
     let context: Value =
         serde_json::from_str(request.header("x-amzn-request-context").unwrap()).unwrap();
     assert_eq!(
@@ -116,18 +119,18 @@ fn json_answer_is_handed_back_byte_for_byte_whatever_its_type() {
         "image/png",
     ] {
         assert_eq!(
-            result(answer(&format!("200 OK\nContent-Type: {kind}"), body)),
+            result(response(&format!("200 OK\nContent-Type: {kind}"), body)),
             body,
             "{kind}"
         );
     }
-    assert_eq!(result(answer("201 Created", "[1, 2]")), "[1, 2]");
-    assert_eq!(result(answer("200 OK", "\"text\"")), "\"text\"");
+    assert_eq!(result(response("201 Created", "[1, 2]")), "[1, 2]");
+    assert_eq!(result(response("200 OK", "\"text\"")), "\"text\"");
 }
 
 #[test]
 fn answer_that_is_not_json_becomes_a_json_string() {
-    let text = result(answer("200 OK\nContent-Type: text/plain", "say \"hé\"\n"));
+    let text = result(response("200 OK\nContent-Type: text/plain", "say \"hé\"\n"));
     assert_eq!(
         serde_json::from_str::<Value>(&text).unwrap(),
         "say \"hé\"\n"
@@ -136,7 +139,7 @@ fn answer_that_is_not_json_becomes_a_json_string() {
 
 #[test]
 fn answer_that_is_not_utf_8_is_still_a_json_string() {
-    let text = result(answer("200 OK\nContent-Type: image/png", b"\x89PNG\xff"));
+    let text = result(response("200 OK\nContent-Type: image/png", b"\x89PNG\xff"));
     assert!(
         serde_json::from_str::<Value>(&text).unwrap().is_string(),
         "{text}"
@@ -145,9 +148,9 @@ fn answer_that_is_not_utf_8_is_still_a_json_string() {
 
 #[test]
 fn empty_answer_becomes_null() {
-    assert_eq!(result(answer("200 OK", "")), "null");
+    assert_eq!(result(response("200 OK", "")), "null");
     assert_eq!(
-        result(answer("204 No Content\nContent-Length: 0", "")),
+        result(response("204 No Content\nContent-Length: 0", "")),
         "null"
     );
 }
@@ -155,7 +158,7 @@ fn empty_answer_becomes_null() {
 #[test]
 fn partial_batch_failure_reaches_lambda() {
     let body = r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#;
-    assert_eq!(result(answer("200 OK", body)), body);
+    assert_eq!(result(response("200 OK", body)), body);
 }
 
 #[test]
@@ -167,8 +170,8 @@ fn error_status_fails_the_invocation() {
         "599 Odd",
     ] {
         let run = scenario()
-            .answer(answer(status, "no such route"))
-            .answer(ok())
+            .respond(response(status, "no such route"))
+            .respond(ok())
             .invoke_all([sqs(), sqs()])
             .run();
         let code = &status[..3];
@@ -188,5 +191,5 @@ fn error_status_fails_the_invocation() {
 
 #[test]
 fn redirect_of_a_pass_through_answer_is_no_failure() {
-    assert_eq!(result(answer("302 Found\nLocation: /x", "{}")), "{}");
+    assert_eq!(result(response("302 Found\nLocation: /x", "{}")), "{}");
 }

@@ -1,17 +1,19 @@
-//! Smuggling and injection: nothing in an event adds a line, a header or a request to what the app sees, nothing in an
-//! answer does so towards Lambda, and no client can say what only the front end or Lambda may.
+//! Smuggling and injection: nothing in an event adds a line, a header or a request to what the app
+//! receives, nothing in a response does so towards Lambda, and no client can set reserved headers.
 //!
-//! Every control byte is tried in every place, with what an attacker would write behind it (RFC 9112 11.1 and 11.2).
+//! Every control byte is tried in every place, followed by an attacker's bytes (RFC 9112 11.1 and
+//! 11.2).
 
 use crate::faults::mutations::is_well_formed;
-use crate::harness::app::{Answer, answer, raw};
+use crate::harness::app::{Response, raw, response};
 use crate::harness::events::*;
 use crate::harness::http::Message;
 use crate::harness::record::Side;
 use crate::harness::scenario::scenario;
 use serde_json::{Value, json};
 
-/// Every control character, line ends in two, and letters that end as CR or LF where a server keeps their low byte.
+/// Every control character, line ends of two, and letters that become CR or LF in a server that
+/// keeps only their low byte.
 fn controls() -> Vec<String> {
     let ascii = (0..0x20u8).chain([0x7f]).map(char::from).map(String::from);
     let others = [
@@ -31,9 +33,9 @@ fn attack(control: &str) -> String {
     )
 }
 
-/// Sends the attack in one place of every kind of event. What reaches the app is one plain request each; whatever does
-/// not is answered with status 400.
-fn reaches_nothing_from(place: impl Fn(Value, &str) -> Value) {
+/// Sends the attack in one place of every kind of event. The app must receive one plain request for
+/// each, and the client status 400 for those it does not.
+fn assert_harmless(place: impl Fn(Value, &str) -> Value) {
     let mut events = Vec::new();
     for control in controls() {
         let attack = attack(&control);
@@ -67,7 +69,7 @@ fn reaches_nothing_from(place: impl Fn(Value, &str) -> Value) {
 
 #[test]
 fn method_cannot_smuggle() {
-    reaches_nothing_from(|event, text| {
+    assert_harmless(|event, text| {
         let change = json!({"httpMethod": text, "requestContext": {"http": {"method": text}}});
         let lattice = event["requestContext"].get("serviceArn").is_some();
         let change = if lattice {
@@ -85,7 +87,7 @@ fn method_cannot_smuggle() {
 
 #[test]
 fn path_cannot_smuggle() {
-    reaches_nothing_from(|event, text| {
+    assert_harmless(|event, text| {
         let path = format!("/{text}");
         let event = with(event, json!({"rawPath": path, "path": path}));
         let v2 = event["requestContext"].get("http").is_some();
@@ -99,7 +101,7 @@ fn path_cannot_smuggle() {
 
 #[test]
 fn query_cannot_smuggle() {
-    reaches_nothing_from(|event, text| {
+    assert_harmless(|event, text| {
         with(
             event,
             json!({
@@ -121,8 +123,8 @@ fn headers(event: Value, name: &str, value: &str) -> Value {
 
 #[test]
 fn header_names_cannot_smuggle() {
-    reaches_nothing_from(|event, text| headers(event, text, "1"));
-    reaches_nothing_from(|event, text| headers(event, &format!("x-name{text}"), "1"));
+    assert_harmless(|event, text| headers(event, text, "1"));
+    assert_harmless(|event, text| headers(event, &format!("x-name{text}"), "1"));
 }
 
 #[test]
@@ -136,13 +138,13 @@ fn header_values_cannot_smuggle() {
         "transfer-encoding",
         "connection",
     ] {
-        reaches_nothing_from(|event, text| headers(event, name, text));
+        assert_harmless(|event, text| headers(event, name, text));
     }
 }
 
 #[test]
 fn host_cannot_smuggle() {
-    reaches_nothing_from(|event, text| {
+    assert_harmless(|event, text| {
         let name = if event["headers"].get("Host").is_some() {
             "Host"
         } else {
@@ -162,13 +164,13 @@ fn host_cannot_smuggle() {
 
 #[test]
 fn cookies_cannot_smuggle() {
-    reaches_nothing_from(|event, text| with(event, json!({"cookies": [text, "b=2", text]})));
+    assert_harmless(|event, text| with(event, json!({"cookies": [text, "b=2", text]})));
 }
 
 #[test]
 fn body_cannot_smuggle() {
-    reaches_nothing_from(|event, text| with(event, json!({"body": text})));
-    reaches_nothing_from(|event, text| {
+    assert_harmless(|event, text| with(event, json!({"body": text})));
+    assert_harmless(|event, text| {
         let text = crate::harness::base64::encode(text.as_bytes());
         with(event, json!({"body": text, "isBase64Encoded": true}))
     });
@@ -176,7 +178,7 @@ fn body_cannot_smuggle() {
 
 #[test]
 fn request_context_cannot_smuggle() {
-    reaches_nothing_from(|event, text| {
+    assert_harmless(|event, text| {
         with(
             event,
             json!({"requestContext": {"stage": text, "identity": {text: text}}, "stageVariables": {text: text}}),
@@ -186,9 +188,9 @@ fn request_context_cannot_smuggle() {
 
 #[test]
 fn what_lambda_says_of_the_invocation_cannot_smuggle() {
-    // The fields of `/next` themselves are lines, so that what they hold comes escaped in JSON.
+    // The fields of `/next` are lines themselves, so their values come escaped in JSON.
     let text = json!({"custom": {"a\r\nx-evil: 1\r\n\r\nGET /evil HTTP/1.1\r\n\u{2028}\u{10d}": "\u{0}\u{85}"}}).to_string();
-    let turn = crate::harness::api::Turn::from(get("/"))
+    let invocation = crate::harness::api::Invocation::from(get("/"))
         .header("Lambda-Runtime-Client-Context", &text)
         .header(
             "Lambda-Runtime-Cognito-Identity",
@@ -196,7 +198,7 @@ fn what_lambda_says_of_the_invocation_cannot_smuggle() {
         )
         .header("Lambda-Runtime-Aws-Tenant-Id", "a\tb\u{85}")
         .header("Lambda-Runtime-Trace-Id", "Root=1;\tx-evil: 1");
-    let run = scenario().invoke(turn).run();
+    let run = scenario().invoke(invocation).run();
     let request = run.request(1);
     assert!(is_well_formed(&request) && request.header("x-evil").is_none());
     let context: Value =
@@ -255,7 +257,7 @@ fn connection_cannot_name_away_what_the_front_end_says_of_the_client() {
     );
 }
 
-/// Where bytes of the app are read.
+/// The places where bytes of the app are read.
 const PLACES: [&str; 15] = [
     "HTTP/1.1 200 O{}K\r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.1 20{}0 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -274,8 +276,8 @@ const PLACES: [&str; 15] = [
     "HTTP/1.1 500 Oops\r\n\r\n{}",
 ];
 
-/// Answers with an attack in the place, one for each control byte.
-fn answers(place: &str) -> Vec<Answer> {
+/// Responses with an attack in the place, one for each control byte.
+fn responses(place: &str) -> Vec<Response> {
     let (before, after) = place.split_once("{}").expect("a place");
     let controls = (0..0x20u8)
         .chain([0x7f, 0x85, 0xff])
@@ -296,18 +298,18 @@ fn answers(place: &str) -> Vec<Answer> {
         .collect()
 }
 
-/// Nothing Lambda receives is anything but our own few requests, and every reply is what JSON says it is.
-fn lambda_sees_only_our_posts(mode: &str, kinds: &[Value]) {
+/// Lambda receives only our own few requests, and every reply is valid JSON.
+fn assert_only_our_posts(mode: &str, kinds: &[Value]) {
     let (mut good, mut asked) = (0, 0);
     for place in PLACES {
-        // As POST and on a fresh connection, so that none is sent twice.
+        // POST and a fresh connection, so that none is retried.
         let mut scenario = scenario()
             .env("AWS_LWA_INVOKE_MODE", mode)
             .env("AWS_LWA_ERROR_STATUS_CODES", "500")
             .env("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "0");
-        for answer in answers(place) {
+        for response in responses(place) {
             for kind in kinds {
-                scenario = scenario.answer(answer.clone()).invoke(kind.clone());
+                scenario = scenario.respond(response.clone()).invoke(kind.clone());
                 asked += 1;
             }
         }
@@ -320,7 +322,7 @@ fn lambda_sees_only_our_posts(mode: &str, kinds: &[Value]) {
         let posts = run.all_posts();
         good += posts.iter().filter(|(_, post)| check_reply(post)).count();
     }
-    // Control bytes are no reason to refuse an answer where they can do no harm.
+    // A response with control bytes is accepted where they are harmless.
     assert!((asked / 4..asked).contains(&good), "{good} of {asked}");
 }
 
@@ -353,7 +355,7 @@ fn check_call(message: &Message) {
     }
 }
 
-/// Whether the reply is the app's answer; JSON it must be in any case.
+/// Whether the reply is the app's response; it must be JSON in any case.
 fn check_reply(message: &Message) -> bool {
     let streamed = message
         .header("lambda-runtime-function-response-mode")
@@ -379,12 +381,12 @@ fn check_reply(message: &Message) -> bool {
 fn answers_cannot_smuggle_towards_lambda() {
     let post = |event: Value| with(event, json!({"body": "b"}));
     let kinds = [post(rest("POST", "/")), post(alb("POST", "/")), sqs()];
-    lambda_sees_only_our_posts("buffered", &kinds);
+    assert_only_our_posts("buffered", &kinds);
 }
 
 #[test]
 fn streamed_answers_cannot_smuggle_towards_lambda() {
-    lambda_sees_only_our_posts("response_stream", &[url("POST", "/"), rest("POST", "/")]);
+    assert_only_our_posts("response_stream", &[url("POST", "/"), rest("POST", "/")]);
 }
 
 #[test]
@@ -393,8 +395,8 @@ fn second_answer_is_never_taken_for_the_next_ones() {
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
     );
     let run = scenario()
-        .answer(twice)
-        .answer(answer("200 OK", "well"))
+        .respond(twice)
+        .respond(response("200 OK", "well"))
         .invoke_all(vec![get("/"); 4])
         .run();
     assert_eq!(run.reply(1)["body"], "first");

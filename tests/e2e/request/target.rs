@@ -1,15 +1,15 @@
 //! Event to request: the request target, that is path and query.
 //!
-//! The rule: carry bytes, do not reinterpret them; RFC 3986 says which bytes a target cannot hold, and only those are
-//! percent-encoded.
+//! The rule: carry bytes, do not reinterpret them; RFC 3986 says which bytes a target cannot hold,
+//! and only those are percent-encoded.
 
-use crate::harness::api::Turn;
+use crate::harness::api::Invocation;
 use crate::harness::events::*;
 use crate::harness::scenario::scenario;
 use serde_json::json;
 
-/// The targets the app saw for these events.
-fn targets(events: impl IntoIterator<Item = impl Into<Turn>>) -> Vec<String> {
+/// The targets that the app receives for these events.
+fn targets(events: impl IntoIterator<Item = impl Into<Invocation>>) -> Vec<String> {
     let run = scenario().invoke_all(events).run();
     run.requests()
         .into_iter()

@@ -1,6 +1,7 @@
-//! Compression: gzip when the client takes it and it is worth it, and the headers that must follow (RFC 9110 8.4, 12.5).
+//! Compression: gzip where the client accepts it and it saves bytes, and the headers that follow
+//! from it (RFC 9110 8.4, 12.5).
 
-use crate::harness::app::{Answer, answer, chunk, raw};
+use crate::harness::app::{Response, chunk, raw, response};
 use crate::harness::events::*;
 use crate::harness::run::Run;
 use crate::harness::scenario::{Scenario, scenario};
@@ -16,23 +17,23 @@ fn accepting(codings: &str) -> Value {
     with(get("/"), json!({"headers": {"accept-encoding": codings}}))
 }
 
-fn reply(event: Value, answer: Answer) -> Value {
-    compressing().answer(answer).invoke(event).run().reply(1)
+fn reply(event: Value, response: Response) -> Value {
+    compressing().respond(response).invoke(event).run().reply(1)
 }
 
 fn page() -> String {
     "<p>It was a bright cold day in April.</p>\n".repeat(200)
 }
 
-fn text(head: &str) -> Answer {
-    answer(&format!("200 OK\nContent-Type: text/html\n{head}"), page())
+fn text(head: &str) -> Response {
+    response(&format!("200 OK\nContent-Type: text/html\n{head}"), page())
 }
 
 fn is_compressed(reply: &Value) -> bool {
     reply["headers"]["content-encoding"] == "gzip"
 }
 
-/// What `gzip -d` makes of it.
+/// The output of `gzip -d`.
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = Command::new("gzip")
         .arg("-dc")
@@ -66,7 +67,7 @@ fn text_is_compressed_for_clients_that_take_gzip() {
 
 #[test]
 fn nothing_is_compressed_unless_it_is_switched_on() {
-    let run = scenario().answer(text("")).invoke(accepting("gzip")).run();
+    let run = scenario().respond(text("")).invoke(accepting("gzip")).run();
     assert!(!is_compressed(&run.reply(1)));
     assert_eq!(run.reply(1)["headers"]["vary"], json!(null));
 }
@@ -112,23 +113,26 @@ fn what_gains_nothing_or_must_not_change_is_left_alone() {
         "Content-Type: application/zip",
     ];
     for head in heads {
-        let reply = reply(accepting("gzip"), answer(&format!("200 OK\n{head}"), &long));
+        let reply = reply(
+            accepting("gzip"),
+            response(&format!("200 OK\n{head}"), &long),
+        );
         assert!(!is_compressed(&reply), "{head}");
     }
-    let partial = answer(
+    let partial = response(
         "206 Partial Content\nContent-Type: text/plain\nContent-Range: bytes 0-999/5000",
         &long,
     );
     assert!(!is_compressed(&reply(accepting("gzip"), partial)));
     assert!(!is_compressed(&reply(
         accepting("gzip"),
-        answer("200 OK\nContent-Type: text/plain", "x".repeat(31))
+        response("200 OK\nContent-Type: text/plain", "x".repeat(31))
     )));
 }
 
 #[test]
 fn svg_is_text_enough_to_compress() {
-    let svg = answer("200 OK\nContent-Type: image/svg+xml", "<svg/>".repeat(100));
+    let svg = response("200 OK\nContent-Type: image/svg+xml", "<svg/>".repeat(100));
     assert!(is_compressed(&reply(accepting("gzip"), svg)));
 }
 
@@ -146,10 +150,14 @@ fn answers_without_a_body_are_left_alone() {
         url("HEAD", "/"),
         json!({"headers": {"accept-encoding": "gzip"}}),
     );
-    let answer =
+    let response =
         || raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5000\r\n\r\n");
     assert_eq!(
-        compressing().answer(answer()).invoke(head).run().reply(1)["body"],
+        compressing()
+            .respond(response())
+            .invoke(head)
+            .run()
+            .reply(1)["body"],
         ""
     );
     let unchanged = raw(
@@ -201,7 +209,7 @@ fn ranges_are_no_longer_offered_for_a_compressed_body() {
 fn pass_through_answers_are_never_compressed() {
     let json = format!("[\"{}\"]", "x".repeat(500));
     let run = compressing()
-        .answer(answer("200 OK\nContent-Type: application/json", &json))
+        .respond(response("200 OK\nContent-Type: application/json", &json))
         .invoke(sqs())
         .run();
     assert_eq!(run.response(1).text(), json);
@@ -251,8 +259,11 @@ fn what_is_too_large_plain_arrives_if_it_fits_compressed() {
         raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
             .send(chunk(&body))
             .send("0\r\n\r\n");
-    for answer in [answer("200 OK\nContent-Type: text/html", &body), chunked] {
-        assert_eq!(decoded(&reply(accepting("gzip"), answer)), body.as_bytes());
+    for response in [response("200 OK\nContent-Type: text/html", &body), chunked] {
+        assert_eq!(
+            decoded(&reply(accepting("gzip"), response)),
+            body.as_bytes()
+        );
     }
 }
 
@@ -266,11 +277,11 @@ fn what_is_too_large_even_compressed_fails_and_the_next_is_answered() {
         })
         .collect();
     let run = compressing()
-        .answer(answer("200 OK\nContent-Type: text/plain", &noise))
-        .answer(text(""))
+        .respond(response("200 OK\nContent-Type: text/plain", &noise))
+        .respond(text(""))
         .invoke_all([accepting("gzip"), accepting("gzip")])
         .run();
-    run.fails(1, "Function.ResponseTooLarge", &["7000000", "6291556"]);
+    run.assert_failure(1, "Function.ResponseTooLarge", &["7000000", "6291556"]);
     assert_eq!(decoded(&run.reply(2)), page().as_bytes());
 }
 
@@ -279,7 +290,7 @@ fn what_compressing_does_not_make_smaller_goes_as_it_is() {
     let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ";
     let reply = reply(
         accepting("gzip"),
-        answer("200 OK\nContent-Type: text/plain", letters),
+        response("200 OK\nContent-Type: text/plain", letters),
     );
     assert_eq!(
         (&reply["body"], is_compressed(&reply)),
@@ -303,14 +314,14 @@ fn every_thread_has_the_stack_that_compressing_takes() {
 fn status_in_the_error_list_is_reported_in_plain_text() {
     let run = compressing()
         .env("AWS_LWA_ERROR_STATUS_CODES", "500")
-        .answer(answer("500 Oops\nContent-Type: text/plain", page()))
+        .respond(response("500 Oops\nContent-Type: text/plain", page()))
         .invoke(accepting("gzip"))
         .run();
     let failure = run.error(1).text();
     assert!(failure.contains("bright cold day"), "{failure}");
 }
 
-/// The body of a streamed answer, after the NULs.
+/// The body of a streamed response, after the NULs.
 fn streamed(run: &Run) -> (Value, Vec<u8>) {
     let message = &run.posts(1)[0].1;
     let end = message
@@ -327,17 +338,17 @@ fn streamed(run: &Run) -> (Value, Vec<u8>) {
 #[test]
 fn streams_are_compressed_and_flushed_with_each_chunk() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let answer = raw(head)
+    let response = raw(head)
         .send(chunk(page()))
-        .pass("rest")
+        .wait_for("rest")
         .send(chunk("the end"))
         .send("0\r\n\r\n");
     let scenario = compressing()
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
-        .answer(answer);
+        .respond(response);
     let mut run = scenario.invoke(accepting("gzip")).start();
     // All of the first chunk must be decodable before the second is sent.
-    run.until("the first chunk", |run| {
+    run.wait_until("the first chunk", |run| {
         let complete = |run: &Run| {
             run.posts(1)
                 .first()
@@ -352,7 +363,7 @@ fn streams_are_compressed_and_flushed_with_each_chunk() {
     assert_eq!(gunzip(&body), (page() + "the end").as_bytes());
 }
 
-/// What an unfinished gzip stream yields; `gzip` prints it, and then complains.
+/// The part of an unfinished gzip stream that `gzip` prints before its error.
 fn inflated_so_far(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = Command::new("gzip")
         .arg("-dc")
@@ -367,12 +378,12 @@ fn inflated_so_far(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn event_streams_are_not_compressed() {
-    let answer = raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+    let response = raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         .send("data: 1\n\n".repeat(20))
         .close();
     let scenario = compressing()
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
-        .answer(answer);
+        .respond(response);
     let (prelude, body) = streamed(&scenario.invoke(accepting("gzip")).run());
     assert_eq!(
         (&prelude["headers"]["content-encoding"], body),
@@ -385,7 +396,7 @@ fn empty_and_small_streams_of_known_length_are_left_alone() {
     for body in ["", "ok"] {
         let scenario = compressing()
             .env("AWS_LWA_INVOKE_MODE", "response_stream")
-            .answer(answer("200 OK\nContent-Type: text/plain", body));
+            .respond(response("200 OK\nContent-Type: text/plain", body));
         let (prelude, sent) = streamed(&scenario.invoke(accepting("gzip")).run());
         assert_eq!(
             (&prelude["headers"]["content-encoding"], &*sent),
@@ -399,7 +410,7 @@ fn compressed_stream_that_breaks_off_delivers_what_came_before_and_says_so() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n";
     let run = compressing()
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
-        .answer(raw(head).send(chunk(page())).close())
+        .respond(raw(head).send(chunk(page())).close())
         .invoke(accepting("gzip"))
         .run();
     assert_eq!(inflated_so_far(&streamed(&run).1), page().as_bytes());

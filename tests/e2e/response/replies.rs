@@ -1,21 +1,21 @@
-//! Answer to reply: status, headers, cookies, text or base64, for buffered answers.
+//! Buffered response to reply: status, headers, cookies, text or base64.
 //!
-//! The rule: bytes go through untouched; text exactly when the client gets the same bytes back from it.
+//! The rule: bytes are unchanged; text exactly where the client gets the same bytes back from it.
 
-use crate::harness::app::{Answer, answer, raw, response_head};
+use crate::harness::app::{Response, raw, response, response_head};
 use crate::harness::base64;
 use crate::harness::events::*;
 use crate::harness::record::Side;
-use crate::harness::scenario::{ask, scenario};
+use crate::harness::scenario::{invoke_once, scenario};
 use serde_json::{Value, json};
 
-/// The reply to a Function URL request that the app answers so.
-fn reply(answer: Answer) -> Value {
-    ask(get("/"), answer).reply(1)
+/// The reply to a Function URL request with this response of the app.
+fn reply(response: Response) -> Value {
+    invoke_once(get("/"), response).reply(1)
 }
 
 fn is_text(head: &str, body: &[u8]) -> bool {
-    let reply = reply(answer(&format!("200 OK\n{head}"), body));
+    let reply = reply(response(&format!("200 OK\n{head}"), body));
     let text = reply["isBase64Encoded"] == json!(false);
     let expected = if text {
         String::from_utf8(body.to_vec()).unwrap_or_default()
@@ -97,13 +97,13 @@ fn character_may_be_cut_by_what_arrives_at_once() {
     let halves = "e\u{fc}\u{20ac}\u{1f600}".as_bytes();
     for at in 1..halves.len() {
         let (first, second) = halves.split_at(at);
-        let answer = raw(response_head("200 OK", Some(halves.len())))
+        let response = raw(response_head("200 OK", Some(halves.len())))
             .send(first)
             .open("first")
-            .pass("second")
+            .wait_for("second")
             .send(second);
-        let mut run = scenario().answer(answer).invoke(get("/")).start();
-        run.until("the first part", |run| run.is_open("first"));
+        let mut run = scenario().respond(response).invoke(get("/")).start();
+        run.wait_until("the first part", |run| run.is_open("first"));
         run.open("second");
         run.finish();
         assert_eq!(run.reply(1)["body"], "e\u{fc}\u{20ac}\u{1f600}");
@@ -166,7 +166,7 @@ fn text_with_every_awkward_character_survives_json() {
 fn empty_body_is_an_empty_string() {
     for kind in ["text/plain", "image/png"] {
         assert_eq!(
-            reply(answer(&format!("200 OK\nContent-Type: {kind}"), ""))["body"],
+            reply(response(&format!("200 OK\nContent-Type: {kind}"), ""))["body"],
             "",
             "{kind}"
         );
@@ -176,7 +176,7 @@ fn empty_body_is_an_empty_string() {
 #[test]
 fn status_reaches_the_client_as_it_is() {
     for status in [200, 201, 299, 301, 304, 400, 404, 418, 500, 503, 599, 999] {
-        let run = ask(get("/"), answer(&format!("{status} Whatever"), ""));
+        let run = invoke_once(get("/"), response(&format!("{status} Whatever"), ""));
         assert_eq!(run.reply(1)["statusCode"], status);
     }
 }
@@ -201,20 +201,20 @@ fn latin_1_header_byte_becomes_that_character() {
 
 #[test]
 fn utf_8_header_value_keeps_its_characters() {
-    let reply = reply(answer("200 OK\nX-Name: zoë 🦀", "ok"));
+    let reply = reply(response("200 OK\nX-Name: zoë 🦀", "ok"));
     assert_eq!(reply["headers"]["x-name"], "zoë 🦀");
 }
 
 #[test]
 fn repeated_header_of_a_single_value_reply_is_joined() {
-    let answer = || {
-        answer(
+    let response = || {
+        response(
             "200 OK\nVary: a\nX-Rep: one\nvary: b\nX-Rep: two, three",
             "ok",
         )
     };
     let run = scenario()
-        .answer(answer())
+        .respond(response())
         .invoke_all([get("/"), http_api("GET", "/"), lattice("GET", "/")])
         .run();
     for number in 1..=3 {
@@ -229,7 +229,7 @@ fn repeated_header_of_a_single_value_reply_is_joined() {
 
 #[test]
 fn repeated_header_of_a_multi_value_reply_is_a_list() {
-    let run = scenario().answer(answer("200 OK\nX-Rep: one\nx-rep: two", "ok"));
+    let run = scenario().respond(response("200 OK\nX-Rep: one\nx-rep: two", "ok"));
     let run = run
         .invoke_all([rest("GET", "/"), alb_multi("GET", "/")])
         .run();
@@ -245,7 +245,7 @@ fn repeated_header_of_a_multi_value_reply_is_a_list() {
 #[test]
 fn set_cookie_is_neither_split_nor_joined() {
     let (first, second) = ("a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2, c=3");
-    let reply = reply(answer(
+    let reply = reply(response(
         &format!("200 OK\nSet-Cookie: {first}\nset-cookie: {second}"),
         "ok",
     ));
@@ -255,9 +255,9 @@ fn set_cookie_is_neither_split_nor_joined() {
 
 #[test]
 fn second_cookie_to_a_single_value_alb_is_warned_about() {
-    let run = ask(
+    let run = invoke_once(
         alb("GET", "/"),
-        answer("200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2", "ok"),
+        response("200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2", "ok"),
     );
     assert_eq!(run.reply(1)["headers"]["set-cookie"], "a=1");
     let log = run.log();
@@ -268,7 +268,7 @@ fn second_cookie_to_a_single_value_alb_is_warned_about() {
 #[test]
 fn alb_reply_has_a_status_description() {
     for kind in [alb("GET", "/"), alb_multi("GET", "/"), lattice("GET", "/")] {
-        let reply = ask(kind, answer("404 Nothing Here", "")).reply(1);
+        let reply = invoke_once(kind, response("404 Nothing Here", "")).reply(1);
         assert!(
             reply["statusDescription"]
                 .as_str()
@@ -282,14 +282,14 @@ fn alb_reply_has_a_status_description() {
 fn hop_by_hop_headers_of_the_app_are_removed() {
     let head = "200 OK\nConnection: X-Private\nX-Private: 1\nKeep-Alive: timeout=5\nTrailer: x\nUpgrade: h2c\n\
         Proxy-Authenticate: x\nX-Kept: 1";
-    let reply = reply(answer(head, "ok"));
+    let reply = reply(response(head, "ok"));
     assert_eq!(reply["headers"], json!({"x-kept": "1"}));
 }
 
 #[test]
 fn framing_headers_of_the_app_are_removed() {
     let chunked = raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
-    for reply in [reply(answer("200 OK", "ok")), reply(chunked)] {
+    for reply in [reply(response("200 OK", "ok")), reply(chunked)] {
         assert_eq!(
             (&reply["headers"], &reply["body"]),
             (&json!({}), &json!("ok"))
@@ -301,7 +301,7 @@ fn framing_headers_of_the_app_are_removed() {
 fn content_length_is_kept_for_head_and_304() {
     let head = raw("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n");
     assert_eq!(
-        ask(url("HEAD", "/"), head).reply(1)["headers"]["content-length"],
+        invoke_once(url("HEAD", "/"), head).reply(1)["headers"]["content-length"],
         "50"
     );
     let unchanged = raw("HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\nETag: \"a\"\r\n\r\n");
@@ -325,8 +325,8 @@ fn no_body_is_read_after_head_204_and_304() {
         ("GET", "204 No Content"),
     ] {
         let run = scenario()
-            .answer(raw(format!("HTTP/1.1 {head}\r\n\r\n")))
-            .answer(answer("200 OK", "second"));
+            .respond(raw(format!("HTTP/1.1 {head}\r\n\r\n")))
+            .respond(response("200 OK", "second"));
         let run = run.invoke_all([url(method, "/"), get("/")]).run();
         assert_eq!(
             (&run.reply(1)["body"], &run.reply(2)["body"]),
@@ -350,11 +350,11 @@ fn interim_answers_are_skipped() {
 #[test]
 fn chunked_body_with_extensions_and_trailers_is_read() {
     let body = "3;ext=1;q=\"a;b\"\r\nabc\r\n00A \r\n0123456789\r\n0;last\r\nX-Trailer: 1\r\n\r\n";
-    let run = scenario().answer(raw(format!(
+    let run = scenario().respond(raw(format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{body}"
     )));
     let run = run
-        .answer(answer("200 OK", "second"))
+        .respond(response("200 OK", "second"))
         .invoke_all([get("/"), get("/")])
         .run();
     assert_eq!(
@@ -383,18 +383,18 @@ fn body_up_to_the_close_is_read() {
 fn answer_in_single_bytes_is_read() {
     let bytes =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-    let answer = bytes
+    let response = bytes
         .chunks(1)
-        .fold(raw(""), |answer, byte| answer.send(byte).pause(1));
-    assert_eq!(reply(answer)["body"], "ok");
+        .fold(raw(""), |response, byte| response.send(byte).pause(1));
+    assert_eq!(reply(response)["body"], "ok");
 }
 
 #[test]
 fn chunked_wins_over_content_length_and_ends_the_connection() {
-    let both = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let assert_outcome = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     let run = scenario()
-        .answer(raw(both))
-        .answer(answer("200 OK", "second"))
+        .respond(raw(assert_outcome))
+        .respond(response("200 OK", "second"))
         .invoke_all([get("/"), get("/")])
         .run();
     assert_eq!(
@@ -422,7 +422,7 @@ fn equal_lengths_stated_twice_are_one_length() {
 
 #[test]
 fn redirects_are_the_clients_to_follow() {
-    let run = ask(get("/"), answer("302 Found\nLocation: /elsewhere", ""));
+    let run = invoke_once(get("/"), response("302 Found\nLocation: /elsewhere", ""));
     assert_eq!(
         (
             &run.reply(1)["statusCode"],
@@ -450,7 +450,7 @@ fn three_megabytes_of_bytes_arrive() {
         .map(|number| (number * 7 % 251) as u8)
         .collect();
     assert_eq!(
-        reply(answer("200 OK\nContent-Type: image/png", &body))["body"],
+        reply(response("200 OK\nContent-Type: image/png", &body))["body"],
         base64::encode(&body)
     );
 }
@@ -458,17 +458,18 @@ fn three_megabytes_of_bytes_arrive() {
 #[test]
 fn largest_reply_lambda_takes_is_posted_and_one_byte_more_is_not() {
     const LIMIT: usize = 6_291_556;
-    let of_length = |length: usize| answer("200 OK\nContent-Type: text/plain", "x".repeat(length));
-    let overhead = ask(get("/"), of_length(1000)).response(1).length - 1000;
+    let of_length =
+        |length: usize| response("200 OK\nContent-Type: text/plain", "x".repeat(length));
+    let overhead = invoke_once(get("/"), of_length(1000)).response(1).length - 1000;
     let (fits, too_large) = (of_length(LIMIT - overhead), of_length(LIMIT - overhead + 1));
     let run = scenario()
-        .answer(fits)
-        .answer(too_large)
-        .answer(of_length(1))
+        .respond(fits)
+        .respond(too_large)
+        .respond(of_length(1))
         .invoke_all([get("/"), get("/"), get("/")])
         .run();
     assert_eq!(run.response(1).length, LIMIT);
-    run.fails(
+    run.assert_failure(
         2,
         "Function.ResponseTooLarge",
         &["6291557", "6291556", "stream"],
@@ -478,15 +479,15 @@ fn largest_reply_lambda_takes_is_posted_and_one_byte_more_is_not() {
 
 #[test]
 fn size_limit_counts_base64_and_json_escapes() {
-    let binary = answer("200 OK\nContent-Type: image/png", vec![0xff; 5_000_000]);
-    ask(get("/"), binary).fails(1, "Function.ResponseTooLarge", &["6291556"]);
-    let quotes = answer("200 OK\nContent-Type: text/plain", "\"".repeat(3_500_000));
-    ask(get("/"), quotes).fails(1, "Function.ResponseTooLarge", &["6291556"]);
+    let binary = response("200 OK\nContent-Type: image/png", vec![0xff; 5_000_000]);
+    invoke_once(get("/"), binary).assert_failure(1, "Function.ResponseTooLarge", &["6291556"]);
+    let quotes = response("200 OK\nContent-Type: text/plain", "\"".repeat(3_500_000));
+    invoke_once(get("/"), quotes).assert_failure(1, "Function.ResponseTooLarge", &["6291556"]);
 }
 
 #[test]
 fn reply_to_each_kind_has_its_shape() {
-    let run = |event| ask(event, answer("200 OK\nX-A: 1", "ok")).reply(1);
+    let run = |event| invoke_once(event, response("200 OK\nX-A: 1", "ok")).reply(1);
     assert_eq!(
         run(rest("GET", "/"))["multiValueHeaders"]["x-a"],
         json!(["1"])

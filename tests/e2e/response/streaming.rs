@@ -1,14 +1,14 @@
-//! Response streaming: prelude, body as it comes, the end, and every way it can break.
+//! Response streaming: prelude, body as it arrives, the end, and every failure in between.
 //!
-//! As in the AWS page "Response streaming for custom runtimes": the mode in a header, errors after the head in HTTP
-//! trailers (RFC 9110 6.5), the connection closed afterwards.
+//! As in the AWS page "Response streaming for custom runtimes": the mode in a header, errors after
+//! the head in HTTP trailers (RFC 9110 6.5), the connection closed afterwards.
 
-use crate::harness::api::{Post, Turn};
-use crate::harness::app::{Answer, answer, chunk, raw};
+use crate::harness::api::{Invocation, Post};
+use crate::harness::app::{Response, chunk, raw, response};
 use crate::harness::base64;
 use crate::harness::events::*;
 use crate::harness::http::Message;
-use crate::harness::record::{Side, What};
+use crate::harness::record::{EntryKind, Side};
 use crate::harness::run::Run;
 use crate::harness::scenario::{Scenario, scenario};
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ fn streaming() -> Scenario {
     scenario().env("AWS_LWA_INVOKE_MODE", "response_stream")
 }
 
-fn stream(event: impl Into<Turn>, answer: Answer) -> Run {
-    streaming().answer(answer).invoke(event).run()
+fn stream(event: impl Into<Invocation>, response: Response) -> Run {
+    streaming().respond(response).invoke(event).run()
 }
 
 /// A streamed response taken apart: prelude and body.
@@ -36,8 +36,8 @@ fn parts(message: &Message) -> (Value, Vec<u8>) {
     (prelude, message.body[end + 8..].to_vec())
 }
 
-fn prelude(answer: Answer) -> Value {
-    parts(&stream(get("/"), answer).response(1)).0
+fn prelude(response: Response) -> Value {
+    parts(&stream(get("/"), response).response(1)).0
 }
 
 /// The error that ended a stream, from its trailers.
@@ -58,7 +58,7 @@ fn broken(message: &Message) -> (String, Value) {
 
 #[test]
 fn streamed_post_has_the_headers_lambda_needs() {
-    let message = stream(get("/"), answer("200 OK", "ok")).response(1);
+    let message = stream(get("/"), response("200 OK", "ok")).response(1);
     assert_eq!(message.header(MODE), Some("streaming"));
     assert_eq!(message.header("transfer-encoding"), Some("chunked"));
     assert_eq!(
@@ -78,7 +78,7 @@ fn streamed_post_has_the_headers_lambda_needs() {
 #[test]
 fn prelude_holds_status_headers_and_cookies() {
     let head = "201 Created\nContent-Type: text/plain\nX-Rep: one\nX-Rep: two\nSet-Cookie: a=1; Expires=Wed, 21 Oct 2026\nSet-Cookie: b=2";
-    let (prelude, body) = parts(&stream(get("/"), answer(head, b"\x00\xffok")).response(1));
+    let (prelude, body) = parts(&stream(get("/"), response(head, b"\x00\xffok")).response(1));
     assert_eq!(prelude["statusCode"], 201);
     assert_eq!(
         prelude["headers"],
@@ -94,7 +94,7 @@ fn prelude_holds_status_headers_and_cookies() {
 #[test]
 fn rest_and_http_api_events_stream_too() {
     for event in [rest("GET", "/"), http_api("GET", "/")] {
-        let (prelude, body) = parts(&stream(event, answer("200 OK\nX-A: 1", "ok")).response(1));
+        let (prelude, body) = parts(&stream(event, response("200 OK\nX-A: 1", "ok")).response(1));
         assert_eq!(
             (&prelude["statusCode"], body),
             (&json!(200), b"ok".to_vec())
@@ -104,8 +104,8 @@ fn rest_and_http_api_events_stream_too() {
 
 #[test]
 fn cookies_of_a_rest_stream_arrive() {
-    let answer = answer("200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2", "ok");
-    let (prelude, _) = parts(&stream(rest("GET", "/"), answer).response(1));
+    let response = response("200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2", "ok");
+    let (prelude, _) = parts(&stream(rest("GET", "/"), response).response(1));
     let cookies = [
         &prelude["cookies"],
         &prelude["multiValueHeaders"]["set-cookie"],
@@ -116,7 +116,7 @@ fn cookies_of_a_rest_stream_arrive() {
 #[test]
 fn events_that_cannot_stream_get_a_plain_buffered_answer() {
     let run = streaming()
-        .answer(answer("200 OK", "ok"))
+        .respond(response("200 OK", "ok"))
         .invoke_all([alb("GET", "/"), lattice("GET", "/"), sqs()])
         .run();
     for number in 1..=3 {
@@ -132,7 +132,7 @@ fn events_that_cannot_stream_get_a_plain_buffered_answer() {
 #[test]
 fn streamed_answer_adds_no_content_type_and_no_framing() {
     assert_eq!(
-        prelude(answer("200 OK", "ok"))
+        prelude(response("200 OK", "ok"))
             .get("headers")
             .cloned()
             .unwrap_or(json!({})),
@@ -154,14 +154,14 @@ fn streamed_answer_adds_no_content_type_and_no_framing() {
 fn chunks_are_forwarded_as_they_arrive() {
     let head =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let answer = raw(head)
-        .pass("one")
+    let response = raw(head)
+        .wait_for("one")
         .send(chunk("data: 1\n\n"))
-        .pass("two")
+        .wait_for("two")
         .send(chunk("data: 2\n\n"))
-        .pass("end")
+        .wait_for("end")
         .send("0\r\n\r\n");
-    let mut run = streaming().answer(answer).invoke(get("/")).start();
+    let mut run = streaming().respond(response).invoke(get("/")).start();
     let arrived = |text: &'static str| {
         move |run: &Run| {
             run.posts(1)
@@ -169,11 +169,11 @@ fn chunks_are_forwarded_as_they_arrive() {
                 .is_some_and(|(_, m)| m.text().ends_with(text))
         }
     };
-    run.until("the prelude before any body", arrived("\0\0\0\0\0\0\0\0"));
+    run.wait_until("the prelude before any body", arrived("\0\0\0\0\0\0\0\0"));
     run.open("one");
-    run.until("the first event", arrived("data: 1\n\n"));
+    run.wait_until("the first event", arrived("data: 1\n\n"));
     run.open("two");
-    run.until("the second event", arrived("data: 2\n\n"));
+    run.wait_until("the second event", arrived("data: 2\n\n"));
     assert!(!run.posts(1)[0].1.complete);
     run.open("end");
     run.finish();
@@ -181,11 +181,11 @@ fn chunks_are_forwarded_as_they_arrive() {
 
 #[test]
 fn bytes_of_a_sized_body_are_forwarded_as_they_arrive() {
-    let answer = raw("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
-        .pass("rest")
+    let response = raw("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+        .wait_for("rest")
         .send("def");
-    let mut run = streaming().answer(answer).invoke(get("/")).start();
-    run.until("the first half", |run| {
+    let mut run = streaming().respond(response).invoke(get("/")).start();
+    run.wait_until("the first half", |run| {
         run.posts(1)
             .first()
             .is_some_and(|(_, m)| m.text().ends_with("abc"))
@@ -207,7 +207,7 @@ fn body_up_to_the_close_is_streamed() {
 #[test]
 fn small_answer_leaves_in_one_piece() {
     let run = streaming()
-        .answer(answer("200 OK", "ok"))
+        .respond(response("200 OK", "ok"))
         .invoke_all([get("/"), get("/")])
         .run();
     let (entry, message) = &run.posts(2)[0];
@@ -253,8 +253,8 @@ fn app_that_dies_mid_stream_ends_it_with_error_trailers() {
     let garbage = raw(head).send(chunk("abc")).send("zz\r\n");
     for bad in [sized, chunked, reset, garbage] {
         let run = streaming()
-            .answer(bad)
-            .answer(answer("200 OK", "well"))
+            .respond(bad)
+            .respond(response("200 OK", "well"))
             .invoke_all([get("/"), get("/")])
             .run();
         let message = run.response(1);
@@ -272,17 +272,17 @@ fn app_that_dies_mid_stream_ends_it_with_error_trailers() {
 #[test]
 fn failure_before_the_head_is_an_ordinary_error() {
     let run = streaming()
-        .answer(raw("nonsense\r\n\r\n").close())
+        .respond(raw("nonsense\r\n\r\n").close())
         .invoke(get("/"))
         .run();
-    run.fails(1, "Function.AppProtocol", &[]);
+    run.assert_failure(1, "Function.AppProtocol", &[]);
 }
 
 #[test]
 fn status_in_the_error_list_is_not_streamed() {
     let scenario = streaming()
         .env("AWS_LWA_ERROR_STATUS_CODES", "500-599")
-        .answer(answer("503 Busy", "later"));
+        .respond(response("503 Busy", "later"));
     let run = scenario.invoke(get("/")).run();
     assert_eq!(
         run.error(1).header("lambda-runtime-function-error-type"),
@@ -293,7 +293,7 @@ fn status_in_the_error_list_is_not_streamed() {
 #[test]
 fn connection_to_lambda_is_closed_after_a_streamed_answer() {
     let run = streaming()
-        .answer(answer("200 OK", "ok"))
+        .respond(response("200 OK", "ok"))
         .invoke_all([get("/"), get("/")])
         .run();
     let used: Vec<_> = (1..=2)
@@ -312,16 +312,16 @@ fn connection_to_lambda_is_closed_after_a_streamed_answer() {
     assert!(
         after
             .skip(1)
-            .all(|entry| matches!(entry.what, What::Closed)),
+            .all(|entry| matches!(entry.kind, EntryKind::Closed)),
         "the connection was used again"
     );
 }
 
 #[test]
 fn invocation_id_is_echoed_on_a_stream() {
-    let turn = Turn::from(get("/")).header("Lambda-Runtime-Invocation-Id", "inv-7");
+    let invocation = Invocation::from(get("/")).header("Lambda-Runtime-Invocation-Id", "inv-7");
     assert_eq!(
-        stream(turn, answer("200 OK", "ok"))
+        stream(invocation, response("200 OK", "ok"))
             .response(1)
             .header("lambda-runtime-invocation-id"),
         Some("inv-7")
@@ -336,19 +336,19 @@ fn slow_reader_holds_the_app_back_and_costs_no_memory() {
         200 * MIB
     ))
     .flood(vec![b'x'; MIB], 200);
-    let turn = Turn::from(get("/")).post(Post::Hold(MIB, "read on".to_owned()));
+    let invocation = Invocation::from(get("/")).post(Post::Hold(MIB, "read on".to_owned()));
     let mut run = streaming()
-        .answer(flood.open("all written"))
-        .invoke(turn)
+        .respond(flood.open("all written"))
+        .invoke(invocation)
         .start();
-    run.until("a held reader", |run| {
+    run.wait_until("a held reader", |run| {
         run.posts(1)
             .first()
             .is_some_and(|(_, message)| message.length >= MIB)
     });
-    // Held back, the app cannot have written all of it: socket buffers are far smaller than the answer.
+    // The app cannot have written all of it: socket buffers are far smaller than the response.
     let later = run.record.now() + std::time::Duration::from_millis(200);
-    run.until("a fifth of a second", |run| run.record.now() > later);
+    run.wait_until("a fifth of a second", |run| run.record.now() > later);
     assert!(!run.is_open("all written"));
     run.open("read on");
     run.finish();
@@ -356,7 +356,7 @@ fn slow_reader_holds_the_app_back_and_costs_no_memory() {
         run.response(1).length,
         parts_length(&run.response(1)) + 200 * MIB
     );
-    // The finished binary is static; another brings the C library's pages with it.
+    // The finished binary is static; another one has the C library's pages as well.
     let program = std::fs::metadata(format!("/proc/{}/exe", run.pid())).expect("the program");
     let most = if program.len() < MIB as u64 / 2 {
         3 * MIB / 2
@@ -381,14 +381,14 @@ fn parts_length(message: &Message) -> usize {
 fn lambda_hanging_up_ends_the_app_connection_and_nothing_else() {
     let flood = raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         .flood(chunk("x".repeat(10_000)), 5000);
-    let turn = Turn::from(get("/flood")).post(Post::HangUp(50_000));
+    let invocation = Invocation::from(get("/flood")).post(Post::HangUp(50_000));
     let run = streaming()
         .at("/flood", flood)
-        .answer(answer("200 OK", "well"))
-        .invoke(turn)
+        .respond(response("200 OK", "well"))
+        .invoke(invocation)
         .invoke(get("/after"));
     let mut run = run.start();
-    run.until("the next answer", |run| {
+    run.wait_until("the next answer", |run| {
         run.posts(2)
             .first()
             .is_some_and(|(_, message)| message.complete)
@@ -401,22 +401,22 @@ fn lambda_hanging_up_ends_the_app_connection_and_nothing_else() {
         .unwrap()
         .0
         .connection;
-    run.until("the app's connection closed", |run| {
+    run.wait_until("the app's connection closed", |run| {
         run.entries()
             .iter()
-            .any(|entry| entry.connection == flooded && matches!(entry.what, What::Closed))
+            .any(|entry| entry.connection == flooded && matches!(entry.kind, EntryKind::Closed))
     });
     assert_eq!(run.connections(Side::App), 2);
 }
 
 #[test]
 fn stream_that_stalls_ends_in_time_when_a_margin_is_set() {
-    let turn = Turn::from(get("/")).remaining(1500);
+    let invocation = Invocation::from(get("/")).remaining(1500);
     let stalled = raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").hang();
     let run = streaming()
         .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "1000")
-        .answer(stalled)
-        .invoke(turn)
+        .respond(stalled)
+        .invoke(invocation)
         .run();
     assert_eq!(broken(&run.response(1)).0, "Function.AppTimeout");
 }
@@ -427,13 +427,16 @@ fn bad_request_is_refused_within_a_stream() {
         url("POST", "/"),
         json!({"body": "@@", "isBase64Encoded": true}),
     );
-    let run = stream(event, answer("200 OK", "ok"));
+    let run = stream(event, response("200 OK", "ok"));
     assert_eq!(parts(&run.response(1)).0["statusCode"], 400);
 }
 
 #[test]
 fn answers_larger_than_the_buffered_limit_stream() {
     let body = vec![b'x'; 8_000_000];
-    let run = stream(get("/"), answer("200 OK\nContent-Type: text/plain", &body));
+    let run = stream(
+        get("/"),
+        response("200 OK\nContent-Type: text/plain", &body),
+    );
     assert!(parts(&run.response(1)).1 == body);
 }

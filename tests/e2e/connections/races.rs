@@ -164,14 +164,14 @@ impl App {
     }
 
     fn report(&self) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the app lives");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the app runs");
         stream
             .write_all(b"GET /report HTTP/1.1\r\nconnection: close\r\n\r\n")
             .expect("sent");
         let mut text = String::new();
         // The last line may be followed by what the test harness prints.
         let _ = stream.read_to_string(&mut text);
-        let (_, body) = text.split_once("\r\n\r\n").expect("an answer");
+        let (_, body) = text.split_once("\r\n\r\n").expect("a response");
         serde_json::from_str(body).expect("JSON")
     }
 }
@@ -230,7 +230,9 @@ fn serve(stream: &TcpStream, number: usize, counts: &Mutex<Counts>) -> std::io::
                 .filter(|(_, times)| **times > 1)
                 .map(|(id, _)| id)
                 .collect();
-            json!({"twice": twice, "served": counts.served, "closed": counts.closed, "reset": counts.reset}).to_string()
+            json!({"twice": twice, "served": counts.served, "closed": counts.closed,
+                "reset": counts.reset})
+            .to_string()
         } else {
             id.clone()
         };
@@ -255,27 +257,27 @@ fn serve(stream: &TcpStream, number: usize, counts: &Mutex<Counts>) -> std::io::
 fn wait_for_request(
     stream: &TcpStream,
     idle: Duration,
-    rude: bool,
+    abrupt: bool,
     counts: &Mutex<Counts>,
 ) -> std::io::Result<bool> {
     let until = Instant::now() + idle;
     stream.set_nonblocking(true)?;
     loop {
         let late = Instant::now() >= until;
-        let asked = match stream.peek(&mut [0]) {
+        let has_request = match stream.peek(&mut [0]) {
             Ok(count) => Some(count > 0),
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => return Err(error),
         };
-        if late && (rude || asked.is_none()) {
+        if late && (abrupt || has_request.is_none()) {
             let mut counts = counts.lock().unwrap();
             counts.closed += 1;
-            counts.reset += usize::from(asked == Some(true));
+            counts.reset += usize::from(has_request == Some(true));
             return Ok(false);
         }
-        if let Some(asked) = asked {
+        if let Some(has_request) = has_request {
             stream.set_nonblocking(false)?;
-            return Ok(asked);
+            return Ok(has_request);
         }
         thread::sleep(Duration::from_micros(50));
     }

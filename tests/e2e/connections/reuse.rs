@@ -83,7 +83,8 @@ fn connection_is_not_used_again_after_http_1_0() {
 #[test]
 fn connection_with_unasked_bytes_on_it_is_not_used_again() {
     let chatty = raw(
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: \
+            4\r\n\r\nevil",
     );
     let run = scenario().respond(chatty.open("sent")).respond(ok());
     let run = run

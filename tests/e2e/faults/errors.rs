@@ -343,13 +343,13 @@ fn assert_fails_in_time(bad: Response) -> Run {
     let slow = |(_, request): &&(crate::harness::record::Entry, crate::harness::http::Message)| {
         request.target == "/slow"
     };
-    let asked = run
+    let requested = run
         .app_requests()
         .iter()
         .find(slow)
         .map(|(entry, _)| entry.at)
         .expect("the slow request");
-    let waited = run.posts(1)[0].0.at - asked;
+    let waited = run.posts(1)[0].0.at - requested;
     assert!((200..1400).contains(&waited.as_millis()), "{waited:?}");
     assert_eq!(run.reply(2)["statusCode"], 200);
     run
@@ -367,14 +367,14 @@ fn app_that_hangs_is_named_in_the_log_before_the_deadline() {
             .lines()
             .any(|line| line.contains("WARN") && line.contains("/slow"))
     });
-    let asked = run
+    let requested = run
         .app_requests()
         .iter()
         .find(|(_, request)| request.target == "/slow")
         .map(|(entry, _)| entry.at)
         .unwrap();
     assert!(
-        (run.record.now() - asked).as_millis() < 2000,
+        (run.record.now() - requested).as_millis() < 2000,
         "too late to be read before Lambda kills the environment"
     );
     assert!(run.posts(1).is_empty());

@@ -395,14 +395,14 @@ fn app_answers_before_it_has_read_the_request() {
     );
     for response in [
         raw(early).reset(),
-        raw(early).wait_for("the answer is here").reset(),
+        raw(early).wait_for("the response is here").reset(),
     ] {
         let scenario = scenario()
             .at("/fault", response)
             .invoke_all([event.clone(), get("/")]);
         let mut run = scenario.start();
-        run.wait_until("an answer", |run| !run.posts(1).is_empty());
-        run.open("the answer is here");
+        run.wait_until("a reply", |run| !run.posts(1).is_empty());
+        run.open("the response is here");
         run.finish();
         assert_eq!(reply(&run.response(1)), (413, "big".to_owned()));
         assert_next_succeeds(&run, 2);
@@ -470,7 +470,7 @@ fn app_sends_a_malformed_head() {
 #[test]
 fn api_is_late() {
     let mut run = scenario().api_down().invoke(get("/")).start();
-    run.wait_until("readiness or not, the adapter lives", |run| {
+    run.wait_until("the adapter survives in any case", |run| {
         run.api_calls().is_empty()
     });
     run.start_api();
@@ -497,11 +497,11 @@ fn assert_no_reply(bytes: impl AsRef<[u8]>, words: &[&str]) {
         .invoke(get("/"))
         .run();
     let log = run.log();
-    let said = log.lines().any(|line| {
+    let is_logged = log.lines().any(|line| {
         (line.contains("WARN") || line.contains("ERROR"))
             && words.iter().all(|word| line.contains(word))
     });
-    assert!(said, "{words:?} in {log}");
+    assert!(is_logged, "{words:?} in {log}");
     assert_next_succeeds(&run, 2);
 }
 
@@ -630,7 +630,7 @@ fn api_hangs_up_on_a_stream() {
         .env("AWS_LWA_INVOKE_MODE", "response_stream")
         .at("/fault", endless);
     let mut run = scenario.invoke(invocation).invoke(get("/")).start();
-    run.wait_until("the next invocation is answered", |run| {
+    run.wait_until("a reply to the next invocation", |run| {
         run.posts(2).iter().any(|(_, message)| message.complete)
     });
     assert_logged(
@@ -657,7 +657,7 @@ fn api_never_answers_a_post() {
             .env("AWS_LWA_INVOKE_MODE", mode)
             .at("/fault", response("200 OK", body));
         let mut run = scenario.invoke(invocation).invoke(get("/")).start();
-        run.wait_until("the next invocation is answered", |run| {
+        run.wait_until("a reply to the next invocation", |run| {
             run.posts(2).iter().any(|(_, message)| message.complete)
         });
         assert_logged(&run, "ERROR", &["lost", "requestId=req-1"]);

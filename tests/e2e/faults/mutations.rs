@@ -174,15 +174,19 @@ fn mutated_events_are_each_answered_once_and_reach_the_app_as_http() {
     }
 }
 
-fn mutated_answers(random: &mut Random) -> Vec<Response> {
+fn mutated_responses(random: &mut Random) -> Vec<Response> {
     let seeds: [&[u8]; 8] = [
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello",
-        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\n\r\n5\r\nhello\r\n3;x=y\r\nyou\r\n0\r\nT: 1\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n\x89PNG\xff\x00",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\nX-A: \
+            b\r\n\r\nhello",
+        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\n\r\n5\r\n\
+            hello\r\n3;x=y\r\nyou\r\n0\r\nT: 1\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Type: image/png\r\n\
+            Connection: close\r\n\r\n\x89PNG\xff\x00",
         b"HTTP/1.0 200 OK\r\nX-Name: zo\xeb\r\n\r\nto the end",
         b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 900\r\n\r\n",
         b"HTTP/1.1 204 No Content\r\nVary: a\r\nVary: b\r\n\r\n",
-        b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Encoding: gzip\r\nContent-Length: \
+            3\r\n\r\nabc",
         b"HTTP/1.1 500 Oops\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     ];
     let tokens: [&[u8]; 20] = [
@@ -223,7 +227,7 @@ fn mutated_answers(random: &mut Random) -> Vec<Response> {
 /// Runs as many invocations as there are responses; each reply must be JSON, or one of our errors.
 fn assert_survives(scenario: Scenario, streaming: bool) {
     let mut random = Random(0xbad_cafe_f00d);
-    let scenario = mutated_answers(&mut random)
+    let scenario = mutated_responses(&mut random)
         .into_iter()
         .fold(scenario, Scenario::respond);
     let kinds = [

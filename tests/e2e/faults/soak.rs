@@ -165,8 +165,9 @@ fn soak(mode: &str) {
     let [good, failed, raced] =
         [&counts.good, &counts.failed, &counts.raced].map(|count| count.load(SeqCst));
     println!(
-        "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} answered, {failed} failed as they should, {raced} lost to a \
-         closing connection; memory (own, all) in kB {warm:?} after {WARM_UP}, then {memory:?}; descriptors {open}, {descriptors} at most",
+        "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} succeeded, {failed} failed \
+         as expected, {raced} lost to a closing connection; memory (own, all) in kB {warm:?} after \
+         {WARM_UP}, then {memory:?}; descriptors {open}, {descriptors} at most",
         total as f64 / took
     );
     assert!(failed > total / 60, "the app misbehaved too seldom");
@@ -203,7 +204,7 @@ fn check(number: usize, posted: &Message, counts: &Counts) -> Result<(), String>
         Some(kind) if oops && kind == "Function.HttpStatus" => count(&counts.failed),
         Some(_) if !broken && !oops && !is_repeatable(number) => count(&counts.raced),
         Some(kind) => Err(format!("{kind} for {behaviour:?}: {}", posted.text())),
-        None if broken || oops => Err(format!("an answer to {behaviour:?}: {}", posted.text())),
+        None if broken || oops => Err(format!("a reply to {behaviour:?}: {}", posted.text())),
         None if is_own_reply(number, posted)? => count(&counts.good),
         None => Err(format!("not its own: {}", posted.text())),
     }

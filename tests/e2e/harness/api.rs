@@ -22,7 +22,8 @@ pub const EXTENSION: &str = "0f2b6c1e-5c1d-4a8e-9b7e-3d1c2a4b5e6f";
 /// 2100-01-01: far away for all tests that are not about deadlines.
 pub const DEADLINE: u64 = 4_102_444_800_000;
 const ACCEPTED: &[u8] =
-    b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+    b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n\
+        {\"status\":\"OK\"}\n";
 
 /// How a post to `/response` or `/error` is treated.
 #[derive(Clone)]
@@ -273,7 +274,8 @@ fn registered() -> String {
     let body = r#"{"functionName":"fn","functionVersion":"$LATEST","handler":"h"}"#;
     let length = body.len();
     format!(
-        "HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: {EXTENSION}\r\nContent-Length: {length}\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: {EXTENSION}\r\nContent-Length: \
+            {length}\r\n\r\n{body}"
     )
 }
 

@@ -15,7 +15,8 @@ use std::thread;
 /// AWS Lambda Web Adapter 1.0: how it differs, and the tests (without their file) that show it.
 const DIFFERENCES: &[(&str, &[&str])] = &[
     (
-        "sends brotli where it may, reads neither weights nor `*`, and compresses what gains nothing",
+        "sends brotli where it may, reads neither weights nor `*`, and compresses where that saves \
+            nothing",
         &[
             "accept_encoding_is_honoured_with_its_weights",
             "small_chunked_body_is_left_alone_as_well",
@@ -64,7 +65,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "takes 101 for an answer",
+        "takes 101 for a response",
         &["answer_to_a_protocol_we_never_asked_for_fails_the_invocation"],
     ),
     (
@@ -79,7 +80,8 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "forwards the framing and hop-by-hop headers of both sides, and sends content-length with every request",
+        "forwards the framing and hop-by-hop headers of both sides, and sends content-length with \
+            every request",
         &[
             "chunked_wins_over_content_length_and_ends_the_connection",
             "content_length_is_our_own",
@@ -167,7 +169,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         &["a_probe_that_is_never_answered_does_not_stop_readiness"],
     ),
     (
-        "does not say it",
+        "does not report it",
         &[
             "a_refused_answer_does_not_end_the_loop",
             "first_healthy_status_is_named_with_its_path_when_it_looks_wrong",
@@ -180,7 +182,8 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "answers pass-through events with `null` unless the answer is typed JSON, which it re-serialises",
+        "replies `null` to pass-through events unless the response has a JSON type, and \
+            re-serialises it",
         &[
             "answer_that_is_not_json_becomes_a_json_string",
             "answer_that_is_not_utf_8_is_still_a_json_string",
@@ -189,7 +192,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "ignores the status of a pass-through answer",
+        "ignores the status of a response to a pass-through event",
         &["error_status_fails_the_invocation"],
     ),
     (
@@ -249,7 +252,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "decides text by content type alone and rewrites what is no UTF-8",
+        "decides text by content type alone and rewrites bytes that are not UTF-8",
         &[
             "body_without_a_type_is_text_exactly_when_it_is_utf_8",
             "byte_order_mark_is_kept",
@@ -262,7 +265,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "posts what Lambda refuses for its size",
+        "posts replies that Lambda rejects for their size",
         &["size_limit_counts_base64_and_json_escapes"],
     ),
     (
@@ -288,7 +291,8 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "streams with the trailers in the body, a list for repeated headers, a type of its own, in small writes, over a connection it keeps, to every kind of event",
+        "streams with the trailers in the body, a list for repeated headers, a type of its own, \
+            in small writes, over a connection it keeps, to every kind of event",
         &[
             "app_that_dies_mid_stream_ends_it_with_error_trailers",
             "connection_to_lambda_is_closed_after_a_streamed_answer",
@@ -322,7 +326,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "dies or sends what is no HTTP",
+        "exits or sends invalid HTTP",
         &[
             "mutated_answers_are_each_answered_once_to_lambda",
             "mutated_answers_are_each_answered_once_to_lambda_in_a_stream",
@@ -448,7 +452,7 @@ pub fn adapter() -> PathBuf {
             // Written directly to stderr, since the test harness captures `eprintln!`.
             let _ = writeln!(
                 std::io::stderr(),
-                "{name}: judged on ours, since the other adapter {reason}"
+                "{name}: tested with our own, since the other adapter {reason}"
             );
             ours
         }

@@ -6,6 +6,8 @@
 
 use serde_json::{Value, json};
 
+const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/tg/0a";
+
 /// A Function URL event: `get("/p?q=1")`.
 pub fn get(target: &str) -> Value {
     url("GET", target)
@@ -18,8 +20,10 @@ pub fn url(method: &str, target: &str) -> Value {
         "headers": {"host": "u3.lambda-url.eu-west-1.on.aws"},
         "requestContext": {
             "accountId": "anonymous", "apiId": "u3", "domainName": "u3.lambda-url.eu-west-1.on.aws",
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "curl/8"},
-            "requestId": "q-3", "routeKey": "$default", "stage": "$default", "timeEpoch": 1770113472000u64
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.7", "userAgent": "curl/8"},
+            "requestId": "q-3", "routeKey": "$default", "stage": "$default",
+            "timeEpoch": 1770113472000u64
         },
         "isBase64Encoded": false
     })
@@ -33,7 +37,8 @@ pub fn http_api(method: &str, target: &str) -> Value {
         json!({
             "routeKey": "ANY /{proxy+}",
             "headers": {"host": "h2.execute-api.eu-west-1.amazonaws.com"},
-            "requestContext": {"domainName": "h2.execute-api.eu-west-1.amazonaws.com", "apiId": "h2", "routeKey": "ANY /{proxy+}"}
+            "requestContext": {"domainName": "h2.execute-api.eu-west-1.amazonaws.com",
+                "apiId": "h2", "routeKey": "ANY /{proxy+}"}
         }),
     )
 }
@@ -46,9 +51,11 @@ pub fn rest(method: &str, path: &str) -> Value {
         "queryStringParameters": null, "multiValueQueryStringParameters": null,
         "pathParameters": {"proxy": "x"}, "stageVariables": null,
         "requestContext": {
-            "accountId": "111122223333", "apiId": "r1", "resourcePath": "/{proxy+}", "path": format!("/live{path}"),
+            "accountId": "111122223333", "apiId": "r1", "resourcePath": "/{proxy+}",
+            "path": format!("/live{path}"),
             "stage": "live", "requestId": "q-1", "httpMethod": method, "protocol": "HTTP/1.1",
-            "domainName": "r1.execute-api.eu-west-1.amazonaws.com", "requestTimeEpoch": 1770113472000u64,
+            "domainName": "r1.execute-api.eu-west-1.amazonaws.com",
+            "requestTimeEpoch": 1770113472000u64,
             "identity": {"sourceIp": "192.0.2.7", "userAgent": "curl/8"}
         },
         "body": null, "isBase64Encoded": false
@@ -57,7 +64,7 @@ pub fn rest(method: &str, path: &str) -> Value {
 
 pub fn alb(method: &str, path: &str) -> Value {
     json!({
-        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/tg/0a"}},
+        "requestContext": {"elb": {"targetGroupArn": TARGET_GROUP}},
         "httpMethod": method, "path": path, "queryStringParameters": {},
         "headers": {"host": "lb.example.net", "x-forwarded-proto": "http"},
         "body": "", "isBase64Encoded": false
@@ -66,7 +73,7 @@ pub fn alb(method: &str, path: &str) -> Value {
 
 pub fn alb_multi(method: &str, path: &str) -> Value {
     json!({
-        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/tg/0a"}},
+        "requestContext": {"elb": {"targetGroupArn": TARGET_GROUP}},
         "httpMethod": method, "path": path, "multiValueQueryStringParameters": {},
         "multiValueHeaders": {"host": ["lb.example.net"], "x-forwarded-proto": ["http"]},
         "body": "", "isBase64Encoded": false
@@ -88,8 +95,9 @@ pub fn lattice(method: &str, path: &str) -> Value {
 }
 
 pub fn sqs() -> Value {
-    json!({"Records": [{"messageId": "m1", "receiptHandle": "h", "body": "hi", "attributes": {}, "messageAttributes": {},
-        "md5OfBody": "x", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:q", "awsRegion": "eu-west-1"}]})
+    json!({"Records": [{"messageId": "m1", "receiptHandle": "h", "body": "hi", "attributes": {},
+        "messageAttributes": {}, "md5OfBody": "x", "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:q", "awsRegion": "eu-west-1"}]})
 }
 
 /// Every kind of event that is an HTTP request, with its name.

@@ -74,7 +74,9 @@ impl LoadApi {
                     None => return Ok(()),
                 },
                 ("/2020-01-01/extension/register", _) => {
-                    b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: x\r\nContent-Length: 2\r\n\r\n{}".to_vec()
+                    b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: x\r\nContent-Length: \
+                        2\r\n\r\n{}"
+                        .to_vec()
                 }
                 _ => {
                     self.park();
@@ -104,7 +106,7 @@ impl LoadApi {
         let times = self.replies[number - 1].fetch_add(1, SeqCst) + 1;
         let mut wrong = self.wrong.lock().unwrap();
         if times > 1 {
-            wrong.push(format!("invocation {number} was answered {times} times"));
+            wrong.push(format!("invocation {number} has {times} replies"));
         }
         wrong.extend(
             verdict
@@ -166,7 +168,8 @@ impl LoadApi {
 
 fn invocation(number: usize, event: &[u8]) -> Vec<u8> {
     let mut bytes = format!(
-        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: req-{number}\r\nLambda-Runtime-Deadline-Ms: {DEADLINE}\r\n\
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: req-{number}\r\n\
+            Lambda-Runtime-Deadline-Ms: {DEADLINE}\r\n\
          Lambda-Runtime-Invoked-Function-Arn: {ARN}\r\nContent-Length: {}\r\n\r\n",
         event.len()
     )

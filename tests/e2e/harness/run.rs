@@ -81,9 +81,10 @@ impl Run {
             Some((_, writer)) => writer.try_clone().expect("one more handle").into(),
             None => Stdio::from(log()),
         };
-        let input = match args.is_empty() {
-            true => Stdio::null(),
-            false => Stdio::piped(),
+        let input = if args.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
         };
         let mut command = Command::new(binary);
         command
@@ -210,26 +211,26 @@ impl Run {
     /// Waits until every invocation has exactly one reply, and the next one is requested.
     pub fn finish(&mut self) {
         self.wait_until(
-            "every invocation is answered and /next asked again",
+            "a reply to every invocation and a request for the next",
             |run| {
-                let (responses, asked) = run.tally();
-                responses.iter().all(|responses| *responses > 0) && asked > run.invocations
+                let (posts, next_requests) = run.tally();
+                posts.iter().all(|posts| *posts > 0) && next_requests > run.invocations
             },
         );
-        let (responses, _) = self.tally();
+        let (posts, _) = self.tally();
         let odd: Vec<_> = (1..)
-            .zip(&responses)
-            .filter(|(_, responses)| **responses != 1)
+            .zip(&posts)
+            .filter(|(_, posts)| **posts != 1)
             .collect();
         assert!(
             odd.is_empty(),
-            "invocations and their number of answers: {odd:?}"
+            "invocations and their number of replies: {odd:?}"
         );
     }
 
     /// The number of complete posts of each invocation, and of requests for the next one.
     fn tally(&self) -> (Vec<usize>, usize) {
-        let (mut responses, mut asked) = (vec![0; self.invocations], 0);
+        let (mut posts, mut next_requests) = (vec![0; self.invocations], 0);
         let record = self.record.lock();
         for message in record
             .entries
@@ -238,12 +239,12 @@ impl Run {
             .filter(|message| message.complete)
         {
             match api::posted(&message.target) {
-                Some(number) if number <= self.invocations => responses[number - 1] += 1,
-                _ if message.target == "/2018-06-01/runtime/invocation/next" => asked += 1,
+                Some(number) if number <= self.invocations => posts[number - 1] += 1,
+                _ if message.target == "/2018-06-01/runtime/invocation/next" => next_requests += 1,
                 _ => {}
             }
         }
-        (responses, asked)
+        (posts, next_requests)
     }
 
     /// Waits for the adapter's exit.
@@ -348,7 +349,7 @@ impl Run {
         let mut posts = self.posts(number).into_iter();
         let (_, message) = posts
             .next()
-            .unwrap_or_else(|| panic!("invocation {number} has no answer"));
+            .unwrap_or_else(|| panic!("invocation {number} has no reply"));
         assert!(
             message.target.ends_with(kind),
             "{} instead of {kind}: {}",
@@ -444,7 +445,7 @@ impl Drop for Run {
         app::stop(self.app.address);
         app::stop(self.api.address);
         if thread::panicking() {
-            println!("--- what the adapter wrote\n{}", self.log());
+            println!("--- output of the adapter\n{}", self.log());
             println!("--- the conversation\n{}", self.record.dump());
         }
     }

@@ -157,7 +157,8 @@ fn windows_line_ends_are_said_in_plain_words() {
 fn a_missing_handler_is_named_with_its_path() {
     let task = Task::new();
     for shell in shells() {
-        let why = "does not exist: the function's handler must name the app's start script, such as run.sh";
+        let why = "does not exist: the function's handler must name the app's start script, such \
+            as run.sh";
         let looked_for = task.path("index.handler");
         let complaint = format!("handler `{looked_for}` {why}");
         assert_fails(&mut task.bootstrap(shell, "index.handler"), 127, &complaint);
@@ -190,7 +191,8 @@ fn a_handler_that_cannot_be_started_is_told_why() {
         let complaint = format!("handler `{folder}` is not a file");
         assert_fails(&mut task.bootstrap(shell, "."), 126, &complaint);
 
-        let complaint = "_HANDLER is not set: the function's handler must name the app's start script, such as run.sh";
+        let complaint = "_HANDLER is not set: the function's handler must name the app's start \
+            script, such as run.sh";
         assert_fails(
             task.bootstrap(shell, "").env_remove("_HANDLER"),
             127,
@@ -238,7 +240,8 @@ fn a_wrapper_that_cannot_be_started_is_named() {
         .file("run.sh", EXECUTABLE, "#!/bin/sh\necho hello\n")
         .file("wrapper", PLAIN, "#!/bin/sh\nexec \"$@\"\n");
     for shell in shells() {
-        let missing = "wrapper `/opt/no such` does not exist: AWS_LWA_EXEC_WRAPPER must name a file, mostly one of another layer";
+        let missing = "wrapper `/opt/no such` does not exist: AWS_LWA_EXEC_WRAPPER must name a \
+            file, mostly one of another layer";
         let mut bootstrap = task.bootstrap(shell, "run.sh");
         assert_fails(
             bootstrap.env("AWS_LWA_EXEC_WRAPPER", "/opt/no such"),
@@ -268,7 +271,8 @@ fn a_wrapper_that_is_the_bootstrap_itself_ends_in_the_app() {
 
 #[test]
 fn the_app_is_the_process_that_lambda_started_and_gets_its_signals() {
-    let app = "trap 'exit 7' TERM\necho $$\nn=0\nwhile [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done\n";
+    let app = "trap 'exit 7' TERM\necho $$\nn=0\nwhile [ $n -lt 100 ]; do sleep 0.1; n=$((n + \
+        1)); done\n";
     let wrapper = "#!/bin/sh\nexec \"$@\"\n";
     let task = Task::new()
         .file("run.sh", PLAIN, app)

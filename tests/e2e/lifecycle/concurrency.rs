@@ -91,14 +91,14 @@ fn slow_invocation_holds_up_no_other() {
         .at("/slow", slow)
         .invoke_all(invocations)
         .start();
-    let answered = |run: &Run| {
+    let quick_ones_replied = |run: &Run| {
         (2..=51).all(|number| {
             run.posts(number)
                 .iter()
                 .any(|(_, message)| message.complete)
         })
     };
-    run.wait_until("the quick ones answered", answered);
+    run.wait_until("replies to the quick ones", quick_ones_replied);
     assert!(run.posts(1).is_empty());
     run.open("go");
     run.finish();

@@ -67,7 +67,7 @@ pub fn kill(signal: &str, id: u32) {
 
 /// Waits until the app has started this many times, and returns its process.
 pub fn app(run: &mut Run, starts: usize) -> u32 {
-    run.wait_until("the app says that it is up", |run| {
+    run.wait_until("the app is up", |run| {
         run.log().matches("up\n").count() >= starts && children(run.pid()).len() == 1
     });
     children(run.pid())[0]
@@ -119,8 +119,8 @@ fn elsewhere_the_app_takes_the_place_of_the_adapter() {
         .spawn()
         .expect("the adapter starts");
     let id = child.id();
-    let said = child.wait_with_output().expect("its output");
-    assert_eq!(String::from_utf8_lossy(&said.stdout), format!("{id}\n"));
+    let stdout = child.wait_with_output().expect("its output");
+    assert_eq!(String::from_utf8_lossy(&stdout.stdout), format!("{id}\n"));
 }
 
 #[test]
@@ -139,15 +139,12 @@ fn a_command_that_cannot_be_started_is_named_with_the_status_of_shells() {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(script, fs::Permissions::from_mode(mode)).expect("a mode");
     };
-    let told = |command: &str, expected: i32, words: &str| {
-        let (status, said, complaint) = output(&mut outside_lambda(&["--", command]));
-        assert_eq!((status, &*said), (Some(expected), ""), "{complaint}");
+    let assert_refused = |command: &str, expected: i32, words: &str| {
+        let (status, stdout, stderr) = output(&mut outside_lambda(&["--", command]));
+        assert_eq!((status, &*stdout), (Some(expected), ""), "{stderr}");
         let line = format!("failed to start the app `{command}`: ");
-        assert!(
-            complaint.contains(&line) && complaint.contains(words),
-            "{complaint}"
-        );
-        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(stderr.contains(&line) && stderr.contains(words), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
 
         let mut run = scenario().app_down().args(["--", command]).start();
         assert_eq!(run.exit().code(), Some(expected), "on Lambda");
@@ -158,13 +155,13 @@ fn a_command_that_cannot_be_started_is_named_with_the_status_of_shells() {
         );
         assert_eq!(run.api_requests(INIT_ERROR).len(), 1);
     };
-    told("/no/such/command", 127, "No such file");
-    told("no-such-command", 127, "No such file");
+    assert_refused("/no/such/command", 127, "No such file");
+    assert_refused("no-such-command", 127, "No such file");
     executable(0o755);
-    told(script, 127, "interpreter");
+    assert_refused(script, 127, "interpreter");
     executable(0o644);
-    told(script, 126, "755");
-    told("/", 126, "755");
+    assert_refused(script, 126, "755");
+    assert_refused("/", 126, "755");
 }
 
 #[test]
@@ -348,13 +345,13 @@ fn what_was_ignored_at_the_start_stays_ignored() {
 
 #[test]
 fn what_the_app_leaves_behind_is_asked_to_end_with_the_process() {
-    let left = r#"sh -c 'trap "echo asked; exit" TERM; echo up; read line <&3' & "#;
+    let left = r#"sh -c 'trap "echo terminated; exit" TERM; echo up; read line <&3' & "#;
     let script = format!("exec 3<&0; {left} read line");
     let mut run = shell(&script).app_down().start();
     kill("KILL", app(&mut run, 1));
     assert_eq!(run.exit().code(), Some(137));
-    run.wait_until("what is left is asked to end", |run| {
-        run.log().contains("asked\n")
+    run.wait_until("the remaining process gets SIGTERM", |run| {
+        run.log().contains("terminated\n")
     });
 }
 
@@ -381,20 +378,23 @@ fn the_app_does_not_outlive_a_killed_adapter() {
     run.exit();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while is_alive(app) {
-        assert!(std::time::Instant::now() < deadline, "the app lives on");
+        assert!(std::time::Instant::now() < deadline, "the app still runs");
         run.record.wait_briefly();
     }
 }
 
 #[test]
 fn an_app_that_ends_fails_what_it_had_and_is_started_again() {
-    let dies = raw("HTTP/1.1 200").open("asked").wait_for("dead").close();
+    let dies = raw("HTTP/1.1 200")
+        .open("requested")
+        .wait_for("dead")
+        .close();
     let mut run = shell(WAITING_APP)
         .respond(dies)
         .respond(response("200 OK", "alive"))
         .invoke(get("/"))
         .start();
-    run.wait_until("a request", |run| run.is_open("asked"));
+    run.wait_until("a request", |run| run.is_open("requested"));
     let first = app(&mut run, 1);
     kill("KILL", first);
     run.open("dead");
@@ -417,7 +417,7 @@ fn an_app_that_ends_in_the_middle_of_a_streamed_answer_is_told_in_the_trailers()
         .respond(dies)
         .invoke(get("/"))
         .start();
-    run.wait_until("half an answer", |run| run.is_open("half"));
+    run.wait_until("half a response", |run| run.is_open("half"));
     let first = app(&mut run, 1);
     kill("KILL", first);
     run.open("dead");
@@ -431,7 +431,10 @@ fn an_app_that_ends_in_the_middle_of_a_streamed_answer_is_told_in_the_trailers()
 
 #[test]
 fn an_app_started_again_is_waited_for_before_the_next_invocation() {
-    let dies = raw("HTTP/1.1 200").open("asked").wait_for("dead").close();
+    let dies = raw("HTTP/1.1 200")
+        .open("requested")
+        .wait_for("dead")
+        .close();
     let mut run = shell(WAITING_APP)
         .probe(response("200 OK", ""))
         .probe(response("503 Service Unavailable", ""))
@@ -439,14 +442,14 @@ fn an_app_started_again_is_waited_for_before_the_next_invocation() {
         .respond(dies)
         .invoke(get("/"))
         .start();
-    run.wait_until("a request", |run| run.is_open("asked"));
+    run.wait_until("a request", |run| run.is_open("requested"));
     let first = app(&mut run, 1);
     kill("KILL", first);
     run.open("dead");
     run.finish();
     assert_eq!(run.probes().len(), 3);
-    let asked = run.api_requests(NEXT);
-    assert!(run.probes()[2].0.at < asked[asked.len() - 1].0.at);
+    let polls = run.api_requests(NEXT);
+    assert!(run.probes()[2].0.at < polls[polls.len() - 1].0.at);
 }
 
 #[test]
@@ -503,7 +506,7 @@ fn the_end_after_a_signal_waits_for_what_is_in_flight() {
         .respond(slow)
         .invoke(get("/"))
         .start();
-    run.wait_until("half an answer", |run| run.is_open("half"));
+    run.wait_until("half a response", |run| run.is_open("half"));
     app(&mut run, 1);
     run.signal("TERM");
     run.wait_until("the app has ended", |run| {
@@ -539,19 +542,19 @@ fn a_bootstrap_starts_the_file_that_the_handler_names() {
 
 #[test]
 fn help_and_version_are_printed_and_what_is_no_option_is_an_error() {
-    let (status, said, complaint) = output(&mut outside_lambda(&["--help"]));
-    assert_eq!((status, &*complaint), (Some(0), ""));
-    assert!(said.contains("COMMAND [ARGS...]"), "{said}");
-    let (status, said, _) = output(&mut outside_lambda(&["--version"]));
+    let (status, stdout, stderr) = output(&mut outside_lambda(&["--help"]));
+    assert_eq!((status, &*stderr), (Some(0), ""));
+    assert!(stdout.contains("COMMAND [ARGS...]"), "{stdout}");
+    let (status, stdout, _) = output(&mut outside_lambda(&["--version"]));
     assert_eq!(status, Some(0));
     assert_eq!(
-        said,
+        stdout,
         format!("lambda-adapter {}\n", env!("CARGO_PKG_VERSION"))
     );
     for args in [&["--verbose", "true"][..], &["-x"], &["--"]] {
-        let (status, said, complaint) = output(&mut outside_lambda(args));
-        assert_eq!((status, &*said), (Some(2), ""), "{args:?}");
-        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        let (status, stdout, stderr) = output(&mut outside_lambda(args));
+        assert_eq!((status, &*stdout), (Some(2), ""), "{args:?}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
 

@@ -36,9 +36,9 @@ fn registration_and_event_next_do_not_wait_for_the_app() {
 #[test]
 fn event_next_carries_the_identifier_and_stays_parked() {
     let mut run = scenario().invoke_all([get("/"), get("/")]).run();
-    let asked = |run: &Run| run.api_requests("/2020-01-01/extension/event/next").len();
-    run.wait_until("a parked event/next", |run| asked(run) > 0);
-    assert_eq!(asked(&run), 1);
+    let polls = |run: &Run| run.api_requests("/2020-01-01/extension/event/next").len();
+    run.wait_until("a parked event/next", |run| polls(run) > 0);
+    assert_eq!(polls(&run), 1);
     let parked = run.api_requests("/2020-01-01/extension/event/next");
     assert_eq!(
         parked[0].1.header("lambda-extension-identifier"),
@@ -297,7 +297,7 @@ fn sigterm_lets_the_invocation_in_flight_finish() {
         .wait_for("rest")
         .send("ow");
     let mut run = scenario().respond(slow).invoke(get("/")).start();
-    run.wait_until("half an answer", |run| run.is_open("half"));
+    run.wait_until("half a response", |run| run.is_open("half"));
     run.signal("TERM");
     run.open("rest");
     assert_eq!(run.exit().code(), Some(0));
@@ -330,7 +330,7 @@ fn next_that_fails_now_and_then_is_asked_again() {
         .invoke(raw(refusal("500 Internal Server Error")))
         .invoke(get("/"));
     let mut run = run.start();
-    run.wait_until("an answer", |run| {
+    run.wait_until("a reply", |run| {
         run.posts(1).iter().any(|(_, message)| message.complete)
     });
     assert_eq!(run.reply(1)["statusCode"], 200);

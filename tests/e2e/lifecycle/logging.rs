@@ -108,7 +108,8 @@ fn secrets_are_not_logged() {
         .env("AWS_SECRET_ACCESS_KEY", "s3cr3t-key");
     let event = crate::harness::events::with(
         get("/"),
-        serde_json::json!({"headers": {"authorization": "Bearer s3cr3t-key", "cookie": "sid=s3cr3t-key"}}),
+        serde_json::json!({"headers": {"authorization": "Bearer s3cr3t-key",
+            "cookie": "sid=s3cr3t-key"}}),
     );
     let log = scenario.invoke(event).run().log();
     assert!(!log.contains("s3cr3t-key"), "{log}");

@@ -41,8 +41,9 @@ fn assert_refused(name: &str, value: &str, accepted: &[&str]) {
 
 fn warnings(run: &Run, words: &[&str]) -> usize {
     let log = run.log();
-    let told = |line: &&str| line.contains("WARN") && words.iter().all(|word| line.contains(word));
-    log.lines().filter(told).count()
+    let matches =
+        |line: &&str| line.contains("WARN") && words.iter().all(|word| line.contains(word));
+    log.lines().filter(matches).count()
 }
 
 #[test]

@@ -126,8 +126,8 @@ fn snapshot_is_asked_for_after_readiness_and_before_any_invocation() {
     restore(&mut run);
     run.finish();
     let ready = index_of(&run, |entry| entry.side == Side::App);
-    let asked = index_of(&run, is_request("GET", RESTORE));
-    assert!(ready < asked && asked < index_of(&run, is_request("GET", NEXT)));
+    let restore_poll = index_of(&run, is_request("GET", RESTORE));
+    assert!(ready < restore_poll && restore_poll < index_of(&run, is_request("GET", NEXT)));
     assert_eq!(run.api_requests(RESTORE).len(), 1);
 }
 
@@ -360,8 +360,8 @@ fn what_takes_too_long_after_the_restore_is_told_before_lambda_ends_it() {
     for (mut run, restored) in runs {
         let kind = "Runtime.AfterRestoreError";
         assert_reported_exit(&mut run, RESTORE_ERROR, kind, &["ms"]);
-        let told = run.api_requests(RESTORE_ERROR)[0].0.at - restored;
-        assert!(told < Duration::from_secs(10), "{told:?}");
+        let text = run.api_requests(RESTORE_ERROR)[0].0.at - restored;
+        assert!(text < Duration::from_secs(10), "{text:?}");
     }
 }
 
@@ -442,8 +442,8 @@ fn hook_paths_are_closed_to_each_kind_of_http_event() {
         for (number, (kind, _)) in (1..).zip(&kinds) {
             let reply = run.reply(number);
             assert_eq!(reply["statusCode"], 403, "{kind} {path}");
-            let told = reply["body"].as_str().expect("a text");
-            assert!(!told.is_empty() && !told.contains("snap"), "{told}");
+            let text = reply["body"].as_str().expect("a text");
+            assert!(!text.is_empty() && !text.contains("snap"), "{text}");
         }
         assert!(run.requests().is_empty(), "{path}");
     }

@@ -47,12 +47,16 @@ fn where_the_streams_are_a_file_the_app_gets_that_and_no_other() {
 
 #[test]
 fn where_the_streams_are_a_pipe_all_is_passed_on_in_its_order() {
-    let script = "for i in $(seq 500); do echo out $i; echo err $i >&2; done; seq 100000; echo up; read line";
+    let script = "for i in $(seq 500); do echo out $i; echo err $i >&2; done; seq 100000; echo \
+        up; read line";
     let mut run = quiet(script).invoke(get("/")).run();
     app(&mut run, 1);
     let mut expected: String = (1..=500).map(|i| format!("out {i}\nerr {i}\n")).collect();
     expected.extend((1..=100_000).map(|i| format!("{i}\n")));
-    assert!(run.log() == expected + "up\n", "not what was printed");
+    assert!(
+        run.log() == expected + "up\n",
+        "the log differs from the output"
+    );
 }
 
 #[test]

@@ -158,12 +158,12 @@ fn ctrl_c_ends_everything_in_order() {
         &["python3", &fixture("site.py")],
     );
     let app = local.get("/pid").text();
-    local.wait_for("told of INVOKE");
+    local.wait_for("received INVOKE");
     assert!(local.end("INT").success());
     let output = local.output();
     let (term, shutdown) = (
         output.find("got SIGTERM"),
-        output.find("told of SHUTDOWN spindown"),
+        output.find("received SHUTDOWN spindown"),
     );
     assert!(
         term.is_some() && shutdown.is_some() && term < shutdown,
@@ -204,7 +204,7 @@ fn extensions_are_told_of_invocations_and_do_not_see_the_runtimes_variables() {
     local.wait_for("handler is hidden");
     assert_eq!(local.get("/env?name=_HANDLER").text(), "handler");
     local.get("/json");
-    local.wait_for_count("told of INVOKE", 2);
+    local.wait_for_count("received INVOKE", 2);
 }
 
 #[test]
@@ -291,7 +291,8 @@ fn tenants_do_not_share_an_environment() {
         return;
     };
     let blue = local.get("/pid").text();
-    let event = r#"{"version":"2.0","rawPath":"/pid","requestContext":{"http":{"method":"GET","path":"/pid"}}}"#;
+    let event = r#"{"version":"2.0","rawPath":"/pid",
+        "requestContext":{"http":{"method":"GET","path":"/pid"}}}"#;
     let green = local.invoke(event, &[("x-amz-tenant-id", "green")]).text();
     assert!(
         green.contains("\"statusCode\":200") && !green.contains(&format!("\"{blue}\"")),

@@ -166,7 +166,7 @@ fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) 
         headers,
         body,
     );
-    let difference = |what: &str| Some(format!("{}: {method} {target}: {what}", front.name));
+    let difference = |text: &str| Some(format!("{}: {method} {target}: {text}", front.name));
     if *target == "/large.bin" && front.one_megabyte {
         return if through.status == 502 {
             None

@@ -142,7 +142,10 @@ impl Local {
                 return line.to_owned();
             }
             let gone = self.child.try_wait().expect("a child").is_some();
-            assert!(!gone && Instant::now() < deadline, "never said `{text}`");
+            assert!(
+                !gone && Instant::now() < deadline,
+                "not in the output: `{text}`"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -153,7 +156,7 @@ impl Local {
         while self.output().matches(text).count() < count {
             assert!(
                 Instant::now() < deadline,
-                "never said `{text}` {count} times"
+                "not in the output {count} times: `{text}`"
             );
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -213,7 +216,7 @@ pub fn is_alive(process: &str) -> bool {
 impl Drop for Local {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- lambda-local said:\n{}---", self.output());
+            eprintln!("--- output of lambda-local:\n{}---", self.output());
         }
         if !self.ended && self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.signal("TERM");
@@ -276,10 +279,10 @@ pub fn send(
         .write_all(format!("{head}\r\n").as_bytes())
         .expect("a request");
     stream.write_all(body).expect("a request");
-    read_answer(BufReader::new(stream), method == "HEAD")
+    read_response(BufReader::new(stream), method == "HEAD")
 }
 
-fn read_answer(mut reader: impl BufRead, bodiless: bool) -> Response {
+fn read_response(mut reader: impl BufRead, bodiless: bool) -> Response {
     let mut response = Response::default();
     let first = line(&mut reader);
     response.status = first

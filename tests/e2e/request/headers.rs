@@ -126,7 +126,8 @@ fn host_is_the_apps_address_when_the_event_has_none() {
 
 #[test]
 fn repeated_headers_of_a_rest_event_all_arrive_in_order() {
-    let lists = json!({"multiValueHeaders": {"X-Rep": ["one", "two", "three"], "Cookie": ["a=1", "b=2"]},
+    let lists = json!({"multiValueHeaders": {"X-Rep": ["one", "two", "three"],
+        "Cookie": ["a=1", "b=2"]},
         "headers": {"X-Rep": "three", "Cookie": "b=2"}});
     let request = invoke_once(with(rest("GET", "/"), lists), ok()).request(1);
     assert_eq!(request.all("x-rep"), ["one", "two", "three"]);
@@ -231,8 +232,10 @@ fn non_ascii_header_values_arrive_as_utf_8() {
 
 #[test]
 fn hop_by_hop_headers_are_removed() {
-    let headers = json!({"connection": "close, X-Private", "x-private": "1", "keep-alive": "timeout=5", "te": "trailers",
-        "upgrade": "websocket", "transfer-encoding": "chunked", "proxy-authorization": "b", "proxy-connection": "keep-alive",
+    let headers = json!({"connection": "close, X-Private", "x-private": "1",
+        "keep-alive": "timeout=5", "te": "trailers",
+        "upgrade": "websocket", "transfer-encoding": "chunked", "proxy-authorization": "b",
+        "proxy-connection": "keep-alive",
         "expect": "100-continue", "x-kept": "1"});
     for request in requests(headers) {
         let names: Vec<_> = request
@@ -240,11 +243,11 @@ fn hop_by_hop_headers_are_removed() {
             .iter()
             .map(|(name, _)| name.as_str())
             .collect();
-        let kept: Vec<_> = names
+        let forwarded: Vec<_> = names
             .into_iter()
             .filter(|name| !name.starts_with("x-amzn-") && *name != "x-forwarded-proto")
             .collect();
-        assert_eq!(kept, ["host", "x-kept"]);
+        assert_eq!(forwarded, ["host", "x-kept"]);
     }
 }
 
@@ -259,7 +262,8 @@ fn connection_cannot_name_away_what_lambda_vouches_for() {
 
 #[test]
 fn clients_cannot_send_what_lambda_vouches_for() {
-    let forged = json!({"x-amz-tenant-id": "evil", "X-Amzn-Lambda-Context": "evil", "x-amzn-request-context": "evil"});
+    let forged = json!({"x-amz-tenant-id": "evil", "X-Amzn-Lambda-Context": "evil",
+        "x-amzn-request-context": "evil"});
     for request in requests(forged) {
         assert_eq!(request.header("x-amz-tenant-id"), None);
         assert_eq!(request.all("x-amzn-lambda-context").len(), 1);
@@ -337,7 +341,8 @@ fn context_headers_are_ascii_and_lose_nothing() {
 
 #[test]
 fn request_context_is_the_events_with_every_key() {
-    let change = json!({"requestContext": {"authentication": {"clientCert": {"subjectDN": "CN=ann"}}, "newKey": [1, 2.50]}});
+    let change = json!({"requestContext": {
+        "authentication": {"clientCert": {"subjectDN": "CN=ann"}}, "newKey": [1, 2.50]}});
     for (kind, event) in http_kinds("GET", "/") {
         let event = with(event, change.clone());
         let request = invoke_once(event.clone(), ok()).request(1);
@@ -351,7 +356,8 @@ fn request_context_is_the_events_with_every_key() {
 
 #[test]
 fn request_context_with_line_ends_between_its_keys_is_still_one_header() {
-    let event = "{\"requestContext\":{\n\t\"http\": {\r\n \"method\": \"GET\"},\n \"n\": 1.10, \"s\": \"a  b\"\n}}";
+    let event = "{\"requestContext\":{\n\t\"http\": {\r\n \"method\": \"GET\"},\n \"n\": 1.10, \
+        \"s\": \"a  b\"\n}}";
     let request = invoke_once(event, ok()).request(1);
     let context = request.header("x-amzn-request-context").unwrap();
     assert_eq!(

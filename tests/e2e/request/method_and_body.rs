@@ -28,7 +28,7 @@ fn assert_refused(run: &Run, number: usize, status: u16) {
         status,
         "invocation {number}"
     );
-    assert!(run.requests().is_empty(), "the app was asked");
+    assert!(run.requests().is_empty(), "the app got a request");
 }
 
 #[test]
@@ -65,7 +65,8 @@ fn odd_types_anywhere_leave_an_http_event_an_http_request() {
 
 #[test]
 fn odd_query_and_header_maps_leave_an_http_event_an_http_request() {
-    let change = json!({"headers": null, "multiValueHeaders": [], "queryStringParameters": 7, "cookies": {}});
+    let change = json!({"headers": null, "multiValueHeaders": [], "queryStringParameters": 7,
+        "cookies": {}});
     let events = each_kind("GET", "/p")
         .into_iter()
         .map(|event| with(event, change.clone()));
@@ -86,7 +87,8 @@ fn bare_minimum_of_each_kind_is_an_http_request() {
 fn alb_event_with_null_or_missing_maps_is_an_http_request() {
     let null = json!({"headers": null, "multiValueHeaders": null, "queryStringParameters": null,
         "multiValueQueryStringParameters": null, "body": null, "isBase64Encoded": null});
-    let bare = json!({"requestContext": {"elb": {"targetGroupArn": "a"}}, "httpMethod": "GET", "path": "/p"});
+    let bare = json!({"requestContext": {"elb": {"targetGroupArn": "a"}}, "httpMethod": "GET",
+        "path": "/p"});
     assert_eq!(targets([with(alb("GET", "/p"), null), bare]), ["/p", "/p"]);
 }
 
@@ -116,7 +118,8 @@ fn unusual_methods_are_sent_as_they_are() {
 #[test]
 fn content_length_is_our_own() {
     for length in ["2", "500", "-1", "x", "00003"] {
-        let headers = json!({"headers": {"content-length": length}, "multiValueHeaders": {"content-length": [length]}});
+        let headers = json!({"headers": {"content-length": length},
+            "multiValueHeaders": {"content-length": [length]}});
         let event = with(with(url("POST", "/"), headers), json!({"body": "four"}));
         let request = invoke_once(event, ok()).request(1);
         assert_eq!(

@@ -30,7 +30,8 @@ fn assert_passes_through(event: Value) {
 fn events_of_queues_and_schedules_are_posted_verbatim() {
     assert_passes_through(sqs());
     assert_passes_through(
-        json!({"version": "0", "id": "e1", "detail-type": "Order placed", "source": "shop", "detail": {"id": 7}}),
+        json!({"version": "0", "id": "e1", "detail-type": "Order placed", "source": "shop",
+            "detail": {"id": 7}}),
     );
     assert_passes_through(
         json!({"Records": [{"Sns": {"Message": "hi"}, "EventSource": "aws:sns"}]}),
@@ -97,7 +98,8 @@ fn bedrock_agent_event_passes_through() {
 
 #[test]
 fn websocket_event_passes_through_with_its_context() {
-    let event = json!({"requestContext": {"routeKey": "$default", "eventType": "MESSAGE", "connectionId": "c1=",
+    let event = json!({"requestContext": {"routeKey": "$default", "eventType": "MESSAGE",
+        "connectionId": "c1=",
         "apiId": "w4", "stage": "live"}, "body": "hello", "isBase64Encoded": false});
     assert_passes_through(event.clone());
     let request = invoke_once(event, ok()).request(1);

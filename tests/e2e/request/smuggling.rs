@@ -29,7 +29,8 @@ fn controls() -> Vec<String> {
 
 fn attack(control: &str) -> String {
     format!(
-        "a{control}x-evil: 1{control}{control}GET /evil HTTP/1.1{control}host: evil{control}{control}b"
+        "a{control}x-evil: 1{control}{control}GET /evil HTTP/1.1{control}host: \
+            evil{control}{control}b"
     )
 }
 
@@ -46,7 +47,7 @@ fn assert_harmless(place: impl Fn(Value, &str) -> Value) {
         );
         events.push(place(sqs(), &attack));
     }
-    let asked = events.len();
+    let total = events.len();
     let run = scenario().invoke_all(events).run();
     let requests = run.requests();
     for request in &requests {
@@ -64,7 +65,7 @@ fn assert_harmless(place: impl Fn(Value, &str) -> Value) {
         let reply: Value = serde_json::from_slice(&posted.body).expect("JSON");
         reply["statusCode"] == 400
     });
-    assert_eq!(requests.len() + refused.count(), asked);
+    assert_eq!(requests.len() + refused.count(), total);
 }
 
 #[test]
@@ -105,20 +106,19 @@ fn query_cannot_smuggle() {
         with(
             event,
             json!({
-                "rawQueryString": text, "queryStringParameters": {text: text}, "multiValueQueryStringParameters": {text: [text, "x"]}
+                "rawQueryString": text, "queryStringParameters": {text: text},
+                "multiValueQueryStringParameters": {text: [text, "x"]}
             }),
         )
     });
 }
 
 fn headers(event: Value, name: &str, value: &str) -> Value {
-    match event.get("multiValueHeaders").is_some() {
-        true => with(
-            event,
-            json!({"multiValueHeaders": {name: [value, value]}, "headers": {name: value}}),
-        ),
-        false => with(event, json!({"headers": {name: value}})),
+    let mut change = json!({"headers": {name: value}});
+    if event.get("multiValueHeaders").is_some() {
+        change["multiValueHeaders"] = json!({name: [value, value]});
     }
+    with(event, change)
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn host_cannot_smuggle() {
             event,
             json!({"headers": one, "requestContext": {"domainName": text}}),
         );
-        match event.get("multiValueHeaders").is_some() {
-            true => with(event, json!({"multiValueHeaders": {name: [text]}})),
-            false => event,
+        if event.get("multiValueHeaders").is_none() {
+            return event;
         }
+        with(event, json!({"multiValueHeaders": {name: [text]}}))
     });
 }
 
@@ -181,7 +181,8 @@ fn request_context_cannot_smuggle() {
     assert_harmless(|event, text| {
         with(
             event,
-            json!({"requestContext": {"stage": text, "identity": {text: text}}, "stageVariables": {text: text}}),
+            json!({"requestContext": {"stage": text, "identity": {text: text}},
+                "stageVariables": {text: text}}),
         )
     });
 }
@@ -189,7 +190,9 @@ fn request_context_cannot_smuggle() {
 #[test]
 fn what_lambda_says_of_the_invocation_cannot_smuggle() {
     // The fields of `/next` are lines themselves, so their values come escaped in JSON.
-    let text = json!({"custom": {"a\r\nx-evil: 1\r\n\r\nGET /evil HTTP/1.1\r\n\u{2028}\u{10d}": "\u{0}\u{85}"}}).to_string();
+    let text = json!({"custom": {"a\r\nx-evil: 1\r\n\r\nGET /evil HTTP/1.1\r\n\
+        \u{2028}\u{10d}": "\u{0}\u{85}"}})
+    .to_string();
     let invocation = crate::harness::api::Invocation::from(get("/"))
         .header("Lambda-Runtime-Client-Context", &text)
         .header(
@@ -248,7 +251,8 @@ fn proxy_header_is_dropped() {
 
 #[test]
 fn connection_cannot_name_away_what_the_front_end_says_of_the_client() {
-    let change = json!({"headers": {"x-forwarded-for": "192.0.2.7", "connection": "close, X-Forwarded-For, x-hop", "x-hop": "1"}});
+    let change = json!({"headers": {"x-forwarded-for": "192.0.2.7",
+        "connection": "close, X-Forwarded-For, x-hop", "x-hop": "1"}});
     let run = scenario().invoke(with(alb("GET", "/"), change)).run();
     let request = run.request(1);
     assert_eq!(
@@ -300,7 +304,7 @@ fn responses(place: &str) -> Vec<Response> {
 
 /// Lambda receives only our own few requests, and every reply is valid JSON.
 fn assert_only_our_posts(mode: &str, kinds: &[Value]) {
-    let (mut good, mut asked) = (0, 0);
+    let (mut good, mut total) = (0, 0);
     for place in PLACES {
         // POST and a fresh connection, so that none is retried.
         let mut scenario = scenario()
@@ -310,7 +314,7 @@ fn assert_only_our_posts(mode: &str, kinds: &[Value]) {
         for response in responses(place) {
             for kind in kinds {
                 scenario = scenario.respond(response.clone()).invoke(kind.clone());
-                asked += 1;
+                total += 1;
             }
         }
         let run = scenario.run();
@@ -323,7 +327,7 @@ fn assert_only_our_posts(mode: &str, kinds: &[Value]) {
         good += posts.iter().filter(|(_, post)| check_reply(post)).count();
     }
     // A response with control bytes is accepted where they are harmless.
-    assert!((asked / 4..asked).contains(&good), "{good} of {asked}");
+    assert!((total / 4..total).contains(&good), "{good} of {total}");
 }
 
 fn check_call(message: &Message) {
@@ -392,7 +396,8 @@ fn streamed_answers_cannot_smuggle_towards_lambda() {
 #[test]
 fn second_answer_is_never_taken_for_the_next_ones() {
     let twice = raw(
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: \
+            4\r\n\r\nevil",
     );
     let run = scenario()
         .respond(twice)

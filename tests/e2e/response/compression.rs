@@ -139,7 +139,8 @@ fn svg_is_text_enough_to_compress() {
 #[test]
 fn small_chunked_body_is_left_alone_as_well() {
     let small = raw(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\
+            ok\r\n0\r\n\r\n",
     );
     assert!(!is_compressed(&reply(accepting("gzip"), small)));
 }
@@ -222,7 +223,8 @@ fn every_kind_of_event_gets_compressed_answers() {
             "ALB multi-value" => json!({"multiValueHeaders": {"accept-encoding": ["gzip"]}}),
             "Lattice" => json!({"headers": {"accept-encoding": ["gzip"]}}),
             "REST API" => {
-                json!({"headers": {"Accept-Encoding": "gzip"}, "multiValueHeaders": {"Accept-Encoding": ["gzip"]}})
+                json!({"headers": {"Accept-Encoding": "gzip"},
+                    "multiValueHeaders": {"Accept-Encoding": ["gzip"]}})
             }
             _ => json!({"headers": {"accept-encoding": "gzip"}}),
         };

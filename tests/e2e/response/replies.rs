@@ -280,7 +280,8 @@ fn alb_reply_has_a_status_description() {
 
 #[test]
 fn hop_by_hop_headers_of_the_app_are_removed() {
-    let head = "200 OK\nConnection: X-Private\nX-Private: 1\nKeep-Alive: timeout=5\nTrailer: x\nUpgrade: h2c\n\
+    let head = "200 OK\nConnection: X-Private\nX-Private: 1\nKeep-Alive: timeout=5\nTrailer: \
+        x\nUpgrade: h2c\n\
         Proxy-Authenticate: x\nX-Kept: 1";
     let reply = reply(response(head, "ok"));
     assert_eq!(reply["headers"], json!({"x-kept": "1"}));
@@ -338,7 +339,8 @@ fn no_body_is_read_after_head_204_and_304() {
 
 #[test]
 fn interim_answers_are_skipped() {
-    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 P\r\n\r\n";
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
+        HTTP/1.1 102 P\r\n\r\n";
     let reply =
         reply(raw(interim).send("HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nok"));
     assert_eq!(
@@ -391,9 +393,10 @@ fn answer_in_single_bytes_is_read() {
 
 #[test]
 fn chunked_wins_over_content_length_and_ends_the_connection() {
-    let assert_outcome = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let both_framings = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: \
+        chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     let run = scenario()
-        .respond(raw(assert_outcome))
+        .respond(raw(both_framings))
         .respond(response("200 OK", "second"))
         .invoke_all([get("/"), get("/")])
         .run();

@@ -77,7 +77,8 @@ fn streamed_post_has_the_headers_lambda_needs() {
 
 #[test]
 fn prelude_holds_status_headers_and_cookies() {
-    let head = "201 Created\nContent-Type: text/plain\nX-Rep: one\nX-Rep: two\nSet-Cookie: a=1; Expires=Wed, 21 Oct 2026\nSet-Cookie: b=2";
+    let head = "201 Created\nContent-Type: text/plain\nX-Rep: one\nX-Rep: two\nSet-Cookie: a=1; \
+        Expires=Wed, 21 Oct 2026\nSet-Cookie: b=2";
     let (prelude, body) = parts(&stream(get("/"), response(head, b"\x00\xffok")).response(1));
     assert_eq!(prelude["statusCode"], 201);
     assert_eq!(
@@ -139,7 +140,8 @@ fn streamed_answer_adds_no_content_type_and_no_framing() {
         json!({})
     );
     let chunked = raw(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n2\r\n\
+            ok\r\n0\r\n\r\n",
     );
     assert_eq!(
         prelude(chunked)
@@ -388,7 +390,7 @@ fn lambda_hanging_up_ends_the_app_connection_and_nothing_else() {
         .invoke(invocation)
         .invoke(get("/after"));
     let mut run = run.start();
-    run.wait_until("the next answer", |run| {
+    run.wait_until("the next reply", |run| {
         run.posts(2)
             .first()
             .is_some_and(|(_, message)| message.complete)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An extension that says what it is told: it registers for everything and prints each event."""
+"""An extension that registers for all events and prints each one."""
 import json
 import os
 import sys
@@ -7,14 +7,15 @@ from http.client import HTTPConnection
 
 api = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 name = os.path.basename(sys.argv[0])
-api.request("POST", "/2020-01-01/extension/register", json.dumps({"events": ["INVOKE", "SHUTDOWN"]}), {"Lambda-Extension-Name": name})
-answer = api.getresponse()
-answer.read()
-identifier = answer.headers["Lambda-Extension-Identifier"]
+events = json.dumps({"events": ["INVOKE", "SHUTDOWN"]})
+api.request("POST", "/2020-01-01/extension/register", events, {"Lambda-Extension-Name": name})
+response = api.getresponse()
+response.read()
+identity = {"Lambda-Extension-Identifier": response.headers["Lambda-Extension-Identifier"]}
 print("handler is", os.environ.get("_HANDLER", "hidden"), flush=True)
 while True:
-    api.request("GET", "/2020-01-01/extension/event/next", headers={"Lambda-Extension-Identifier": identifier})
+    api.request("GET", "/2020-01-01/extension/event/next", headers=identity)
     event = json.loads(api.getresponse().read())
-    print("told of", event["eventType"], event.get("shutdownReason", ""), flush=True)
+    print("received", event["eventType"], event.get("shutdownReason", ""), flush=True)
     if event["eventType"] == "SHUTDOWN":
         break

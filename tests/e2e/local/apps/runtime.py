@@ -6,8 +6,9 @@ from http.client import HTTPConnection
 while True:
     api = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     api.request("GET", "/2018-06-01/runtime/invocation/next")
-    answer = api.getresponse()
-    request_id, event = answer.headers["Lambda-Runtime-Aws-Request-Id"], json.loads(answer.read())
+    response = api.getresponse()
+    request_id = response.headers["Lambda-Runtime-Aws-Request-Id"]
+    event = json.loads(response.read())
     if event.get("fail"):
         path, result = "error", {"errorType": "Function.Asked", "errorMessage": "as you wished"}
         headers = {"Lambda-Runtime-Function-Error-Type": "Function.Asked"}
@@ -22,7 +23,9 @@ while True:
         continue
     else:
         path, headers = "response", {}
-        result = {"event": event, "context": answer.headers.get("Lambda-Runtime-Client-Context"), "handler": os.environ.get("_HANDLER")}
-    api.request("POST", f"/2018-06-01/runtime/invocation/{request_id}/{path}", json.dumps(result), headers)
+        context = response.headers.get("Lambda-Runtime-Client-Context")
+        result = {"event": event, "context": context, "handler": os.environ.get("_HANDLER")}
+    target = f"/2018-06-01/runtime/invocation/{request_id}/{path}"
+    api.request("POST", target, json.dumps(result), headers)
     api.getresponse().read()
     api.close()

@@ -1,18 +1,22 @@
-// A small web site on Node's own http server, with one of each kind of answer. It listens on $PORT.
+// A small web site on Node's http server: one of each kind of response. It listens on $PORT.
 'use strict';
 const http = require('http');
 
-const block = Buffer.from(Array.from({ length: 1 << 16 }, (_, place) => (place * 31 + (place >> 8)) & 255));
+const pattern = (_, place) => (place * 31 + (place >> 8)) & 255;
+const block = Buffer.from(Array.from({ length: 1 << 16 }, pattern));
 const small = Buffer.concat(Array(3).fill(block)), large = Buffer.concat(Array(48).fill(block));
+const cookies = ['a=1; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b=2'];
 
+const typed = (type, body) => response => response.setHeader('content-type', type).end(body);
 const pages = {
-  '/html': response => response.setHeader('content-type', 'text/html; charset=utf-8').end('<h1>Grüße</h1>\n'),
-  '/json': response => response.setHeader('content-type', 'application/json').end('{"b":1,"a":[1.50,"ü"]}'),
-  '/small.bin': response => response.setHeader('content-type', 'application/octet-stream').end(small),
-  '/large.bin': response => response.setHeader('content-type', 'application/octet-stream').end(large),
-  '/cookies': response => response.setHeader('set-cookie', ['a=1; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b=2']).end('two'),
+  '/html': typed('text/html; charset=utf-8', '<h1>Grüße</h1>\n'),
+  '/json': typed('application/json', '{"b":1,"a":[1.50,"ü"]}'),
+  '/small.bin': typed('application/octet-stream', small),
+  '/large.bin': typed('application/octet-stream', large),
+  '/cookies': response => response.setHeader('set-cookie', cookies).end('two'),
   '/redirect': response => response.writeHead(302, { location: '/html?from=redirect' }).end(),
-  '/broken': response => response.writeHead(500, { 'content-type': 'text/plain' }).end('it broke'),
+  '/broken': response =>
+    response.writeHead(500, { 'content-type': 'text/plain' }).end('it broke'),
   '/nothing': response => response.writeHead(204).end(),
 };
 
@@ -22,13 +26,14 @@ http.createServer((request, response) => {
     const chunks = [];
     request.on('data', chunk => chunks.push(chunk));
     request.on('end', () => {
-      response.setHeader('content-type', request.headers['content-type'] || 'application/octet-stream');
+      const type = request.headers['content-type'] || 'application/octet-stream';
+      response.setHeader('content-type', type);
       response.end(Buffer.concat(chunks));
     });
   } else if (path === '/seen') {
-    const { host, ...headers } = request.headers;
-    response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ method: request.method, url: request.url, probe: headers['x-probe'], cookie: headers.cookie }));
+    const { method, url, headers } = request;
+    const seen = { method, url, probe: headers['x-probe'], cookie: headers.cookie };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(seen));
   } else if (pages[path]) {
     pages[path](response);
   } else {

@@ -1,4 +1,7 @@
-"""A small web site on Python's http.server, with one of each kind of answer, and a few ways to misbehave. It listens on $PORT."""
+"""A small web site on Python's http.server: one of each kind of response, and a few failures.
+
+It listens on $PORT.
+"""
 import http.server
 import json
 import os
@@ -11,12 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 
 BLOCK = bytes((place * 31 + (place >> 8)) & 255 for place in range(1 << 16))
 SMALL, LARGE = BLOCK * 3, BLOCK * 48
+COOKIES = [
+    ("set-cookie", "a=1; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),
+    ("set-cookie", "b=2"),
+]
 PAGES = {
     "/html": (200, [("content-type", "text/html; charset=utf-8")], "<h1>Grüße</h1>\n".encode()),
     "/json": (200, [("content-type", "application/json")], '{"b":1,"a":[1.50,"ü"]}'.encode()),
     "/small.bin": (200, [("content-type", "application/octet-stream")], SMALL),
     "/large.bin": (200, [("content-type", "application/octet-stream")], LARGE),
-    "/cookies": (200, [("content-type", "text/plain"), ("set-cookie", "a=1; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT"), ("set-cookie", "b=2")], b"two"),
+    "/cookies": (200, [("content-type", "text/plain"), *COOKIES], b"two"),
     "/redirect": (302, [("location", "/html?from=redirect")], b""),
     "/broken": (500, [("content-type", "text/plain")], b"it broke"),
     "/": (200, [("content-type", "text/plain")], b"ready\n"),
@@ -62,11 +69,17 @@ class Site(http.server.BaseHTTPRequestHandler):
         elif url.path == "/nothing":
             self.reply(204, [], b"")
         elif url.path == "/echo":
-            self.reply(200, [("content-type", self.headers.get("content-type", "application/octet-stream"))], self.body())
+            kind = self.headers.get("content-type", "application/octet-stream")
+            self.reply(200, [("content-type", kind)], self.body())
         elif url.path == "/events":
             self.reply(200, [("content-type", "application/json")], self.body())
         elif url.path == "/seen":
-            seen = {"method": self.command, "url": self.path, "probe": self.headers.get("x-probe"), "cookie": self.headers.get("cookie")}
+            seen = {
+                "method": self.command,
+                "url": self.path,
+                "probe": self.headers.get("x-probe"),
+                "cookie": self.headers.get("cookie"),
+            }
             self.reply(200, [("content-type", "application/json")], json.dumps(seen).encode())
         elif url.path == "/header":
             self.text(self.headers.get(query["name"], "-"))

@@ -1,8 +1,8 @@
-//! The web app behind the adapter: one fixed answer, from threads that block.
+//! The web app behind the adapter: one fixed response, from blocking threads.
 //!
-//! Everything it sends is made beforehand, so that its own time is two system calls and
-//! the same for whoever asks. `/` is its readiness path; every other path gives the answer.
-//! A request to `/verify` must carry the expected body byte for byte.
+//! Every message is prepared beforehand, so that the app's own time is two system calls and the
+//! same for every adapter. `/` is its readiness path; every other path has the response. A request
+//! to `/verify` must carry the expected body byte for byte.
 
 use crate::wire::Conn;
 use std::io::{Error, ErrorKind, Result};
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-pub enum Answer {
+pub enum Response {
     /// Head and body in one write, as good servers do.
     Whole(Vec<u8>),
     /// Head, then body, with Nagle's algorithm on, as many frameworks do.
     Split(Vec<u8>, Vec<u8>),
-    /// A head, then one chunk so many times, then the last chunk.
+    /// A head, then one chunk this many times, then the last chunk.
     Chunked {
         head: Vec<u8>,
         chunk: Vec<u8>,
@@ -25,7 +25,7 @@ pub enum Answer {
 }
 
 pub struct Script {
-    pub answer: Answer,
+    pub response: Response,
     pub request_body: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl App {
                     if closing.load(Ordering::Relaxed) {
                         return;
                     }
-                    // The peer may go at any moment: it is killed when its measure is over.
+                    // The adapter may go at any moment: it is killed at the end of its turn.
                     let _ = serve(stream, &script);
                 }
             });
@@ -84,7 +84,7 @@ impl Drop for App {
 }
 
 fn serve(stream: TcpStream, script: &Script) -> Result<()> {
-    let mut conn = Conn::new(stream, !matches!(script.answer, Answer::Split(..)))?;
+    let mut conn = Conn::new(stream, !matches!(script.response, Response::Split(..)))?;
     while let Some(head) = conn.head()? {
         let line = conn.line(&head);
         let (readiness, verify) = (line.starts_with(b"GET / "), contains(line, b"/verify "));
@@ -99,7 +99,7 @@ fn serve(stream: TcpStream, script: &Script) -> Result<()> {
         } else if !same || length != script.request_body.len() {
             conn.send(WRONG)?;
         } else {
-            answer(&mut conn, &script.answer)?;
+            response(&mut conn, &script.response)?;
         }
         if head.close {
             return Ok(());
@@ -108,14 +108,14 @@ fn serve(stream: TcpStream, script: &Script) -> Result<()> {
     Ok(())
 }
 
-fn answer(conn: &mut Conn, answer: &Answer) -> Result<()> {
-    match answer {
-        Answer::Whole(message) => conn.send(message),
-        Answer::Split(head, body) => {
+fn response(conn: &mut Conn, response: &Response) -> Result<()> {
+    match response {
+        Response::Whole(message) => conn.send(message),
+        Response::Split(head, body) => {
             conn.send(head)?;
             conn.send(body)
         }
-        Answer::Chunked { head, chunk, times } => {
+        Response::Chunked { head, chunk, times } => {
             conn.send(head)?;
             for _ in 0..*times {
                 conn.send(chunk)?;
@@ -129,8 +129,8 @@ fn contains(line: &[u8], part: &[u8]) -> bool {
     line.windows(part.len()).any(|w| w == part)
 }
 
-/// Binds again what was bound before: an adapter that polls the closed port can, rarely,
-/// be connected to itself there (TCP's simultaneous open), and holds it for a moment.
+/// Binds an address again. An adapter that polls the closed port can, rarely, be connected to
+/// itself there (TCP's simultaneous open), which holds the port for a moment.
 pub fn start_at(address: SocketAddr, script: &Arc<Script>) -> Result<App> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {

@@ -1,5 +1,5 @@
-//! Whether an answer is right: asked once of each adapter and kind, before it is measured,
-//! so that a broken adapter never passes for a fast one.
+//! Checks the reply of each adapter and kind once before it is measured, so that a broken adapter
+//! never passes for a fast one.
 
 use crate::kinds::{Kind, Mode};
 use crate::payload;
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Judges one whole `/response`; gives the size of a compressed body.
-pub fn answer(kind: &Kind, reply: &[u8]) -> Result<Option<usize>, String> {
+/// Checks one whole `/response`; returns the size of a compressed body.
+pub fn response(kind: &Kind, reply: &[u8]) -> Result<Option<usize>, String> {
     let begin = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(400)]).into_owned();
     if find(reply, br#""statusCode":200"#).is_none() {
         return Err(format!("not a 200: {}", begin(reply)));
@@ -55,7 +55,7 @@ fn same(kind: &Kind, body: &[u8]) -> Result<(), String> {
     ))
 }
 
-/// Runs the machine's own gzip over `bytes`, and says how long that took.
+/// Runs the machine's own gzip over `bytes`; returns the output and the time.
 pub fn gzip(option: &str, bytes: &[u8]) -> Result<(Vec<u8>, Duration), String> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench.gzip");
     let input = || {

@@ -1,10 +1,9 @@
-//! The Runtime API and the Extensions API, played by threads that block.
+//! The Runtime API and the Extensions API, on blocking threads.
 //!
-//! Each connection has a thread that waits in `accept`, so an adapter that opens a fresh
-//! connection for a streamed answer (as AWS documents) is not charged for our starting a
-//! thread. The clock of an invocation runs from just before its event is written until its
-//! answer has been read to the last byte. Between rounds every `/next` is parked here, as
-//! Lambda parks it.
+//! Each connection has a thread that waits in `accept`, so an adapter that opens a fresh connection
+//! for a streamed response (as AWS documents) does not pay for starting a thread here. The clock of
+//! an invocation runs from just before its event is written until its reply has been read to the
+//! last byte. Between rounds every `/next` is pending here, as at Lambda.
 
 use crate::ledger::{DIGITS, Event, Ledger, Mine, Round};
 use crate::wire::{Conn, Head};
@@ -14,7 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ACCEPTED: &[u8] =
-    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n\
+        {\"status\":\"OK\"}\n";
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 const REGISTERED: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 62\r\n\
@@ -33,8 +33,8 @@ impl Fake {
         let ledger = Arc::new(Ledger::default());
         ledger.lock().pollers = pollers;
         ledger.lock().compressed = compressed;
-        // One for each poller's connection, one for its streamed answer, one that is just
-        // being closed, and some for the extension's.
+        // One for each poller's connection, one for its streamed response, one that is just being
+        // closed, and some for the extension's.
         let threads = 3 * pollers + 6;
         for _ in 0..threads {
             let (listener, ledger) = (listener.clone(), ledger.clone());
@@ -73,17 +73,17 @@ impl Fake {
             .wait(Duration::from_secs(20), |s| s.first_next.is_some())?;
         state
             .first_next
-            .ok_or_else(|| "never asked for an event".into())
+            .ok_or_else(|| "never requested an event".into())
     }
 
-    /// Waits until as many `/next` are parked as the adapter has pollers.
+    /// Waits until as many `/next` are pending as the adapter has pollers.
     pub fn parked(&self) -> std::result::Result<(), String> {
         self.ledger
             .wait(Duration::from_secs(20), |s| s.parked >= s.pollers)
             .map(|_| ())
     }
 
-    /// One invocation, whose answer is returned whole.
+    /// Runs one invocation; returns its whole reply.
     pub fn once(&self, event: &Arc<Event>) -> std::result::Result<Vec<u8>, String> {
         self.ledger.lock().keep = true;
         self.round(event, 1, Duration::ZERO)?;
@@ -92,7 +92,7 @@ impl Fake {
         Ok(std::mem::take(&mut state.kept))
     }
 
-    /// Hands out events for `time`, and at least `least` of them, as fast as they are asked for.
+    /// Hands out events for `time`, and at least `least` of them, as fast as they are requested.
     pub fn round(
         &self,
         event: &Arc<Event>,
@@ -145,7 +145,7 @@ fn serve(stream: TcpStream, ledger: &Ledger) -> Result<()> {
     loop {
         let head = match conn.head() {
             Ok(Some(head)) => head,
-            // Between messages an adapter may close, or be killed, as it likes.
+            // Between messages an adapter may close, or be killed, at any time.
             Ok(None) | Err(_) => return Ok(()),
         };
         match call(conn.line(&head)) {
@@ -210,7 +210,7 @@ fn response(conn: &mut Conn, head: &Head, ledger: &Ledger, id: usize) -> Result<
     let (mut kept, mut first, mut nuls) = (Vec::new(), None, 0);
     let streamed = head.chunked;
     let length = conn.body(head, |piece| {
-        // A streamed answer is a prelude, eight NULs, and the body.
+        // A streamed response is a prelude, eight NULs, and the body.
         if streamed && first.is_none() {
             for byte in piece {
                 if nuls == 8 {

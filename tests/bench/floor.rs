@@ -1,10 +1,10 @@
-//! The floor: the least that any adapter must do, with fixed bytes and no understanding.
+//! The floor: the least work that any adapter must do, with fixed bytes and no parsing.
 //!
-//! The bench binary runs itself again with `--floor`, so that the floor is a process of
-//! its own like the adapters, against the same Runtime API and app. It makes the same
-//! three round trips (`/next`, the app, `/response`) on connections kept alive, one write
-//! for each message, and reads nothing but where a message ends. For a small streamed
-//! answer it is the same three round trips; a long stream it passes on byte for byte.
+//! The bench binary runs itself again with `--floor`, so that the floor is a process of its own
+//! like the adapters, against the same Runtime API and app. It makes the same three round trips
+//! (`/next`, the app, `/response`) on persistent connections, one write for each message, and reads
+//! only where a message ends. For a small streamed response it is the same three round trips; a
+//! long stream is forwarded byte for byte.
 
 use crate::ledger::ID_PLACE;
 use crate::wire::Conn;
@@ -13,13 +13,13 @@ use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt;
 use std::time::Duration;
 
-/// What the floor sends, as the environment tells it.
+/// The floor's messages, from its environment.
 #[derive(Clone)]
 pub struct Script {
     /// Bytes of body to the app, and bytes of `/response`.
     pub request: usize,
     pub reply: usize,
-    /// Pass on so many bytes of the app's own chunked framing instead.
+    /// Forward this many bytes of the app's own chunked framing instead.
     pub relay: usize,
     /// The app writes head and body apart with Nagle's algorithm on: acknowledge at once.
     pub quick: bool,
@@ -57,7 +57,8 @@ pub fn run() -> Result<()> {
         .unwrap_or(1);
     let mut extension = Conn::new(TcpStream::connect(&api)?, true)?;
     extension.send(
-        b"POST /2020-01-01/extension/register HTTP/1.1\r\nhost: api\r\nlambda-extension-name: floor\r\n\
+        b"POST /2020-01-01/extension/register HTTP/1.1\r\nhost: api\r\nlambda-extension-name: \
+            floor\r\n\
           content-length: 13\r\n\r\n{\"events\":[]}",
     )?;
     message(&mut extension)?;
@@ -65,7 +66,7 @@ pub fn run() -> Result<()> {
         b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nhost: api\r\n\
           lambda-extension-identifier: 5f0c2a5e-4c1b-4a55-9d0e-0c6f8a1b2c3d\r\n\r\n",
     )?;
-    // All that can be done before the app is up is done by then.
+    // All work that is possible before the app listens is done before it does.
     let first = Conn::new(TcpStream::connect(&api)?, true)?;
     let ready = ready(&app)?;
     let threads: Vec<_> = (1..pollers)
@@ -87,7 +88,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// The ideal poller: as soon as the port opens it is seen.
+/// The ideal probe: it succeeds as soon as the port opens.
 fn ready(app: &str) -> Result<Conn> {
     loop {
         match TcpStream::connect(app) {
@@ -105,7 +106,7 @@ fn ready(app: &str) -> Result<Conn> {
 
 fn serve(mut api: Conn, mut app: Conn, script: &Script) -> Result<()> {
     let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: api\r\n\r\n";
-    // As much as the event's headers and the two context headers come to.
+    // As much as the event's headers and the two context headers.
     let mut request = format!(
         "POST /floor HTTP/1.1\r\nhost: app\r\nx-fixed: {}\r\n",
         "x".repeat(1800)
@@ -115,7 +116,9 @@ fn serve(mut api: Conn, mut app: Conn, script: &Script) -> Result<()> {
         script.request,
         "x".repeat(script.request)
     );
-    let mut reply = b"POST /2018-06-01/runtime/invocation/8f0a1b2c-3d4e-4f50-8a6b-000000000000/response HTTP/1.1\r\n".to_vec();
+    let mut reply = b"POST /2018-06-01/runtime/invocation/\
+        8f0a1b2c-3d4e-4f50-8a6b-000000000000/response HTTP/1.1\r\n"
+        .to_vec();
     let id = reply.len() - b"000000000000/response HTTP/1.1\r\n".len()
         ..reply.len() - b"/response HTTP/1.1\r\n".len();
     if script.relay > 0 {
@@ -129,7 +132,7 @@ fn serve(mut api: Conn, mut app: Conn, script: &Script) -> Result<()> {
         let Some(head) = api.head()? else {
             return Ok(());
         };
-        // The fake matches answers to events by this id; its place is fixed too.
+        // The fake matches replies to events by this id; its place is fixed too.
         reply[id.clone()].copy_from_slice(&api.fields(&head)[ID_PLACE]);
         api.body(&head, |_| ())?;
         app.send(request.as_bytes())?;

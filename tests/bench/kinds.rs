@@ -1,6 +1,6 @@
-//! The list of what is measured: each kind's event, the app's answer, and the settings.
+//! The kinds of invocation: each kind's event, the app's response, and the settings.
 
-use crate::app::{self, Answer};
+use crate::app::{self, Response};
 use crate::{floor, payload};
 
 pub struct Kind {
@@ -11,15 +11,15 @@ pub struct Kind {
     pub nagle: bool,
     pub gzip: bool,
     pub request: Body,
-    pub answer: Body,
+    pub response: Body,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Mode {
     Buffered,
-    /// `AWS_LWA_INVOKE_MODE=response_stream`, the app's answer of known length.
+    /// `AWS_LWA_INVOKE_MODE=response_stream`, the app's response of known length.
     Streamed,
-    /// The same, the app's answer in so many chunks.
+    /// The same, the app's response in this many chunks.
     Chunks(usize),
 }
 
@@ -54,7 +54,7 @@ impl Body {
     }
 }
 
-/// A GET answered with 200 bytes: what most invocations are like.
+/// A GET with a response of 200 bytes, like most invocations.
 const SMALL: Kind = Kind {
     name: "small",
     in_flight: 1,
@@ -62,7 +62,7 @@ const SMALL: Kind = Kind {
     nagle: false,
     gzip: false,
     request: Body::Empty,
-    answer: Body::Json(200),
+    response: Body::Json(200),
 };
 
 pub const CHUNK: usize = 64 * 1024;
@@ -109,22 +109,22 @@ pub const KINDS: [Kind; 18] = [
     },
     Kind {
         name: "text out 100 kB",
-        answer: Body::Html(100_000),
+        response: Body::Html(100_000),
         ..SMALL
     },
     Kind {
         name: "text out 1 MB",
-        answer: Body::Html(1_000_000),
+        response: Body::Html(1_000_000),
         ..SMALL
     },
     Kind {
         name: "text out 4 MB",
-        answer: Body::Html(4_000_000),
+        response: Body::Html(4_000_000),
         ..SMALL
     },
     Kind {
         name: "binary out 3 MB",
-        answer: Body::Binary(3_000_000),
+        response: Body::Binary(3_000_000),
         ..SMALL
     },
     Kind {
@@ -139,31 +139,31 @@ pub const KINDS: [Kind; 18] = [
     },
     Kind {
         name: "json out 1 MB",
-        answer: Body::Json(1_000_000),
+        response: Body::Json(1_000_000),
         ..SMALL
     },
     Kind {
         name: "gzip html 1 MB",
-        answer: Body::Html(1_000_000),
+        response: Body::Html(1_000_000),
         gzip: true,
         ..SMALL
     },
     Kind {
         name: "gzip json 1 MB",
-        answer: Body::Json(1_000_000),
+        response: Body::Json(1_000_000),
         gzip: true,
         ..SMALL
     },
     Kind {
         name: "stream 64 MB",
         mode: Mode::Chunks(1024),
-        answer: Body::Binary(CHUNK),
+        response: Body::Binary(CHUNK),
         ..SMALL
     },
 ];
 
 impl Kind {
-    /// The settings both adapters understand.
+    /// The settings that both adapters understand.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let mut env = Vec::new();
         if self.in_flight > 1 {
@@ -178,55 +178,56 @@ impl Kind {
         env
     }
 
-    /// What the app's client must get in the end.
+    /// The body that the app's client must receive.
     pub fn expected(&self) -> Vec<u8> {
         match self.mode {
-            Mode::Chunks(times) => self.answer.bytes().repeat(times),
-            _ => self.answer.bytes(),
+            Mode::Chunks(times) => self.response.bytes().repeat(times),
+            _ => self.response.bytes(),
         }
     }
 
-    /// What the app does.
+    /// The app's behaviour.
     pub fn app(&self) -> app::Script {
-        let body = self.answer.bytes();
+        let body = self.response.bytes();
         let mut head = format!(
-            "HTTP/1.1 200 OK\r\ndate: Mon, 02 Feb 2026 10:11:12 GMT\r\nserver: bench\r\ncontent-type: {}\r\n\
+            "HTTP/1.1 200 OK\r\ndate: Mon, 02 Feb 2026 10:11:12 GMT\r\nserver: bench\r\n\
+                content-type: {}\r\n\
              cache-control: private, max-age=60\r\netag: \"5c1f-18d6b2\"\r\nvary: accept\r\n",
-            self.answer.content_type()
+            self.response.content_type()
         );
         head += &match self.mode {
             Mode::Chunks(_) => "transfer-encoding: chunked\r\n\r\n".to_owned(),
             _ => format!("content-length: {}\r\n\r\n", body.len()),
         };
         let head = head.into_bytes();
-        let answer = match self.mode {
-            Mode::Chunks(times) => Answer::Chunked {
+        let response = match self.mode {
+            Mode::Chunks(times) => Response::Chunked {
                 head,
                 chunk: chunk(&body),
                 times,
             },
-            _ if self.nagle => Answer::Split(head, body),
-            _ => Answer::Whole([head, body].concat()),
+            _ if self.nagle => Response::Split(head, body),
+            _ => Response::Whole([head, body].concat()),
         };
         app::Script {
-            answer,
+            response,
             request_body: self.request.bytes(),
         }
     }
 
-    /// What the floor does; `gzipped` is the size a compressed body has.
+    /// The floor's work; `gzipped` is the size of a compressed body.
     pub fn floor(&self, gzipped: Option<usize>) -> floor::Script {
-        let body = self.answer.bytes();
+        let body = self.response.bytes();
         let reply = match gzipped {
             Some(size) => size.div_ceil(3) * 4,
-            None if self.answer.is_binary() => body.len().div_ceil(3) * 4,
+            None if self.response.is_binary() => body.len().div_ceil(3) * 4,
             None => payload::escape(&body).len(),
         };
         let relay = match self.mode {
             Mode::Chunks(times) => chunk(&body).len() * times + b"0\r\n\r\n".len(),
             _ => 0,
         };
-        // The envelope around the body comes to about this.
+        // About the size of the envelope around the body.
         let reply = reply + 240;
         floor::Script {
             request: self.request.bytes().len(),

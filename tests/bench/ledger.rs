@@ -1,8 +1,7 @@
-//! The book of invocations: what may be handed out, what is in flight, what it took.
+//! The state of all invocations: to hand out, in flight, and their times.
 //!
-//! One mutex holds it all. The thread that runs the measures sleeps on `news` and is woken
-//! when a round is over, not for each invocation: waking it would cost more than some
-//! adapters do.
+//! One mutex guards it. The thread that runs the measurements sleeps on `news` and is woken at the
+//! end of a round, not for each invocation: waking it would cost more than some adapters do.
 
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -11,10 +10,10 @@ use std::time::{Duration, Instant};
 const NEXT: &[u8] =
     b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 8f0a1b2c-3d4e-4f50-8a6b-000000000000\r\n";
 pub const DIGITS: usize = 12;
-/// Where the id's last digits stand in the head of an event.
+/// The offset of the id's last digits in the head of an event.
 pub const ID_PLACE: Range<usize> = NEXT.len() - 2 - DIGITS..NEXT.len() - 2;
 
-/// One event as the message that answers `/next`, its request id still to be filled in.
+/// One event as the response to `/next`, without its request id.
 pub struct Event(Vec<u8>);
 
 impl Event {
@@ -22,8 +21,10 @@ impl Event {
         let mut message = NEXT.to_vec();
         let rest = format!(
             "Lambda-Runtime-Deadline-Ms: 4102444800000\r\n\
-             Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-west-1:111122223333:function:bench\r\n\
-             Lambda-Runtime-Trace-Id: Root=1-65c0a1b2-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0\r\n\
+             Lambda-Runtime-Invoked-Function-Arn: \
+                 arn:aws:lambda:eu-west-1:111122223333:function:bench\r\n\
+             Lambda-Runtime-Trace-Id: \
+                 Root=1-65c0a1b2-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             payload.len()
         );
@@ -45,12 +46,12 @@ pub struct State {
     pub pollers: usize,
     pub in_flight: usize,
     pub started: Vec<Instant>,
-    /// Nanoseconds from event to whole answer, and to the first byte of a streamed body.
+    /// Nanoseconds from event to whole reply, and to the first byte of a streamed body.
     pub latency: Vec<u64>,
     pub first_byte: Vec<u64>,
     pub ended: Option<Instant>,
-    /// Every answer of a kind has the same length, and a shorter one is a broken one; but
-    /// a compressed one may depend on how the body happened to arrive.
+    /// Every reply of a kind has the same length, and a shorter one is broken; but a compressed one
+    /// may depend on the pieces in which the body arrived.
     length: Option<usize>,
     pub compressed: bool,
     pub keep: bool,
@@ -84,7 +85,7 @@ impl Ledger {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Parks the caller until there is an event for it; `None` when all is over.
+    /// Blocks the caller until there is an event for it; `None` at the end.
     pub fn turn(&self, mine: &mut Mine) -> Option<()> {
         let mut state = self.lock();
         if state.first_next.is_none() {
@@ -133,7 +134,7 @@ impl Ledger {
         let mut state = self.lock();
         let Some(started) = state.started.get(id).copied() else {
             drop(state);
-            return self.fail(format!("an answer to the unknown invocation {id}"));
+            return self.fail(format!("a reply to the unknown invocation {id}"));
         };
         state.in_flight = state.in_flight.saturating_sub(1);
         state.latency.push((now - started).as_nanos() as u64);
@@ -148,9 +149,7 @@ impl Ledger {
         let slack = if state.compressed { expected / 64 } else { 0 };
         drop(state);
         if expected.abs_diff(length) > slack {
-            self.fail(format!(
-                "an answer of {length} bytes after one of {expected}"
-            ));
+            self.fail(format!("a reply of {length} bytes after one of {expected}"));
         }
     }
 

@@ -5,15 +5,15 @@
 //! `ADAPTER` is the adapter to measure (the release build without it), `PEER` another to
 //! set beside it. `ONLY` keeps the kind of that name, or else those whose name holds it;
 //! `SECS` is the time for each subject and kind, `RUNS` the number of starts. `VERBOSE`
-//! lets the adapters' own stderr through. An answer that is wrong ends its subject's part,
+//! lets the adapters' own stderr through. A wrong reply ends its subject's part,
 //! and the exit code is 1.
 //!
 //! With two processors most of a small invocation is one waking the other, and how long
 //! that takes depends on what else runs; under `taskset -c 1` what is left is the work
 //! itself, which is also what a function with less than one vCPU sees. Look at both.
 //!
-//! kinds (what is measured) -> measure (turn by turn) -> fake + app (the world outside)
-//! -> process (the adapter, or the floor) -> check (is it right) -> report.
+//! kinds (the invocations) -> measure (in turns) -> fake + app (both sides of the adapter)
+//! -> process (the adapter, or the floor) -> check (the replies) -> report.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +35,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--floor") {
-        // The harness ends the floor by killing it, so an error here is only of use when it fails.
+        // The bench ends the floor by killing it, so an error only matters when it fails.
         return floor::run().map_or_else(failed, |()| ExitCode::SUCCESS);
     }
     match bench() {

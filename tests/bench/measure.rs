@@ -1,8 +1,8 @@
-//! Drives the subjects through one kind of measure, turn by turn.
+//! Runs the subjects through one kind of invocation, in turns.
 //!
-//! All subjects of a steady measure live at the same time and work in short slices, one
-//! after the other, round after round, each round in another order: what else the machine
-//! does falls on all of them alike, and their ratios hold where their times do not.
+//! All subjects of a steady measurement run at the same time and work in short slices, one after
+//! the other, round after round, each round in another order: other load on the machine affects all
+//! of them alike, and their ratios are stable where their times are not.
 
 use crate::app::{self, App};
 use crate::check;
@@ -21,7 +21,7 @@ pub struct Subject {
     pub argument: Option<&'static str>,
 }
 
-/// All that was seen of one metric, round by round.
+/// All values of one metric, round by round.
 pub struct Series {
     pub kind: &'static str,
     pub metric: &'static str,
@@ -47,7 +47,7 @@ pub const REGISTER: &str = "exec to register us";
 pub const NEXT: &str = "listening to next us";
 pub const FAULTS: &str = "page faults";
 
-/// A subject at work: dropped in this order, so that the process goes first.
+/// A running subject: dropped in this order, so that the process goes first.
 struct Running<'a> {
     subject: &'a Subject,
     process: Process,
@@ -105,7 +105,7 @@ impl<'a> Running<'a> {
     }
 }
 
-/// Latency, processor time and memory of invocations that follow one another at once.
+/// Latency, processor time and memory of back-to-back invocations.
 pub fn steady(
     kind: &Kind,
     subjects: &[Subject],
@@ -159,14 +159,14 @@ pub fn steady(
     }
 }
 
-/// One answer judged, then a slice to warm up.
+/// One checked reply, then a slice to warm up.
 fn prepare(kind: &Kind, it: &mut Running, event: &Arc<Event>) -> Result<(), String> {
     it.fake.parked()?;
     if it.subject.argument.is_none() {
         let reply = it
             .fake
             .once(&Arc::new(Event::new(&kind.event("/verify"))))?;
-        if let Some(size) = check::answer(kind, &reply)? {
+        if let Some(size) = check::response(kind, &reply)? {
             it.note(
                 kind,
                 RATIO,
@@ -204,11 +204,11 @@ fn round(kind: &Kind, it: &mut Running, event: &Arc<Event>) -> Result<(), String
     Ok(())
 }
 
-/// Starts from nothing: the app begins to listen so long after the adapter has registered.
+/// A start from nothing: the app begins to listen this long after the registration.
 pub struct Cold {
     pub name: &'static str,
     pub app_after: Duration,
-    /// Of the runs asked for, one in so many.
+    /// One in this many of the requested runs.
     pub share: usize,
 }
 

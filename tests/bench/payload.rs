@@ -1,8 +1,8 @@
-//! What is sent through: pages, records and noise of a given size, the same in every run.
+//! Payloads: pages, records and noise of a given size, the same in every run.
 //!
-//! The texts have a page's share of quotes, newlines and non-ASCII letters, because those
-//! are what a JSON string has to escape, and a page's repetitions, because those are what
-//! gzip lives on. The codecs are plain on purpose: they also judge the adapters' own.
+//! The texts have a page's share of quotes, newlines and non-ASCII letters, which a JSON string has
+//! to escape, and a page's repetitions, which gzip depends on. The codecs are simple on purpose:
+//! they check the adapters' own.
 
 /// xorshift64: noise that is the same everywhere.
 struct Noise(u64);
@@ -50,7 +50,8 @@ pub fn json(size: usize) -> Vec<u8> {
         let (id, price, stock) = (noise.next(1 << 24), noise.next(100_000), noise.next(500));
         let name = words(&mut noise, 3);
         text += &format!(
-            "{{\"id\":{id},\"name\":\"{name}\",\"price\":{}.{:02},\"stock\":{stock},\"active\":{}}},\n",
+            "{{\"id\":{id},\"name\":\"{name}\",\"price\":{}.{:02},\"stock\":{stock},\
+             \"active\":{}}},\n",
             price / 100,
             price % 100,
             stock % 2 == 0
@@ -94,7 +95,7 @@ pub fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The inverse of [`base64`]; `None` for any byte that has no place there.
+/// The inverse of [`base64`]; `None` for any other byte.
 pub fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     for piece in text.chunks(4) {

@@ -1,4 +1,4 @@
-//! One adapter as a process, and what the kernel says of it.
+//! One adapter as a process, and the kernel's figures about it.
 //!
 //! Processor time is summed over the threads from `/proc/PID/task/*/schedstat`, because
 //! `/proc/PID/stat` counts in ticks of 10 ms, which is more than a whole start.
@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` in an environment that holds `env` and nothing else.
+    /// Starts `program` with `env` as its whole environment.
     pub fn start(
         program: &Path,
         argument: Option<&str>,
@@ -40,7 +40,7 @@ impl Process {
         Ok(Process { child, started })
     }
 
-    /// Nanoseconds on a processor, user and system, of all threads that live.
+    /// Nanoseconds on a processor, user and system, of all running threads.
     pub fn cpu(&self) -> u64 {
         let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
             return 0;
@@ -56,12 +56,12 @@ impl Process {
             .sum()
     }
 
-    /// Kilobytes resident now, exact (the figure in `status` may lag behind).
+    /// Kilobytes resident now, exact (the figure in `status` may be out of date).
     pub fn resident(&self) -> u64 {
         self.kilobytes("smaps_rollup", "Rss:")
     }
 
-    /// Kilobytes resident at most so far.
+    /// Peak kilobytes resident so far.
     pub fn peak(&self) -> u64 {
         self.kilobytes("status", "VmHWM:")
     }

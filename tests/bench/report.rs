@@ -5,12 +5,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What is promised of the adapter as shipped: a metric against a floor's, a peer's, or a number.
+/// A limit for the adapter as shipped, relative to the floor or the peer, or absolute.
 enum Bar {
     Floor(f64),
     Peer(f64),
     Below(f64),
-    /// Here more is better.
+    /// More is better here.
     AbovePeer(f64),
 }
 
@@ -42,10 +42,11 @@ const BARS: [(&str, &str, Bar); 13] = [
     ("small, 64 in flight", measure::RATE, Bar::AbovePeer(1.0)),
 ];
 
-pub const COLUMNS: &str = "| kind | metric | floor | ours | peer | ours p99 | peer p99 | ours/floor | ours/peer |\n\
+pub const COLUMNS: &str = "| kind | metric | floor | ours | peer | ours p99 | peer p99 | \
+    ours/floor | ours/peer |\n\
      |---|---|---:|---:|---:|---:|---:|---:|---:|\n";
 
-/// One line for each metric that is here, in the order they were taken.
+/// One line for each metric, in the order of measurement.
 pub fn lines(series: &[Series]) -> String {
     let mut lines = String::new();
     let mut seen = Vec::new();
@@ -73,19 +74,19 @@ pub fn lines(series: &[Series]) -> String {
     lines
 }
 
-/// Each bar whose figures are here, and whether it holds.
+/// Each bar with figures, and whether it holds.
 pub fn bars(series: &[Series]) -> String {
     let mut text = String::new();
     for (kind, metric, bar) in &BARS {
         let middle = |subject| quantile(series, kind, metric, subject, 0.5);
         let (floor, ours, peer) = (middle("floor"), middle("ours"), middle("peer"));
-        let judged = match bar {
+        let limit_and_rule = match bar {
             Bar::Floor(f) => floor.map(|floor| (f * floor, format!("at most {f} x floor"))),
             Bar::Peer(f) => peer.map(|peer| (f * peer, format!("at most {f} x peer"))),
             Bar::Below(limit) => Some((*limit, format!("at most {limit}"))),
             Bar::AbovePeer(f) => peer.map(|peer| (f * peer, format!("at least {f} x peer"))),
         };
-        let (Some(ours), Some((limit, rule))) = (ours, judged) else {
+        let (Some(ours), Some((limit, rule))) = (ours, limit_and_rule) else {
             continue;
         };
         let more = matches!(bar, Bar::AbovePeer(_));
@@ -101,8 +102,8 @@ pub fn bars(series: &[Series]) -> String {
     text
 }
 
-/// Gzip beside the machine's own at its default level: what the kind with compression
-/// takes more than the one without is taken for the compression's.
+/// Gzip beside the machine's own at its default level: the surplus of the kind with compression
+/// over the one without counts as the compression's.
 pub fn gzip(series: &[Series]) -> String {
     let mut text = String::new();
     for (with, without, bytes) in [

@@ -1,14 +1,13 @@
-//! HTTP/1.1 messages off a blocking socket: just enough for peers that are known to behave.
+//! HTTP/1.1 messages on a blocking socket: just enough for well-behaved peers.
 //!
-//! The fake Runtime API, the app and the floor all read through this one type, so that
-//! none of them is quicker than another. It looks for what frames a message (RFC 9112
-//! section 6) and for nothing else, reads in large pieces, and hands a body on in the
-//! slices it arrived in: a 64 MB stream is never stored.
+//! The fake Runtime API, the app and the floor all read through this one type, so that none of them
+//! is faster than another. It parses only the framing of a message (RFC 9112 section 6), reads in
+//! large pieces, and passes a body on in the slices it arrived in: a 64 MB stream is never stored.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 
-/// Large enough that a 4 MB message is a handful of reads; untouched pages cost nothing.
+/// Large enough that a 4 MB message is a few reads; untouched pages cost nothing.
 const BUFFER: usize = 128 * 1024;
 
 pub struct Conn {
@@ -18,8 +17,8 @@ pub struct Conn {
     end: usize,
 }
 
-/// What a message's head says about the rest of it. `line` is its first line's length:
-/// the bytes stay in the connection's buffer until the body is read.
+/// A message's head. `line` is the length of its first line: the bytes stay in the connection's
+/// buffer until the body is read.
 pub struct Head {
     at: usize,
     line: usize,
@@ -110,19 +109,19 @@ impl Conn {
             if trailer.is_empty() {
                 return Ok(total);
             }
-            // An adapter that gives up in mid-stream says so here (AWS: custom runtimes,
-            // response streaming): such an answer must not pass for a quick one.
+            // An adapter that ends a stream early reports it here (AWS: custom runtimes, response
+            // streaming): such a response must not pass for a fast one.
             if trailer
                 .to_ascii_lowercase()
                 .starts_with(b"lambda-runtime-function-error-type")
             {
-                let said = String::from_utf8_lossy(&trailer).into_owned();
-                return Err(Error::new(ErrorKind::InvalidData, said));
+                let text = String::from_utf8_lossy(&trailer).into_owned();
+                return Err(Error::new(ErrorKind::InvalidData, text));
             }
         }
     }
 
-    /// Waits until the peer closes: the parked `event/next`.
+    /// Waits until the peer closes: the pending `event/next`.
     pub fn park(&mut self) {
         while matches!(self.fill(), Ok(n) if n > 0) {
             (self.start, self.end) = (0, 0);

@@ -1,13 +1,14 @@
-//! The fuzz targets without a fuzzer: every seed, every regression, and some thousands of seeded mutations of them, on
-//! stable Rust and within seconds. `make fuzz` searches the same functions for as long as it is told.
+//! The fuzz targets without a fuzzer: every seed, every regression, and some thousands of seeded
+//! mutations of them, on stable Rust and within seconds. `make fuzz` searches the same functions
+//! for longer.
 
 mod seeds;
 mod targets;
 
-/// In how many ways each target's seeds are changed.
+/// How many mutations each target gets.
 const ROUNDS: usize = 2000;
 
-/// A xorshift generator: a failure can be had again.
+/// A xorshift generator: a failure can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -72,10 +73,10 @@ fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Prints the input that broke a rule, so that it can be kept.
-struct Tell<'a>(&'a [u8]);
+/// Prints the failing input, so that it can become a regression.
+struct PrintOnPanic<'a>(&'a [u8]);
 
-impl Drop for Tell<'_> {
+impl Drop for PrintOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!("the input was b\"{}\"", self.0.escape_ascii());
@@ -83,55 +84,55 @@ impl Drop for Tell<'_> {
     }
 }
 
-fn holds(target: &str) {
+fn run_target(target: &str) {
     let check = targets::TARGETS.iter().find(|(name, _)| *name == target);
     let (_, check) = check.expect("a target");
     let seeds = seeds::of(target);
     let mut random = Random(0x5eed_1234_5678_9abd);
     let mutations = (0..ROUNDS).map(|_| mutate(&seeds, &mut random));
     for input in seeds.iter().cloned().chain(mutations) {
-        let _tell = Tell(&input);
+        let _print = PrintOnPanic(&input);
         check(&input);
     }
 }
 
 #[test]
 fn heads_read_the_same_however_they_are_cut() {
-    holds("head");
+    run_target("head");
 }
 
 #[test]
 fn bodies_read_the_same_however_they_are_cut() {
-    holds("body");
+    run_target("body");
 }
 
 #[test]
 fn events_become_exactly_one_request() {
-    holds("request");
+    run_target("request");
 }
 
 #[test]
 fn answers_become_json_that_holds_them() {
-    holds("reply");
+    run_target("reply");
 }
 
 #[test]
 fn settings_are_usable_or_named() {
-    holds("settings");
+    run_target("settings");
 }
 
 #[test]
 fn leaves_agree_with_the_plainest_code() {
-    holds("leaves");
+    run_target("leaves");
 }
 
 #[test]
 fn no_spelling_of_a_hook_gets_by() {
-    holds("guard");
+    run_target("guard");
 }
 
 #[test]
 #[cfg(feature = "compression")]
 fn compressed_bodies_hold_what_was_written() {
-    holds("gzip");
+    run_target("gzip");
 }

@@ -1,4 +1,4 @@
-//! Where mutation begins: the golden cases, and what each target has that they do not show.
+//! The seeds of the mutations: the golden cases, and each target's additions to them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn cases(name: &str) -> Vec<Vec<u8>> {
     found
 }
 
-/// Answers as they go over the wire: in the golden files the lines end with LF.
+/// Responses as sent: in the golden files the lines end with LF.
 fn responses() -> Vec<Vec<u8>> {
     let golden = cases("response.http").into_iter().map(|file| {
         let end = file.windows(2).position(|pair| pair == b"\n\n");
@@ -62,14 +62,20 @@ fn responses() -> Vec<Vec<u8>> {
     });
     let more: [&[u8]; 9] = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nX-A: b\r\n\r\nhello",
-        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\nSet-Cookie: b\r\n\r\n5\r\nhello\r\n0\r\nT: 1\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Type: image/png\r\nConnection: close, x-a\r\n\r\n\x89PNG\xff\x00",
-        b"HTTP/1.0 200 OK\r\nX-Name: zo\xeb\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 900\r\nVary: a\r\nvary: b\r\n\r\n",
+        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\nSet-Cookie: \
+            b\r\n\r\n5\r\nhello\r\n0\r\nT: 1\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Type: image/png\r\n\
+            Connection: close, x-a\r\n\r\n\x89PNG\xff\x00",
+        b"HTTP/1.0 200 OK\r\nX-Name: zo\xeb\r\nConnection: keep-alive\r\nTransfer-Encoding: \
+            chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 900\r\nVary: a\r\nvary: \
+            b\r\n\r\n",
         b"HTTP/1.1 302\r\nLocation: /x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-        b"HTTP/1.1 500 Oops\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 500 Oops\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: \
+            2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: \x0cchunked\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nProxy-X: y\r\nKeep-Alive: 5\r\n\r\n<p>\xc3\xa9</p>",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nProxy-X: y\r\nKeep-Alive: 5\r\n\r\n\
+            <p>\xc3\xa9</p>",
     ];
     golden.chain(more.map(<[u8]>::to_vec)).collect()
 }
@@ -88,8 +94,8 @@ fn bodies() -> Vec<Vec<u8>> {
     bodies.map(<[u8]>::to_vec).to_vec()
 }
 
-/// Events as they are, and lines for the structured way, the last three bytes of which are base64 or not, the kind,
-/// structure, and the variant of the settings.
+/// Events unchanged, and lines for structured input. The last three bytes of the latter choose
+/// base64, the kind, structure, and the variant of the settings.
 fn requests() -> Vec<Vec<u8>> {
     let mut requests: Vec<Vec<u8>> = cases("event.json");
     requests
@@ -97,7 +103,9 @@ fn requests() -> Vec<Vec<u8>> {
         .for_each(|event| event.extend_from_slice(b"\0\0"));
     for kind in 0..7 {
         for variant in 0..4 {
-            let mut lines = b"Root=1-2;Sampled=1\ntenant\n{\"custom\":{}}\nPOST\n/api/a b%2\na=1&b=<>\nX-Auth\nv \\r\\nx: y\nc=1; d\n\\0odd\\n\nbody\nof it".to_vec();
+            let mut lines = b"Root=1-2;Sampled=1\ntenant\n{\"custom\":{}}\nPOST\n/api/a \
+                b%2\na=1&b=<>\nX-Auth\nv \\r\\nx: y\nc=1; d\n\\0odd\\n\nbody\nof it"
+                .to_vec();
             lines.extend_from_slice(&[variant & 1, kind, 1, variant]);
             requests.push(lines);
         }
@@ -120,7 +128,7 @@ const SETTINGS: [&[u8]; 5] = [
     b"\x00port\n\x01[::1]\n\x01fe80::1%eth0\n\x03/a b\n\x0d//\n\x0d/\\r\\n\n",
 ];
 
-/// The last byte chooses the hook, those before it the spelling.
+/// The last byte chooses the hook, the others are the spelling.
 const PATHS: [&[u8]; 6] = [
     b"/hook\0",
     b"/x/../%73napstart/before%252dcheckpoint;v=1\x01\x02\x03\x04\x05\x01",

@@ -1,8 +1,8 @@
-//! A web app of one static file for the scratch test: it answers what it was asked.
+//! A web app of one static file for the scratch test: it responds with the request.
 //!
 //! In an empty tree there is no interpreter and no library, so the app has to be as
 //! self-contained as the adapter. One compiler call builds it: std only, no Cargo.
-//! HTTP/1.1 as far as the adapter speaks it (RFC 9112): sized bodies, kept connections.
+//! HTTP/1.1 as far as the adapter needs it (RFC 9112): sized bodies, persistent connections.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,15 +13,15 @@ fn main() -> Result<()> {
     for connection in listener.incoming() {
         let connection = connection?;
         std::thread::spawn(move || {
-            if let Err(error) = converse(connection) {
-                eprintln!("app: failed to answer: {error}");
+            if let Err(error) = serve(connection) {
+                eprintln!("app: failed to serve a connection: {error}");
             }
         });
     }
     Ok(())
 }
 
-fn converse(connection: TcpStream) -> Result<()> {
+fn serve(connection: TcpStream) -> Result<()> {
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut writer = connection;
@@ -30,8 +30,8 @@ fn converse(connection: TcpStream) -> Result<()> {
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let asked = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-        let (mut told, mut length) = (String::new(), 0);
+        let request_line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+        let (mut echoed, mut length) = (String::new(), 0);
         loop {
             line.clear();
             reader.read_line(&mut line)?;
@@ -41,30 +41,31 @@ fn converse(connection: TcpStream) -> Result<()> {
             };
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().unwrap_or(0),
-                name @ ("host" | "cookie" | "x-rep") => told += &format!("{name}:{value}\n"),
+                name @ ("host" | "cookie" | "x-rep") => echoed += &format!("{name}:{value}\n"),
                 _ => {}
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        writer.write_all(&answer(&asked, &told, body))?;
+        writer.write_all(&response(&request_line, &echoed, body))?;
     }
 }
 
-fn answer(asked: &str, told: &str, body: Vec<u8>) -> Vec<u8> {
-    let (method, target) = asked.split_once(' ').unwrap_or((asked, ""));
+fn response(request_line: &str, echoed: &str, body: Vec<u8>) -> Vec<u8> {
+    let (method, target) = request_line.split_once(' ').unwrap_or((request_line, ""));
     let (status, kind, content) = match target {
         "/events" => ("200 OK", "application/json", body),
         "/bytes" => ("200 OK", "image/png", (0..=255).collect()),
         "/missing" => ("404 Not Found", "text/plain", b"no such page".to_vec()),
         _ => {
-            let head = format!("{asked}\n{told}");
+            let head = format!("{request_line}\n{echoed}");
             ("200 OK", "text/plain", [head.into_bytes(), body].concat())
         }
     };
     let length = content.len();
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nset-cookie: s=1\r\ncontent-length: {length}\r\n\r\n"
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nset-cookie: s=1\r\n\
+         content-length: {length}\r\n\r\n"
     );
     let content = if method == "HEAD" {
         Vec::new()

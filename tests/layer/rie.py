@@ -1,14 +1,14 @@
 """The scratch test: rie.py BINARY runs the finished adapter where there is nothing else.
 
 An empty tree gets the adapter, a static app as the function, and AWS's own Runtime
-Interface Emulator; chroot makes it the whole world. Once the adapter is an extension,
-and once the image's entrypoint, which starts the app itself. Whatever the
-binary would miss on a bare image is missing here, and the other side of every
-protocol is AWS's code, not ours. Each kind of event goes in by
-POST /2015-03-31/functions/function/invocations and its answer is compared.
+Interface Emulator; chroot makes it the root. The adapter runs once as an extension and once as the
+image's entrypoint, which starts the app itself. Anything that a bare image lacks
+is missing here, and the other side of every protocol is AWS's code, not ours. Each
+kind of event is posted to /2015-03-31/functions/function/invocations and its reply
+compared.
 
 RIE comes inside the wheel of AWS's SAM CLI (PyPI). Without root, network or an
-x86_64 or arm64 Linux the test says so and counts as skipped.
+x86_64 or arm64 Linux the test prints a line and counts as skipped.
 """
 
 import base64
@@ -31,18 +31,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WHEEL = "aws-sam-cli==1.170.0"
 RIE = {
-    "x86_64": ("aws-lambda-rie-x86_64", "6b1e686e62ab2baf5759c412c4864276ef2a88b094fca53ec070637ccba9b9a5"),
-    "aarch64": ("aws-lambda-rie-arm64", "ec2e5d09633d853834c008b1ef264bf834b258a94d551d2b2074966494b39a21"),
+    "x86_64": (
+        "aws-lambda-rie-x86_64",
+        "6b1e686e62ab2baf5759c412c4864276ef2a88b094fca53ec070637ccba9b9a5",
+    ),
+    "aarch64": (
+        "aws-lambda-rie-arm64",
+        "ec2e5d09633d853834c008b1ef264bf834b258a94d551d2b2074966494b39a21",
+    ),
 }
 
-ELB = {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/tg/0a"}}
-SQS = {"Records": [{"messageId": "m1", "body": "hi", "eventSource": "aws:sqs", "awsRegion": "eu-west-1"}]}
+TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/tg/0a"
+ELB = {"elb": {"targetGroupArn": TARGET_GROUP}}
+MESSAGE = {"messageId": "m1", "body": "hi", "eventSource": "aws:sqs", "awsRegion": "eu-west-1"}
+SQS = {"Records": [MESSAGE]}
 
 
 def rest(method, path, **more):
     context = {"stage": "live", "requestId": "q-1", "httpMethod": method, "path": f"/live{path}"}
     event = {"resource": "/{proxy+}", "path": path, "httpMethod": method, "requestContext": context}
-    return event | {"headers": {"Host": "r1.example"}, "multiValueHeaders": {"Host": ["r1.example"]}} | more
+    event |= {"headers": {"Host": "r1.example"}, "multiValueHeaders": {"Host": ["r1.example"]}}
+    return event | more
 
 
 def http(method, path, **more):
@@ -52,16 +61,18 @@ def http(method, path, **more):
 
 
 def alb(method, path, **more):
-    return {"requestContext": ELB, "httpMethod": method, "path": path, "body": "", "isBase64Encoded": False} | more
+    event = {"requestContext": ELB, "httpMethod": method, "path": path}
+    return event | {"body": "", "isBase64Encoded": False} | more
 
 
 def lattice(method, path, **more):
-    context = {"serviceArn": "arn:aws:vpc-lattice:eu-west-1:111122223333:service/svc-1", "region": "eu-west-1"}
+    service = "arn:aws:vpc-lattice:eu-west-1:111122223333:service/svc-1"
+    context = {"serviceArn": service, "region": "eu-west-1"}
     return {"version": "2.0", "path": path, "method": method, "requestContext": context} | more
 
 
-# kind, event, and what must come back: the status, then the app's words (or bytes).
-# A status of None is for answers that are not HTTP: they are the app's own JSON.
+# Kind, event, and the expected reply: the status, then the app's text (or bytes).
+# A status of None is for replies that are not HTTP: they are the app's own JSON.
 CASES = [
     (
         "REST API",
@@ -73,7 +84,8 @@ CASES = [
             body='{"dish":"soup"}',
         ),
         200,
-        'POST /shop/caf%C3%A9?q=a%26b&q=x%20y\nhost: r1.example\nx-rep: one\nx-rep: two\n{"dish":"soup"}',
+        "POST /shop/caf%C3%A9?q=a%26b&q=x%20y\nhost: r1.example\nx-rep: one\nx-rep: two\n"
+        '{"dish":"soup"}',
     ),
     (
         "HTTP API",
@@ -109,12 +121,22 @@ CASES = [
     ),
     (
         "VPC Lattice",
-        lattice("GET", "/p", headers={"host": ["svc.lattice"]}, queryStringParameters={"q": ["1", "2"]}),
+        lattice(
+            "GET",
+            "/p",
+            headers={"host": ["svc.lattice"]},
+            queryStringParameters={"q": ["1", "2"]},
+        ),
         200,
         "GET /p?q=1&q=2\nhost: svc.lattice\n",
     ),
     ("SQS", SQS, None, SQS),
-    ("EventBridge", {"version": "0", "id": "e1", "detail-type": "Order", "detail": {"id": 7}}, None, ...),
+    (
+        "EventBridge",
+        {"version": "0", "id": "e1", "detail-type": "Order", "detail": {"id": 7}},
+        None,
+        ...,
+    ),
     ("anything else", [1, "two", None], None, ...),
 ]
 
@@ -133,7 +155,8 @@ def emulator(folder):
     name, digest = RIE.get(platform.machine()) or skip(f"no RIE for {platform.machine()}")
     path = folder / name
     if not path.exists():
-        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHEEL]
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        download += ["--dest", folder, WHEEL]
         if subprocess.run(download).returncode != 0:
             skip(f"failed to download {WHEEL}")
         with zipfile.ZipFile(next(folder.glob("aws_sam_cli-*.whl"))) as wheel:
@@ -152,7 +175,7 @@ def free_ports(count):
     return ports
 
 
-class World:
+class Sandbox:
     """The empty tree, and RIE as its first process."""
 
     def __init__(self, tree, adapter, build, place):
@@ -164,8 +187,8 @@ class World:
         shutil.copy(adapter, tree / place.lstrip("/"))
         shutil.copy(rie, tree / "rie")
         app = tree / "var/task/bootstrap"
-        compiler = ["rustc", "--edition", "2024", "-O", "-C", "target-feature=+crt-static", "-o", app]
-        subprocess.run([*compiler, ROOT / "tests/layer/app.rs"], check=True)
+        compiler = ["rustc", "--edition", "2024", "-O", "-C", "target-feature=+crt-static"]
+        subprocess.run([*compiler, "-o", app, ROOT / "tests/layer/app.rs"], check=True)
 
         api, self.port, port = free_ports(3)
         self.log = tempfile.TemporaryFile()
@@ -194,8 +217,8 @@ class World:
         deadline = time.monotonic() + 10
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    return answer.read()
+                with urllib.request.urlopen(request, timeout=20) as response:
+                    return response.read()
             except urllib.error.HTTPError as error:
                 return error.read()
             except urllib.error.URLError:
@@ -216,24 +239,25 @@ class World:
             except ProcessLookupError:
                 pass
 
-    def words(self):
+    def output(self):
         self.log.seek(0)
         return self.log.read().decode(errors="replace")[-8000:]
 
 
-def compare(event, status, expected, answer):
-    """What is wrong with `answer`, or nothing."""
+def compare(event, status, expected, reply):
+    """The first fault of `reply`, or an empty string."""
     try:
-        got = json.loads(answer)
+        got = json.loads(reply)
     except ValueError:
-        return f"not JSON: {answer!r}"
+        return f"not JSON: {reply!r}"
     if status is None:
         expected = event if expected is ... else expected
         return "" if got == expected else f"expected {json.dumps(expected)}"
     content = got.get("body", "")
     content = base64.b64decode(content) if got.get("isBase64Encoded") else content.encode()
     expected = expected if isinstance(expected, bytes) else expected.encode()
-    headers = {name: [value] for name, value in got.get("headers", {}).items()} | got.get("multiValueHeaders", {})
+    headers = {name: [value] for name, value in got.get("headers", {}).items()}
+    headers |= got.get("multiValueHeaders", {})
     cookies = got.get("cookies") or headers.get("set-cookie")
     if got.get("statusCode") != status:
         return f"expected status {status}"
@@ -245,25 +269,26 @@ def compare(event, status, expected, answer):
 
 
 def run(place, adapter, build):
-    """How many answers were wrong with the adapter in this place."""
+    """The number of wrong replies with the adapter in this place."""
     wrong = 0
     with tempfile.TemporaryDirectory() as tree:
-        world = World(Path(tree), adapter, build, place)
+        sandbox = Sandbox(Path(tree), adapter, build, place)
         try:
             for kind, event, status, expected in CASES:
-                answer = world.invoke(event)
-                fault = compare(event, status, expected, answer)
-                print(f"{'FAIL' if fault else 'ok'}  {kind}\n      {json.dumps(event)}\n   -> {answer.decode(errors='replace')}")
+                reply = sandbox.invoke(event)
+                fault = compare(event, status, expected, reply)
+                print(f"{'FAIL' if fault else 'ok'}  {kind}\n      {json.dumps(event)}")
+                print(f"   -> {reply.decode(errors='replace')}")
                 if fault:
                     wrong += 1
                     print(f"      {fault}")
         finally:
-            ended = world.end()
+            ended = sandbox.end()
     if ended != 0:
         wrong += 1
         print(f"FAIL  RIE ended with {ended} after SIGTERM")
     if wrong:
-        print(world.words())
+        print(sandbox.output())
     return wrong
 
 
@@ -279,7 +304,7 @@ def main():
         wrong = run(place, adapter, build)
         if wrong:
             sys.exit(f"rie.py: {wrong} of {len(CASES) + 1} checks failed")
-        print(f"rie.py: {len(CASES)} kinds of event through {place} in an empty tree, each answer right; clean shutdown")
+        print(f"rie.py: {len(CASES)} kinds of event through {place} in an empty tree: all right")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What is in the packages: the zips, the image, and what the binary check lets pass.
+"""The contents of the packages: the zips, the image, and the check of the binaries.
 
-Binaries are stood in for by a few bytes, so that this runs in a second wherever
-python3 is; `make size`, image.sh and rie.py judge the real ones.
+The binaries here are a few bytes each, so that this runs in a second wherever
+python3 is; `make size`, image.sh and rie.py check the real ones.
 """
 
 import hashlib
@@ -42,7 +42,8 @@ class LayerZip(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with zipfile.ZipFile(self.write(folder, "a.zip")) as archive:
                 modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
-                self.assertEqual(modes, {"extensions/lambda-adapter": 0o100755, "bootstrap": 0o100755})
+                names = ["extensions/lambda-adapter", "bootstrap"]
+                self.assertEqual(modes, dict.fromkeys(names, 0o100755))
                 for name, content in self.MEMBERS:
                     self.assertEqual(archive.read(name), content)
 
@@ -100,10 +101,12 @@ def elf(machine=62, segments=((1, 5), (0x6474E551, 6)), sections=(1,)):
     phoff, phentsize, shentsize = 64, 56, 64
     shoff = phoff + phentsize * len(segments)
     head = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
-        "<HHIQQQIHHHHHH", 2, machine, 1, 0, phoff, shoff, 0, 64, phentsize, len(segments), shentsize, len(sections), 0
+        "<HHIQQQIHHHHHH", 2, machine, 1, 0, phoff, shoff, 0, 64,
+        phentsize, len(segments), shentsize, len(sections), 0,
     )
     programs = b"".join(struct.pack("<II", *s).ljust(phentsize, b"\0") for s in segments)
-    return head + programs + b"".join(struct.pack("<II", 0, s).ljust(shentsize, b"\0") for s in sections)
+    headers = (struct.pack("<II", 0, s).ljust(shentsize, b"\0") for s in sections)
+    return head + programs + b"".join(headers)
 
 
 class BinaryCheck(unittest.TestCase):

@@ -1,7 +1,7 @@
-"""What `make publish` asks of AWS, seen by a stand-in for the `aws` command.
+"""The calls of `make publish` to AWS, recorded by a fake `aws` command.
 
-The stand-in writes down every command line and answers as the AWS CLI does for the
-partition the caller is in; no AWS account takes part.
+The fake records every command line and prints the output of the AWS CLI for the
+caller's partition; no AWS account is needed.
 """
 
 import os
@@ -20,7 +20,7 @@ case "$1 $2" in
     'sts get-caller-identity') echo "arn:$PARTITION:iam::123456789012:user/release" ;;
     'ec2 describe-regions') echo "$ENABLED" ;;
     'lambda publish-layer-version')
-        [ "$region" != "$BROKEN" ] || { echo 'An error occurred (AccessDeniedException)' >&2; exit 254; }
+        if [ "$region" = "$BROKEN" ]; then echo 'AccessDeniedException' >&2; exit 254; fi
         echo "arn:$PARTITION:lambda:$region:123456789012:layer:$name:7" ;;
     'lambda add-layer-version-permission') echo '{"Statement": "..."}' ;;
     *) exit 2 ;;
@@ -30,7 +30,7 @@ esac
 
 class Publish(unittest.TestCase):
     def publish(self, *regions, partition="aws", enabled="", broken="none", **settings):
-        """Run the script; give its exit status, the ARNs it printed, and what `aws` was asked."""
+        """Run the script; return its exit status, the printed ARNs, and the calls of `aws`."""
         with tempfile.TemporaryDirectory() as folder:
             aws, record = Path(folder, "aws"), Path(folder, "record")
             aws.write_text(AWS)
@@ -42,12 +42,15 @@ class Publish(unittest.TestCase):
                 "ENABLED": enabled,
                 "BROKEN": broken,
             }
-            ended = subprocess.run([PUBLISH, *regions], env=environment | settings, capture_output=True, text=True)
+            environment |= settings
+            ended = subprocess.run(
+                [PUBLISH, *regions], env=environment, capture_output=True, text=True
+            )
             self.stderr = ended.stderr
             return ended.returncode, ended.stdout.split(), record.read_text().splitlines()
 
     def test_both_architectures_go_to_each_named_region_and_the_arns_are_printed(self):
-        status, arns, asked = self.publish("eu-west-1", "ap-south-2")
+        status, arns, calls = self.publish("eu-west-1", "ap-south-2")
         self.assertEqual(status, 0, self.stderr)
         self.assertEqual(
             arns,
@@ -57,33 +60,38 @@ class Publish(unittest.TestCase):
                 for arch in ("X86", "Arm64")
             ],
         )
-        published = [line for line in asked if "publish-layer-version" in line]
+        published = [line for line in calls if "publish-layer-version" in line]
         self.assertEqual(len(published), 4)
-        self.assertIn("--compatible-architectures x86_64 --zip-file fileb://dist/lambda-adapter-layer-x86_64.zip", published[0])
-        self.assertIn("--compatible-architectures arm64 --zip-file fileb://dist/lambda-adapter-layer-arm64.zip", published[1])
+        for call, arch in zip(published, ("x86_64", "arm64")):
+            package = f"fileb://dist/lambda-adapter-layer-{arch}.zip"
+            self.assertIn(f"--compatible-architectures {arch} --zip-file {package}", call)
 
     def test_without_regions_the_callers_own_partition_is_asked(self):
         homes = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
         for partition, home in homes.items():
             with self.subTest(partition):
-                status, arns, asked = self.publish(partition=partition, enabled=f"{home}\tother-1")
+                status, arns, calls = self.publish(partition=partition, enabled=f"{home}\tother-1")
                 self.assertEqual(status, 0, self.stderr)
-                self.assertTrue(any("ec2 describe-regions --region " + home in line for line in asked))
-                self.assertEqual([arn.split(":")[3] for arn in arns], [home, home, "other-1", "other-1"])
+                query = "ec2 describe-regions --region " + home
+                self.assertTrue(any(query in line for line in calls))
+                found = [arn.split(":")[3] for arn in arns]
+                self.assertEqual(found, [home, home, "other-1", "other-1"])
                 self.assertTrue(all(arn.startswith(f"arn:{partition}:") for arn in arns))
 
     def test_nobody_else_may_use_a_layer_unless_a_principal_is_named(self):
-        _, _, asked = self.publish("eu-west-1")
-        self.assertFalse(any("permission" in line for line in asked))
+        _, _, calls = self.publish("eu-west-1")
+        self.assertFalse(any("permission" in line for line in calls))
 
-        _, _, asked = self.publish("eu-west-1", PRINCIPAL="*")
-        granted = [line for line in asked if "add-layer-version-permission" in line]
+        _, _, calls = self.publish("eu-west-1", PRINCIPAL="*")
+        granted = [line for line in calls if "add-layer-version-permission" in line]
         self.assertEqual(len(granted), 2)
-        self.assertIn("--version-number 7 --statement-id use --action lambda:GetLayerVersion --principal *", granted[0])
+        access = "--statement-id use --action lambda:GetLayerVersion --principal *"
+        self.assertIn("--version-number 7 " + access, granted[0])
         self.assertNotIn("--organization-id", granted[0])
 
-        _, _, asked = self.publish("eu-west-1", PRINCIPAL="*", ORGANIZATION="o-a1b2c3")
-        self.assertTrue(any(line.endswith("--principal * --organization-id o-a1b2c3") for line in asked))
+        _, _, calls = self.publish("eu-west-1", PRINCIPAL="*", ORGANIZATION="o-a1b2c3")
+        grant = "--principal * --organization-id o-a1b2c3"
+        self.assertTrue(any(line.endswith(grant) for line in calls))
 
     def test_a_region_that_fails_is_named_and_the_others_are_published(self):
         status, arns, _ = self.publish("eu-west-1", "us-west-2", broken="eu-west-1")

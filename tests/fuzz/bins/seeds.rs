@@ -1,4 +1,4 @@
-//! Writes the seeds of a target into a folder, for the fuzzer to begin with.
+//! Writes the seeds of a target into a folder for the fuzzer.
 
 #[path = "../seeds.rs"]
 mod seeds;

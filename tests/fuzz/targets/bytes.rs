@@ -1,9 +1,9 @@
-//! Choices taken from the end of the input, so that a plain message is a good seed as it is; and a reader that gives
-//! its bytes in pieces of a chosen size, so that every border falls everywhere.
+//! Choices taken from the end of the input, so that a plain message is a good seed; and a reader of
+//! small pieces, so that every boundary occurs everywhere.
 
 use std::io::{self, Read};
 
-/// What is left of the input.
+/// The rest of the input.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -22,7 +22,7 @@ impl<'a> Bytes<'a> {
         self.below(2) == 1
     }
 
-    /// The next piece up to a line feed, or all there is: the fields of a structured input are its lines.
+    /// The next bytes up to a line feed or the end: the fields of a structured input are its lines.
     pub fn line(&mut self) -> &'a [u8] {
         let end = self.0.iter().position(|byte| *byte == b'\n');
         let (line, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
@@ -30,7 +30,7 @@ impl<'a> Bytes<'a> {
         line
     }
 
-    /// The same as text, in which `\` and a letter stands for what a line cannot hold.
+    /// The same as text, with `\` and a letter for bytes that a line cannot hold.
     pub fn text(&mut self) -> String {
         let line = String::from_utf8_lossy(self.line()).into_owned();
         line.replace("\\r", "\r")
@@ -39,7 +39,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Reads in pieces of so many bytes at most.
+/// Reads at most this many bytes at a time.
 pub struct Pieces<'a> {
     pub bytes: &'a [u8],
     pub size: usize,

@@ -1,4 +1,5 @@
-//! The guard of the SnapStart hooks: no spelling of a hook's path gets by, and how a path is spelt makes no difference.
+//! The guard of the SnapStart hooks: every spelling of a hook's path is refused, and the spelling
+//! of other paths makes no difference.
 
 use lambda_adapter::http::path_guard::{is_plain, matches};
 
@@ -19,7 +20,7 @@ pub fn check(data: &[u8]) {
     let path = bytes.0;
     let _ = is_plain(&String::from_utf8_lossy(path));
     let refused = matches(hook, path);
-    // A query begins where it is written, so it is no matter of spelling.
+    // A query begins at a literal question mark, so spelling does not concern it.
     if path.contains(&b'?') || path.contains(&b'#') {
         return;
     }
@@ -29,12 +30,13 @@ pub fn check(data: &[u8]) {
         escaped.replace('%', "%25").into(),
         escaped.into(),
     ] {
-        let told = || format!("{} and {}", path.escape_ascii(), other.escape_ascii());
-        assert_eq!(refused, matches(hook, &other), "{}", told());
+        let paths = || format!("{} and {}", path.escape_ascii(), other.escape_ascii());
+        assert_eq!(refused, matches(hook, &other), "{}", paths());
     }
 }
 
-/// The path with its letters escaped or not, and its slashes among what means nothing beside them.
+/// The path with its letters escaped or not, and its slashes among bytes that a server may ignore
+/// beside them.
 fn respelt(hook: &str, choices: &mut Bytes) -> Vec<u8> {
     const SLASHES: [&str; 9] = [
         "/", "//", "/./", "\\", "%2f", "%255C", "/x/../", ";v=1/", "/%2e/",

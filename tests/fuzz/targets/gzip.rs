@@ -1,5 +1,5 @@
-//! Compression: whatever is written, in whatever pieces, is one gzip member (RFC 1952) that holds it, and what was
-//! flushed can be read at once.
+//! Compression: all input, in pieces of any size, becomes one gzip member (RFC 1952) that decodes
+//! to it, and flushed bytes can be decoded at once.
 
 use lambda_adapter::gzip::{Gzip, LEVEL};
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(*trailer, *expected);
 }
 
-/// What can be read of a deflate stream, which may go on.
+/// The decodable part of a deflate stream, which may be unfinished.
 fn inflate(deflated: &[u8], length: usize) -> Vec<u8> {
     let mut out = vec![0; length + 1];
     let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;

@@ -1,4 +1,5 @@
-//! The head of an answer: whatever it is cut into, the same comes out, and only what RFC 9112 4, 5 and 6.3 allow.
+//! The head of a response: the result is the same for all sizes of reads, and only syntax of RFC
+//! 9112 4, 5 and 6.3 is accepted.
 
 use lambda_adapter::http::headers::Headers;
 use lambda_adapter::http::{self, Error, Framing, Head, Input};
@@ -8,7 +9,8 @@ use super::strict::is_token;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What came out: head, fields, and how many bytes they took; or the reason, and whether more bytes could mend it.
+/// Head, fields, and the number of bytes they took; or the error, and whether more bytes could
+/// change it.
 type Outcome = Result<(Head, Fields, usize), (String, bool)>;
 
 pub fn check(data: &[u8]) {
@@ -47,7 +49,7 @@ pub fn read(wire: &[u8], size: usize, to_head: bool) -> Outcome {
     }
 }
 
-/// The fields are those of the last head, without outer blanks, which are spaces and tabs.
+/// The fields are those of the last head, without leading and trailing spaces and tabs.
 fn check_fields(fields: &Fields, wire: &[u8]) {
     let text: String = wire.iter().map(|byte| char::from(*byte)).collect();
     let last = text.trim_end_matches("\r\n").rsplit("\r\n\r\n").next();
@@ -137,14 +139,14 @@ fn is_old(fields: &Fields) -> bool {
     fields.iter().any(keeps)
 }
 
-/// Written out again it reads as the same.
+/// Written again and read again it is the same.
 fn check_again(head: &Head, fields: &Fields, to_head: bool) {
     let mut wire = format!("HTTP/1.1 {} x\r\n", head.status).into_bytes();
     for (name, value) in fields {
         http::write_field(&mut wire, name, value);
     }
     wire.extend_from_slice(b"\r\n");
-    let again = read(&wire, usize::MAX, to_head).expect("what was read can be read");
+    let again = read(&wire, usize::MAX, to_head).expect("a parsed head can be parsed again");
     assert_eq!(
         (&again.1, again.0.framing, again.2),
         (fields, head.framing, wire.len())

@@ -1,4 +1,4 @@
-//! JSON, base64 and heads of `/next` against the plainest code that does the same.
+//! JSON, base64 and heads of `/next`, compared with the simplest code for each.
 
 use codec::base64;
 use codec::json::{self, Object, Raw};
@@ -87,7 +87,7 @@ fn check_json(data: &[u8]) {
     }
 }
 
-/// An invocation that can be answered has an id that is one segment of a path.
+/// A valid invocation has an id that is one segment of a path.
 fn check_invocation(text: &str) {
     let read = Invocation::from_headers(|name| match name {
         "lambda-runtime-deadline-ms" | "lambda-runtime-aws-request-id" => Some(text.as_bytes()),

@@ -1,8 +1,8 @@
-//! What must hold for any bytes: one function a target, called by the fuzzer and by the seeded test alike.
+//! Rules for any bytes: one function a target, called by the fuzzer and by the seeded test alike.
 //!
-//! "It does not panic" is the least of it. Each target knows what a right result looks like by means of its own, and
-//! says so with an assertion: heads read back as exactly one request, bodies come out as they went in, however the
-//! bytes were cut up on their way.
+//! Each target checks its results against an independent oracle: heads read back as exactly one
+//! request, bodies decode to the bytes that were encoded, for all sizes of reads. A panic is only
+//! the simplest failure.
 
 mod bytes;
 mod strict;
@@ -17,7 +17,7 @@ pub mod reply;
 pub mod request;
 pub mod settings;
 
-/// Panics where what must hold does not.
+/// Panics when a rule is broken.
 pub type Check = fn(&[u8]);
 
 /// Every target by its name.

@@ -1,5 +1,5 @@
-//! An event to the bytes the app gets: exactly one request by the strictest reading, with nothing in it that only
-//! Lambda may say, and the body as it was.
+//! An event to the request for the app: exactly one request by the strictest parser, without
+//! reserved headers from the client, and with the same body.
 
 use lambda_adapter::config::Config;
 use lambda_adapter::invocation::Invocation;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::bytes::Bytes;
 use super::strict::{self, Request};
 
-/// What the settings are in each variant.
+/// The settings of each variant.
 const VARIANTS: [&[(&str, &str)]; 4] = [
     &[],
     &[
@@ -77,7 +77,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(tenants, Vec::from_iter(tenant));
 }
 
-/// Builds the request, if the client does not get status 400, and reads it back.
+/// Builds the request, unless the client gets status 400, and parses it again.
 fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Request> {
     let event = match event::parse(payload) {
         Ok(event) => event,
@@ -112,7 +112,7 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     Some(request)
 }
 
-/// What a server that decodes once takes for the path.
+/// The path in a server that decodes once.
 fn decoded(target: &str) -> Vec<u8> {
     let path = target.split('?').next().unwrap_or_default();
     let mut rest = path.as_bytes();
@@ -141,7 +141,7 @@ fn check_fields(request: &Request, config: &Config) {
         let path = decoded(&request.target).to_ascii_lowercase();
         assert!(
             path != hook.as_bytes() || hook == config.pass_through_path,
-            "a hook was asked for"
+            "a hook was requested"
         );
     }
     assert_eq!(request.all("host").len(), 1);
@@ -181,7 +181,8 @@ fn check_fields(request: &Request, config: &Config) {
     assert!(named("x-amz-tenant-id") <= 1 && named("content-length") <= 1);
 }
 
-/// A number or an escape that is JSON by its grammar and that serde_json's `Value` cannot hold.
+/// JSON with a number or an escape that is valid by the grammar and that serde_json's `Value`
+/// cannot hold.
 fn holds_odd_number(json: &[u8]) -> bool {
     let ignored: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(json);
     ignored.is_ok()
@@ -199,22 +200,22 @@ fn invocation(trace: &str, tenant: &str, client: &str) -> Invocation {
     .expect("an id")
 }
 
-/// An event of the kind from the next lines: with its method and its body.
+/// An event of the kind from the next lines, with its method and its body.
 fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, String) {
     let (method, path, query) = (bytes.text(), bytes.text(), bytes.text());
     let (name, value, cookie, odd) = (bytes.text(), bytes.text(), bytes.text(), bytes.text());
     let body = String::from_utf8_lossy(bytes.0).into_owned();
-    let body = match is_base64 {
-        false => body,
-        true => {
-            let mut encoded = Vec::new();
-            codec::base64::encode(&mut encoded, body.as_bytes());
-            strict::text(&encoded)
-        }
+    let body = if is_base64 {
+        let mut encoded = Vec::new();
+        codec::base64::encode(&mut encoded, body.as_bytes());
+        strict::text(&encoded)
+    } else {
+        body
     };
     let context = match kind {
         0 | 1 => {
-            json!({"http": {"method": method}, "domainName": if kind == 0 { "a.lambda-url.b" } else { "a" }, "stage": odd})
+            let domain = if kind == 0 { "a.lambda-url.b" } else { "a" };
+            json!({"http": {"method": method}, "domainName": domain, "stage": odd})
         }
         2 | 3 => json!({"stage": odd, "identity": null}),
         4 | 5 => json!({"elb": {"targetGroupArn": odd}}),
@@ -223,7 +224,8 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
     let single = json!({&name: value, "x-auth": odd, "Host": "h"});
     let multi = json!({&name: [value, odd], "x-auth": [odd]});
     let mut event = json!({
-        "requestContext": context, "body": body, "isBase64Encoded": is_base64, "path": path, "rawPath": path,
+        "requestContext": context, "body": body, "isBase64Encoded": is_base64, "path": path,
+        "rawPath": path,
         "httpMethod": method, "cookies": [cookie, odd], "version": "2.0", "rawQueryString": query,
         "queryStringParameters": {&query: cookie}, "headers": single,
     });

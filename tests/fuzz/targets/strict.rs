@@ -1,5 +1,5 @@
-//! Parsers that take nothing but what RFC 9112 and RFC 4648 allow, written apart from the adapter's own so that the
-//! two can disagree.
+//! Parsers that accept only the syntax of RFC 9112 and RFC 4648, independent of the adapter's own
+//! so that the two can disagree.
 
 pub type Fields = Vec<(String, Vec<u8>)>;
 
@@ -33,7 +33,7 @@ pub fn is_value(bytes: &[u8]) -> bool {
     bytes.iter().all(visible) && !blank(bytes.first()) && !blank(bytes.last())
 }
 
-/// Without outer blanks.
+/// Without leading and trailing blanks.
 pub fn bare(bytes: &[u8]) -> &[u8] {
     let visible = |byte: &u8| !b" \t".contains(byte);
     match (
@@ -45,7 +45,7 @@ pub fn bare(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// Exactly one request and nothing behind it.
+/// Exactly one request, without surplus bytes.
 pub fn request(wire: &[u8]) -> Result<Request, String> {
     let end = find(wire, b"\r\n\r\n").ok_or("no end of the head")?;
     let (head, body) = (&wire[..end], &wire[end + 4..]);
@@ -87,7 +87,7 @@ pub fn request(wire: &[u8]) -> Result<Request, String> {
     Ok(request)
 }
 
-/// A chunked body (RFC 9112 7.1): the body, and what is behind it.
+/// A chunked body (RFC 9112 7.1): the body, and the rest of the bytes.
 pub fn chunked(mut wire: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut body = Vec::new();
     loop {
@@ -117,7 +117,7 @@ pub fn chunked(mut wire: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// A line without its CRLF, in which neither byte stands alone; and the rest.
+/// A line without its CRLF, with no single CR or LF in it; and the rest.
 fn line_of(wire: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = find(wire, b"\r\n")?;
     let line = &wire[..end];

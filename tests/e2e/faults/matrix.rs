@@ -171,7 +171,7 @@ fn app_listens_on_ipv6_only() {
 
 #[test]
 fn app_accepts_and_says_nothing() {
-    let outcome = Fails("Function.AppTimeout", &["POST /fault", "no answer after"]);
+    let outcome = Fails("Function.AppTimeout", &["POST /fault", "no response after"]);
     assert_outcomes_with_margin(raw("").hang(), outcome, outcome);
 }
 
@@ -195,7 +195,7 @@ fn app_says_nothing_and_no_margin_is_set() {
 fn app_closes_without_an_answer() {
     assert_outcome(
         raw("").close(),
-        Fails("Function.AppProtocol", &["closed without an answer"]),
+        Fails("Function.AppProtocol", &["closed without a response"]),
     );
 }
 
@@ -205,7 +205,7 @@ fn app_sends_half_a_status_line() {
         raw("HTTP/1.1 20").close(),
         Fails("Function.AppProtocol", &["after 11 bytes of the head"]),
     );
-    let hangs = Fails("Function.AppTimeout", &["no answer after"]);
+    let hangs = Fails("Function.AppTimeout", &["no response after"]);
     assert_outcomes_with_margin(raw("HTTP/1.1 20").hang(), hangs, hangs);
 }
 
@@ -433,7 +433,7 @@ fn app_speaks_another_protocol() {
             raw(other).hang(),
             Fails(
                 "Function.AppProtocol",
-                &["not a valid HTTP/1.1 answer: it begins with"],
+                &["not a valid HTTP/1.1 response: it begins with"],
             ),
         );
     }
@@ -460,7 +460,7 @@ fn app_sends_a_malformed_head() {
         let bad = raw(format!("{OK}{head}Content-Length: 2\r\n\r\nok"));
         assert_outcome(
             bad,
-            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 answer"]),
+            Fails("Function.AppProtocol", &["not a valid HTTP/1.1 response"]),
         );
     }
 }
@@ -636,7 +636,7 @@ fn api_hangs_up_on_a_stream() {
     assert_logged(
         &run,
         "ERROR",
-        &["the rest of a streamed answer is lost", "requestId=req-1"],
+        &["the rest of a streamed response is lost", "requestId=req-1"],
     );
     assert_next_succeeds(&run, 2);
 }

@@ -11,7 +11,7 @@ ARCHES   := x86_64 arm64
 HOST     := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 FOREIGN  := $(filter-out $(HOST),$(ARCHES))
 QEMU     := qemu-$(FOREIGN:arm64=aarch64)-static
-# What qemu's user mode does not do: start itself through /proc/self/exe, and tell of ignored signals.
+# What qemu's user mode lacks: starting itself through /proc/self/exe, and the set of ignored signals.
 UNEMULATED := the_app_does_not_outlive_a_killed_adapter what_was_ignored_at_the_start_stays_ignored
 BINARIES := $(ARCHES:%=dist/lambda-adapter-%)
 LAYERS   := $(ARCHES:%=dist/lambda-adapter-layer-%.zip)
@@ -23,13 +23,13 @@ FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/
 SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test examples fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
+.PHONY: help run test features examples fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Answer on localhost as Lambda would: the demo app, or APP="node server.js"
+run: ## Start a local Lambda with the demo app, or with APP="node server.js"
 	$(CARGO) build --profile quick --features local --bins
 	@echo 'open http://127.0.0.1:3000/ or run: curl -i http://127.0.0.1:3000/'
 	@$(CARGO) run --quiet --profile quick --features local --bin lambda-local $(if $(APP),-- -- $(APP))
@@ -49,12 +49,18 @@ fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (n
 	        -dict=$(CURDIR)/tests/fuzz/dictionary -max_total_time=$(SECS) -max_len=4096 || exit 1; \
 	done
 
-soak: ## Answer N=1000000 invocations with a misbehaving app, and race N/50 requests against closing connections
+features: ## Run the tests of the feature sets that docs/install.md names, beside that of `make test`
+	$(CARGO) test --no-default-features
+	$(CARGO) check --all-targets
+
+soak: ## Send N=1000000 invocations to a misbehaving app, and race N/50 requests against closing connections
 	RACES=$$(($(N) / 50)) SOAK=$(N) $(CARGO) test --release --features local --test e2e -- --nocapture --test-threads 1 soak:: races::
 
 lint: ## Check the format and the lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --features local -- -D warnings
+	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features local --workspace
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck (not here)'; fi
 	@if command -v cfn-lint >/dev/null; then cfn-lint $(TEMPLATES); else echo 'skipped: cfn-lint (not here)'; fi
 

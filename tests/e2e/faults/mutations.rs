@@ -272,6 +272,7 @@ fn mutated_answers_are_each_answered_once_to_lambda_in_a_stream() {
     );
 }
 
+#[cfg(feature = "compression")]
 #[test]
 fn mutated_answers_are_each_answered_once_to_lambda_when_compressing() {
     assert_survives(scenario().env("AWS_LWA_ENABLE_COMPRESSION", "true"), false);

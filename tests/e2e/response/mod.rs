@@ -1,5 +1,6 @@
 //! From the app's HTTP response to the reply that Lambda receives.
 
+#[cfg(feature = "compression")]
 mod compression;
 mod replies;
 mod streaming;

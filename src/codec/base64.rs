@@ -1,12 +1,12 @@
-//! Base64 with the standard alphabet and padding (RFC 4648 section 4), the form in which
-//! events and replies carry bytes that are no text.
+//! Base64 with the standard alphabet and padding (RFC 4648 4), for the binary bodies of events
+//! and replies.
 
 const ALPHABET: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// How many bytes are made into base64, or out of it, before they are appended.
+/// The number of plain bytes that are converted before they are appended to the output.
 const BLOCK: usize = 3 << 10;
 
-/// What [`VALUES`] holds for a byte outside the alphabet.
+/// The entry of [`VALUES`] for a byte outside the alphabet.
 const INVALID: u8 = 0xff;
 
 const VALUES: [u8; 256] = {
@@ -19,12 +19,12 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// How long `length` bytes are in base64.
+/// The length of `length` bytes in base64.
 fn encoded_len(length: usize) -> usize {
     length.div_ceil(3) * 4
 }
 
-/// Both symbols of each twelve bits: half the look-ups of one at a time.
+/// Both symbols for every twelve bits, which halves the number of look-ups.
 const PAIRS: [[u8; 2]; 4096] = {
     let mut pairs = [[0; 2]; 4096];
     let mut bits = 0;
@@ -71,7 +71,7 @@ pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends what the text stands for; `None` when it is not base64, padding included.
+/// Appends the decoded bytes; `None` if the text is not base64 with its padding.
 #[inline(never)]
 pub fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     if !text.len().is_multiple_of(4) {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rfc_vectors_hold_both_ways() {
+    fn the_rfc_vectors_are_encoded_and_decoded() {
         for (plain, text) in [
             ("", ""),
             ("f", "Zg=="),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_base64_is_refused() {
+    fn invalid_base64_is_rejected() {
         for text in [
             "Z", "Zg", "Zg=", "Zg===", "====", "Z===", "Zm9v=", "Z=9v", "Zm 9", "Zm9\n", "Zm-_",
             "é==", "AA\u{ff}",

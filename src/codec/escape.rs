@@ -1,12 +1,12 @@
-//! JSON text (RFC 8259): the inside of a string escaped, and back; a value in ASCII.
+//! The contents of JSON strings (RFC 8259 7), escaped and unescaped; a value as ASCII.
 //!
-//! Most bytes of a string go over as they are. Where the others stand is asked for sixty-four
-//! at a time: a branch for each byte, or word, is what a processor cannot predict.
+//! Most bytes are copied unchanged. The others are located in blocks of 64 bytes, because the
+//! processor cannot predict a branch for each byte.
 
 use crate::simd::Block;
 
-/// Appends a part of the text. What stands between two escapes is mostly short, and a copy of
-/// a fixed size is the quickest then.
+/// Appends a part of the text. Text between two escapes is usually short, and a copy of a
+/// fixed size is fastest for it.
 #[inline(always)]
 fn append(out: &mut Vec<u8>, text: &[u8], from: usize, to: usize) {
     const RUN: usize = 32;
@@ -20,8 +20,8 @@ fn append(out: &mut Vec<u8>, text: &[u8], from: usize, to: usize) {
     }
 }
 
-/// Appends the text with what must be escaped, and nothing else, escaped; `None` where the
-/// bytes are not UTF-8 (RFC 3629), and so no text: what has been appended then is of no use.
+/// Appends the text with the escapes that JSON requires and no others. `None` if the bytes are
+/// not UTF-8 (RFC 3629); the output is incomplete then.
 #[inline(never)]
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     out.reserve(text.len() + Block::SIZE);
@@ -35,7 +35,7 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
             append(out, text, from, mark);
             from = mark + 1;
             let byte = *text.get(mark)?;
-            // One look-up instead of a choice: which escape comes next cannot be predicted.
+            // A look-up, because the processor cannot predict a branch on the kind of escape.
             match ESCAPE_LETTER[usize::from(byte)] {
                 0 => escape_unit(out, u16::from(byte)),
                 short => out.extend_from_slice(&[b'\\', short]),
@@ -47,16 +47,17 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Escapes a text that comes in pieces, which may begin and end within a character.
+/// Escapes a text in pieces, which may start and end within a character.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Escaper {
-    /// A character that is not whole yet, and how much of it is here.
+    /// The first bytes of an incomplete character.
     cut: [u8; 4],
     length: usize,
 }
 
 impl Escaper {
-    /// As [`escape`] does, but for what is cut off at the end, which waits for the next piece.
+    /// Like [`escape`], except that an incomplete character at the end is held until the next
+    /// piece.
     pub fn push(&mut self, out: &mut Vec<u8>, mut piece: &[u8]) -> Option<()> {
         while self.length > 0 {
             let Some((byte, rest)) = piece.split_first() else {
@@ -78,13 +79,13 @@ impl Escaper {
         escape(out, whole)
     }
 
-    /// What has been pushed and not yet appended.
+    /// The bytes that were pushed and not appended yet.
     pub fn held(&self) -> &[u8] {
         self.cut.get(..self.length).unwrap_or_default()
     }
 }
 
-/// How many bytes at the end are the beginning of a character that goes on.
+/// The number of bytes at the end that belong to an incomplete character.
 fn cut_off(text: &[u8]) -> usize {
     let mut back = 0;
     for byte in text.iter().rev().take(3) {
@@ -101,7 +102,7 @@ fn cut_off(text: &[u8]) -> usize {
     0
 }
 
-/// The letter of the two-letter escape of a byte that has one.
+/// The second character of the two-character escapes, by byte; 0 if the byte has none.
 const ESCAPE_LETTER: [u8; 256] = table([
     (b'"', b'"'),
     (b'\\', b'\\'),
@@ -110,7 +111,7 @@ const ESCAPE_LETTER: [u8; 256] = table([
     (b'\t', b't'),
 ]);
 
-/// The byte that a letter stands for behind a backslash.
+/// The byte of the two-character escapes, by second character; 0 if it is not one.
 const UNESCAPED: [u8; 256] = table([
     (b'"', b'"'),
     (b'\\', b'\\'),
@@ -132,14 +133,14 @@ const fn table<const N: usize>(pairs: [(u8, u8); N]) -> [u8; 256] {
     table
 }
 
-/// How many bytes of the block are whole characters, if it begins with one; `None` where it
-/// holds what is not UTF-8.
+/// The number of bytes of complete characters in a block that starts with a character; `None`
+/// if it contains invalid UTF-8.
 fn whole_characters(block: &Block) -> Option<usize> {
     let high = block.high();
     if high == 0 {
         return Some(Block::SIZE);
     }
-    // The table of RFC 3629 section 4: what each first byte wants behind it.
+    // The table of RFC 3629 4: the continuation bytes that each first byte requires.
     let others = high & block.at_most(0xbf);
     let first = high & !others;
     let first_of_three = high & !block.at_most(0xdf);
@@ -158,14 +159,14 @@ fn whole_characters(block: &Block) -> Option<usize> {
     if wanted != others || wrong != 0 {
         return None;
     }
-    // One that the end of the block cuts is for the next block.
+    // A character cut by the end of the block belongs to the next block.
     Some(match cut {
         0 => Block::SIZE,
         _ => first.ilog2() as usize,
     })
 }
 
-/// Appends a UTF-16 unit as `\uXXXX`.
+/// Appends a UTF-16 code unit as `\uXXXX`.
 fn escape_unit(out: &mut Vec<u8>, unit: u16) {
     const HEX: [u8; 16] = *b"0123456789abcdef";
     out.extend_from_slice(b"\\u");
@@ -174,11 +175,11 @@ fn escape_unit(out: &mut Vec<u8>, unit: u16) {
     }
 }
 
-/// Appends a JSON value as one line of printable ASCII, fit for a header field: blanks between
-/// tokens dropped, everything else that is not printable ASCII as `\uXXXX`.
+/// Appends a JSON value as one line of printable ASCII, valid as a header value: whitespace
+/// between tokens is dropped, other bytes that are not printable ASCII become `\uXXXX`.
 pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
     let bytes = json.as_bytes();
-    // What Lambda sends is mostly in that form already.
+    // Most values from Lambda have that form already.
     if bytes.iter().all(u8::is_ascii_graphic) {
         return out.extend_from_slice(bytes);
     }
@@ -209,11 +210,11 @@ pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
     out.extend_from_slice(bytes.get(run..).unwrap_or_default());
 }
 
-/// Appends the text that the inside of a JSON string stands for, as UTF-8; `None` where no
-/// text can carry it: an escape that is none, or half a surrogate pair.
+/// Appends the text of the contents of a JSON string, as UTF-8. `None` if it has an invalid
+/// escape or an unpaired surrogate.
 #[inline(never)]
-pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
-    let text = inside.as_bytes();
+pub fn unescape(out: &mut Vec<u8>, contents: &str) -> Option<()> {
+    let text = contents.as_bytes();
     out.reserve(text.len() + Block::SIZE);
     let mut from = 0;
     let mut in_escape = false;
@@ -223,7 +224,7 @@ pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
         while marks != 0 {
             let mark = at + marks.trailing_zeros() as usize;
             marks &= marks - 1;
-            // The second half of a pair is done with already.
+            // The second half of a surrogate pair was read with the first.
             if mark < from {
                 continue;
             }
@@ -246,26 +247,26 @@ pub fn unescape(out: &mut Vec<u8>, inside: &str) -> Option<()> {
     Some(())
 }
 
-/// How long the JSON string is that the text begins with, quotes included; `None` where it
-/// does not end, holds a control byte, or an escape that is none.
+/// The length of the JSON string at the start of the text, with its quotes. `None` if it does
+/// not end, or has a control byte or an invalid escape.
 #[inline(never)]
 pub fn string_length(text: &[u8]) -> Option<usize> {
-    let inside = text.strip_prefix(b"\"")?;
+    let contents = text.strip_prefix(b"\"")?;
     let mut in_escape = false;
-    for at in (0..inside.len()).step_by(Block::SIZE) {
-        // A zero byte is an error, unless the string has ended before.
-        let block = Block::at(inside, at, 0);
+    for at in (0..contents.len()).step_by(Block::SIZE) {
+        // The padding 0 is an error, unless the string ends before it.
+        let block = Block::at(contents, at, 0);
         let (quotes, backslashes) = (block.equal(b'"'), block.equal(b'\\'));
         let escaped = escaped(backslashes, &mut in_escape);
         let end = quotes & !escaped;
-        // Up to the end, if it is here.
+        // The bytes before the closing quote, or all.
         let before = end.wrapping_sub(1) & !end;
         if block.at_most(b' ' - 1) & before != 0 {
             return None;
         }
         let mut others = escaped & before & !(quotes | backslashes | block.equal(b'n'));
         while others != 0 {
-            check_escape(inside.get(at + others.trailing_zeros() as usize..)?)?;
+            check_escape(contents.get(at + others.trailing_zeros() as usize..)?)?;
             others &= others - 1;
         }
         if end != 0 {
@@ -275,21 +276,22 @@ pub fn string_length(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// Which bytes come behind a backslash that is not itself escaped. `carry` says so of the
-/// first byte, and then of the one behind the last.
+/// The bytes that follow a backslash which is not itself escaped. `carry` is whether that is
+/// true of the first byte, and is set for the first byte of the next block.
 fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
     const EVEN: u64 = 0x5555_5555_5555_5555;
     let escaping = backslashes & !u64::from(*carry);
-    let behind = escaping << 1 | u64::from(*carry);
-    // Runs of backslashes, by where they begin: adding its first bit to a run carries a bit to
-    // the place behind it.
-    let odd_starts = escaping & !EVEN & !behind;
+    let following = escaping << 1 | u64::from(*carry);
+    // In a run of backslashes every second byte is escaped: the odd positions if the run starts
+    // at an even one, and vice versa. Adding its first bit to a run that starts at an odd
+    // position clears it in `sum`, which then selects the even positions after it.
+    let odd_starts = escaping & !EVEN & !following;
     let (sum, overflow) = odd_starts.overflowing_add(escaping);
     *carry = overflow;
-    (EVEN ^ sum << 1) & behind
+    (EVEN ^ sum << 1) & following
 }
 
-/// Whether what comes behind a backslash makes it an escape.
+/// Checks the part of an escape after the backslash.
 fn check_escape(text: &[u8]) -> Option<()> {
     let (letter, mut rest) = text.split_first()?;
     match UNESCAPED[usize::from(*letter)] {
@@ -299,7 +301,7 @@ fn check_escape(text: &[u8]) -> Option<()> {
     }
 }
 
-/// The character of the one or two units whose first follows a `\u`.
+/// The character of one code unit, or of a surrogate pair; `rest` starts after the first `\u`.
 fn character(rest: &mut &[u8]) -> Option<char> {
     let first = u32::from(unit(rest)?);
     let code = match first {
@@ -342,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_escaped_is_json_and_comes_back_at_every_offset() {
+    fn escaped_text_is_json_and_is_unescaped_at_every_offset() {
         let mut all: String = (0..0x250).filter_map(char::from_u32).collect();
         all.push_str("\u{2028}😀");
         for start in (0..all.len()).filter(|at| all.is_char_boundary(*at)) {
@@ -354,11 +356,11 @@ mod tests {
         }
     }
 
-    /// What blocks of 64 bytes could get wrong, they get wrong where they meet.
+    /// Lengths that move the tested bytes across the border of two blocks of 64 bytes.
     const BEFORE: [usize; 6] = [0, 59, 60, 61, 62, 63];
 
     #[test]
-    fn a_string_ends_where_a_library_sees_its_end() {
+    fn the_end_of_a_string_is_that_of_serde_json() {
         let pieces = [
             "", "a", "0123456", "\\\"", "\\\\", "\\u00e9", "\\u00g9", "\\x", "\\ud83d", "é", "\n",
             "\u{7f}",
@@ -376,7 +378,7 @@ mod tests {
             );
             let raw: Result<&serde_json::value::RawValue, _> = serde_json::from_str(&string);
             let expected = raw.ok().map(|_| string.len());
-            let text = format!("{string}, \"behind it\"");
+            let text = format!("{string}, \"more\"");
             assert_eq!(string_length(text.as_bytes()), expected, "{string}");
             assert_eq!(string_length(&string.as_bytes()[..string.len() - 1]), None);
         }
@@ -397,7 +399,7 @@ mod tests {
         }
     }
 
-    /// The bytes at which one row of the table of RFC 3629 ends and another begins.
+    /// The first and last bytes of each row of the table of RFC 3629 4.
     const EDGES: [u8; 25] = [
         0x00, 0x22, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1,
         0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
@@ -408,13 +410,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_no_text() {
+    fn invalid_utf_8_is_rejected() {
         for number in 0..EDGES.len().pow(4) {
             let edges = edges(number);
             let mut bytes = vec![b'-'; BEFORE[number % BEFORE.len()]];
             bytes.extend(edges);
-            for behind in [&b""[..], b"\0"] {
-                bytes.extend(behind);
+            for suffix in [&b""[..], b"\0"] {
+                bytes.extend(suffix);
                 let is_text = std::str::from_utf8(&bytes).is_ok();
                 let escaped = escape(&mut Vec::new(), &bytes);
                 assert_eq!(escaped.is_some(), is_text, "{bytes:x?}");
@@ -423,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_may_come_in_pieces() {
+    fn a_text_in_pieces_is_escaped_like_the_whole() {
         let text = "a\"é€😀\u{7ff}\n😀😀b".as_bytes();
         let mut expected = Vec::new();
         escape(&mut expected, text).expect("text");
@@ -439,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_no_text_in_pieces_either() {
+    fn invalid_utf_8_in_pieces_is_rejected() {
         for number in 0..EDGES.len().pow(4) {
             let bytes = edges(number);
             for at in 1..4 {
@@ -454,13 +456,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_escaped_that_need_not_be() {
+    fn only_the_required_bytes_are_escaped() {
         assert_eq!(escaped("a/é\u{7f}😀'"), "a/é\u{7f}😀'");
         assert_eq!(escaped("\"\\\n\r\t\u{8}"), "\\\"\\\\\\n\\r\\t\\u0008");
     }
 
     #[test]
-    fn escapes_are_read_as_a_library_reads_them() {
+    fn escapes_are_read_as_serde_json_reads_them() {
         for inside in [
             "\\\"\\\\\\/\\b\\f\\n\\r\\t",
             "\\u0041\\u00e9\\u20aC\\ud83d\\ude00",

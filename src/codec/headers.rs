@@ -1,19 +1,18 @@
-//! An ordered, case-insensitive list of header fields (RFC 9110 section 5).
+//! An ordered, case-insensitive list of header fields (RFC 9110 5).
 //!
-//! One flat buffer instead of a string per field: a list is cleared and filled again for
-//! each invocation, and after the first few no field allocates. Names are kept in lower
-//! case, the form in which both the app and Lambda see them.
+//! All fields share one buffer, which is reused for each invocation, so that adding a field
+//! does not allocate. Names are stored in lower case, the form that the app and Lambda receive.
 
 use std::borrow::Cow;
 
-/// The fields of one message, in the order in which they came.
+/// The fields of one message, in their order.
 #[derive(Debug, Default, Clone)]
 pub struct Headers {
     bytes: Vec<u8>,
     fields: Vec<Field>,
 }
 
-/// Where in the buffer a field lies: its name, and right behind it its value.
+/// The position of a field in the buffer: the name, directly followed by the value.
 #[derive(Debug, Clone, Copy)]
 struct Field {
     start: usize,
@@ -22,7 +21,7 @@ struct Field {
 }
 
 impl Headers {
-    /// An empty list with room for a usual message.
+    /// Returns an empty list with the capacity for a usual message.
     pub fn new() -> Headers {
         Headers {
             bytes: Vec::with_capacity(2048),
@@ -43,7 +42,7 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    /// Appends a field; the name is lower-cased, the value is taken as it is.
+    /// Appends a field. The name is lower-cased, the value is unchanged.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend(name.iter().map(u8::to_ascii_lowercase));
@@ -56,7 +55,7 @@ impl Headers {
         });
     }
 
-    /// Takes out every field of the name, which is given in lower case.
+    /// Removes every field of this name, given in lower case.
     pub fn remove(&mut self, name: &[u8]) {
         let bytes = &self.bytes;
         self.fields
@@ -70,7 +69,7 @@ impl Headers {
             .map(|f| (self.slice(f.start, f.colon), self.slice(f.colon, f.end)))
     }
 
-    /// Every value of the name, which is given in lower case.
+    /// Every value of this name, given in lower case.
     pub fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.iter().filter(move |(n, _)| *n == name).map(|(_, v)| v)
     }
@@ -83,8 +82,8 @@ impl Headers {
         self.first(name).is_some()
     }
 
-    /// Whether the field stops at this hop: what RFC 9110 7.6.1 lists and all that a
-    /// `Connection` field of this message names.
+    /// Whether the header must not be forwarded: it is on the list of RFC 9110 7.6.1, or a
+    /// `Connection` header of this message names it.
     pub fn is_hop_by_hop(&self, name: &[u8]) -> bool {
         matches!(
             name,
@@ -100,8 +99,8 @@ impl Headers {
     }
 }
 
-/// The bytes without outer blanks. Those are spaces and tabs alone (RFC 9110 5.6.3): whoever
-/// takes other white space for nothing sees a `chunked` where others do not.
+/// Trims spaces and tabs, the only whitespace of RFC 9110 5.6.3. Trimming more would make
+/// `chunked` of a value that other parsers do not read so.
 pub fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -109,7 +108,7 @@ pub fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The non-empty members of a comma-separated field value (RFC 9110 5.6.1).
+/// The non-empty members of a comma-separated value (RFC 9110 5.6.1).
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|byte| *byte == b',')
@@ -125,15 +124,15 @@ pub fn is_token(bytes: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
 
-/// The field value with each control byte but the tab replaced by a space, and no blanks
-/// outside (RFC 9110 5.5).
+/// Replaces each control byte except the tab with a space, and then trims the value
+/// (RFC 9110 5.5).
 pub fn clean(value: &str) -> Cow<'_, str> {
     let control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
     if !value.bytes().any(control) {
         return Cow::Borrowed(value);
     }
-    let blanked = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");
-    Cow::Owned(blanked.trim().to_owned())
+    let replaced = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");
+    Cow::Owned(replaced.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_names_is_hop_by_hop() {
+    fn headers_that_connection_names_are_hop_by_hop() {
         let mut headers = Headers::new();
         headers.push(b"connection", b"close, X-Hop");
         headers.push(b"x-hop", b"1");
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_neither_space_nor_control_nor_separator() {
+    fn a_token_contains_neither_space_nor_control_nor_separator() {
         assert!(is_token(b"X-a_b.c!"));
         for bad in [&b""[..], b"a b", b"a:", b"a\n", b"a\0", b"\xc3\xa9", b"(a)"] {
             assert!(!is_token(bad), "{bad:?}");

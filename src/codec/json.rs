@@ -1,9 +1,9 @@
-//! JSON as Lambda carries it: fields of an object without a model of it, strings in and out.
+//! JSON values as text: the members of an object, and strings in both directions.
 //!
-//! Events are walked, not deserialised: [`Raw`] is a value's own text, already checked to be
-//! JSON, and only what the mapping needs is looked into. So a field of an odd type is never
-//! an error, unknown keys survive, and depth costs nothing. Values are serde_json's to check,
-//! but for strings: a body is one, and most of an event.
+//! Events are not deserialized. [`Raw`] is the text of a value that was checked to be JSON, and
+//! only the members that the mapping needs are parsed further. Members of an unexpected type
+//! are therefore never an error, unknown members are kept, and deep nesting needs no stack.
+//! serde_json checks the values, except strings: they are most of an event, and SIMD is faster.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ pub use crate::escape::write_ascii;
 use crate::escape::{escape, string_length, unescape};
 use serde_json::value::RawValue;
 
-/// A JSON value as the text it came in.
+/// The text of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(&'a str);
 
 impl<'a> Raw<'a> {
-    /// The text, if it is one value and nothing else.
+    /// Checks that the text is exactly one value.
     pub fn parse(text: &'a str) -> Result<Raw<'a>, serde_json::Error> {
         serde_json::from_str::<&RawValue>(text).map(|raw| Raw(raw.get()))
     }
@@ -26,21 +26,21 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// The members of an object in their order; of a repeated key the last counts.
+/// The members of an object, in order. The last member of a repeated key counts.
 #[derive(Debug, Default)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Object<'a> {
-    /// The members of the object that the text is; none of any other value.
+    /// Parses an object; any other value has no members.
     pub fn parse(text: &'a str) -> Result<Object<'a>, serde_json::Error> {
         match members(text) {
             Some(members) => Ok(Object(members)),
-            // It knows where it went wrong, if it did.
+            // Another value, or an error that serde_json locates.
             None => Raw::parse(text).map(|_| Object::default()),
         }
     }
 
-    /// The object that the value is; empty for any other value.
+    /// The members of an object; none of any other value.
     pub fn from_raw(raw: Raw<'a>) -> Object<'a> {
         Object(members(raw.get()).unwrap_or_default())
     }
@@ -52,17 +52,17 @@ impl<'a> Object<'a> {
         (raw.get() != "null").then_some(*raw)
     }
 
-    /// The member as an object; empty when it is anything else.
+    /// The member as an object; empty if it is missing or another value.
     pub fn object(&self, key: &str) -> Object<'a> {
         self.member(key).map(Object::from_raw).unwrap_or_default()
     }
 
-    /// The member's text: see [`text`].
+    /// The text of the member: see [`text`].
     pub fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         self.member(key).and_then(text)
     }
 
-    /// The member's text if it is a string.
+    /// The text of the member, if it is a string.
     pub fn string(&self, key: &str) -> Option<Cow<'a, str>> {
         let raw = self.member(key)?;
         raw.get().starts_with('"').then(|| text(raw)).flatten()
@@ -83,7 +83,7 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
     items(text, '{', '}', |rest| {
         let (key, rest) = value(rest).filter(|(key, _)| key.get().starts_with('"'))?;
         let (member, rest) = value(skip_whitespace(skip_whitespace(rest).strip_prefix(':')?))?;
-        // A key that no text can carry is none that anyone asks for.
+        // An invalid surrogate pair has no text. Such a key is never looked up.
         let key = self::text(key).or(raw_contents(key).map(Cow::Borrowed))?;
         members.push((key, member));
         Some(rest)
@@ -91,7 +91,7 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
     Some(members)
 }
 
-/// The elements of an array; any other value is the one element.
+/// The elements of an array; any other value is a single element.
 pub fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
     let mut elements = Vec::new();
     let read = items(raw.get(), '[', ']', |rest| {
@@ -105,8 +105,8 @@ pub fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
     }
 }
 
-/// Goes through what stands between the brackets, which are all there is; `item` reads one
-/// and gives what comes behind it.
+/// Calls `item` for each item between the brackets. It parses the item at the start of its
+/// argument and returns the rest. `None` if the text is not such a list.
 fn items<'a>(
     text: &'a str,
     open: char,
@@ -125,7 +125,7 @@ fn items<'a>(
         .then_some(())
 }
 
-/// The value that the text begins with, and what comes behind it.
+/// The value at the start of the text, and the rest.
 fn value(text: &str) -> Option<(Raw<'_>, &str)> {
     if text.starts_with('"') {
         let (string, rest) = text.split_at_checked(string_length(text.as_bytes())?)?;
@@ -136,17 +136,17 @@ fn value(text: &str) -> Option<(Raw<'_>, &str)> {
     Some((Raw(raw.get()), text.get(values.byte_offset()..)?))
 }
 
-/// The text without the blanks before it (RFC 8259 section 2).
+/// Removes leading whitespace (RFC 8259 2).
 fn skip_whitespace(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
-/// A string's text, or the JSON text of any other value but null. `None` also for a string
-/// that holds half a surrogate pair, which no text can carry.
+/// The unescaped text of a string, or the JSON of another value. `None` for null, and for a
+/// string with an unpaired surrogate, which UTF-8 cannot represent.
 pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = raw.get();
     match raw_contents(raw) {
-        Some(plain) if !plain.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(plain)),
+        Some(contents) if !contents.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(contents)),
         Some(escaped) => {
             let mut text = Vec::new();
             unescape(&mut text, escaped)?;
@@ -157,7 +157,7 @@ pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What a string holds, with its escapes.
+/// The contents of a string between its quotes, still escaped.
 pub fn raw_contents(raw: Raw<'_>) -> Option<&str> {
     raw.get().strip_prefix('"')?.strip_suffix('"')
 }
@@ -170,7 +170,7 @@ pub fn is_valid(bytes: &[u8]) -> bool {
 /// Appends the text as a JSON string, quotes included.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    // A `str` is UTF-8, and nothing else can fail.
+    // Fails only for invalid UTF-8.
     let _ = escape(out, text.as_bytes());
     out.push(b'"');
 }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn text_borrows_what_holds_no_escape() {
+    fn text_without_escapes_is_borrowed() {
         assert!(matches!(
             text(raw("\"plain é\"")),
             Some(Cow::Borrowed("plain é"))
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_costs_nothing() {
+    fn deep_nesting_needs_no_stack() {
         let deep = format!(
             "{{\"a\":{}{},\"b\":1}}",
             "[".repeat(100_000),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn written_strings_parse_to_what_they_were() {
+    fn written_strings_parse_to_the_same_text() {
         let mut all: String = (0..0x250).filter_map(char::from_u32).collect();
         all.push_str("\u{2028}😀");
         for start in (0..all.len()).filter(|at| all.is_char_boundary(*at)) {

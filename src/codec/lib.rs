@@ -1,5 +1,8 @@
-//! What looks at every byte of a body or a field: a package of its own so that it alone is
-//! compiled for speed, and everything else for size (`[profile.release]`).
+//! The code that visits every byte of a body or a header.
+//!
+//! It is a package of its own so that it is compiled for speed, and the rest of the adapter for
+//! size (`[profile.release]` in Cargo.toml). Headers are here for that reason: compiled for
+//! size, reading a response and rendering its reply takes 28 % longer.
 
 pub mod base64;
 pub mod escape;

@@ -1,17 +1,17 @@
-//! Sixty-four bytes looked at together: which of them are what, one bit a byte.
+//! 64-byte SIMD blocks; each query returns a bit mask with one bit a byte.
 //!
-//! The vector instructions are those that every x86_64 (SSE2) and every arm64 (NEON) has.
+//! Uses only instructions that every x86_64 (SSE2) and every arm64 (NEON) processor has.
 
 use wide::u8x16;
 
-/// 64 bytes, ready to be compared.
+/// 64 bytes in vector registers.
 #[derive(Debug, Clone, Copy)]
 pub struct Block([u8x16; 4]);
 
 impl Block {
     pub const SIZE: usize = 64;
 
-    /// Those that come from `at` on; where the text ends, as many more as there have to be.
+    /// The bytes of the text from `at` on, filled up with `padding` after its end.
     pub fn at(text: &[u8], at: usize, padding: u8) -> Block {
         let rest = text.get(at..).unwrap_or_default();
         match rest.first_chunk() {
@@ -31,22 +31,22 @@ impl Block {
         Block(std::array::from_fn(|index| u8x16::new(parts[index])))
     }
 
-    /// The bytes that are this one.
+    /// The bytes equal to `byte`.
     pub fn equal(&self, byte: u8) -> u64 {
         self.bits(|lanes| equal(lanes, byte))
     }
 
-    /// The bytes that are this one or less.
+    /// The bytes up to and including `byte`.
     pub fn at_most(&self, byte: u8) -> u64 {
         self.bits(|lanes| at_most(lanes, byte))
     }
 
-    /// The bytes that a JSON string must not hold as they are (RFC 8259 section 7).
+    /// The bytes that a JSON string must escape (RFC 8259 7).
     pub fn needs_escape(&self) -> u64 {
         self.bits(|lanes| equal(lanes, b'"') | equal(lanes, b'\\') | at_most(lanes, b' ' - 1))
     }
 
-    /// The bytes that are not ASCII.
+    /// The bytes outside ASCII.
     pub fn high(&self) -> u64 {
         self.bits(|lanes| lanes)
     }

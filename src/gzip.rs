@@ -1,13 +1,13 @@
-//! Bytes in, a gzip member out (RFC 1952), piece by piece.
+//! A gzip member (RFC 1952), written piece by piece.
 //!
-//! The frame is a header of ten bytes, a CRC-32 and a length; only the deflate stream within
-//! (RFC 1951) is worth a library. A build without the feature `compression` has none: there a
-//! [`Level`] cannot be had, and so no member be begun.
+//! The deflate stream (RFC 1951) comes from a library, the header of ten bytes and the trailer
+//! of CRC-32 and length from here. In a build without the feature `compression`, [`Level`] has
+//! no value, so the type system excludes every call.
 
 use deflate::{Deflate, Flush};
 pub use deflate::{LEVEL, Level};
 
-/// No name, no time, and an unknown system: the same bytes for the same body everywhere.
+/// No file name, no time and an unknown system, so that equal bodies give equal members.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// A member that is being written.
@@ -19,7 +19,7 @@ pub struct Gzip {
 }
 
 impl Gzip {
-    /// Begins a member with its header; each call appends to `out` what has become ready.
+    /// Writes the header. Every call appends the bytes that are complete to `out`.
     pub fn begin(level: Level, out: &mut Vec<u8>) -> Gzip {
         out.extend_from_slice(&HEADER);
         Gzip {
@@ -35,8 +35,8 @@ impl Gzip {
         self.deflate.push(data, Flush::None, out);
     }
 
-    /// Makes all that was written so far readable from what is in `out` by then. Costs some
-    /// five bytes, also when there is nothing new.
+    /// Completes the output for everything written so far, so that it can be decoded. Adds
+    /// about five bytes, even if nothing is pending.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.deflate.push(&[], Flush::Sync, out);
     }
@@ -58,19 +58,19 @@ mod deflate {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Level(i32);
 
-    /// Within 4 % of what level 6 makes of pages and JSON, in less than half the time.
+    /// On pages and JSON within 4 % of the size at level 6, in less than half the time.
     pub const LEVEL: Option<Level> = Some(Level(4));
 
     pub struct Deflate(Box<CompressorOxide>);
 
     impl Deflate {
         pub fn new(level: Level) -> Deflate {
-            // 0 window bits: without the frame of zlib.
+            // Window bits of 0 omit the zlib header.
             let flags = create_comp_flags_from_zip_params(level.0, 0, 0);
             Deflate(Box::new(CompressorOxide::new(flags)))
         }
 
-        /// All of the data is taken, since what takes the output never says no.
+        /// Consumes all data, because the output callback never stops it.
         pub fn push(&mut self, data: &[u8], flush: Flush, out: &mut Vec<u8>) {
             compress_to_output(&mut self.0, data, flush, |ready| {
                 out.extend_from_slice(ready);
@@ -106,10 +106,10 @@ mod deflate {
     }
 }
 
-/// Four bytes a step: a table for each place in the step, 4 KiB together.
+/// Slicing-by-4: one table for each of the four bytes of a step, 4 KiB in all.
 const TABLES: [[u32; 256]; 4] = tables();
 
-/// The CRC-32 of RFC 1952 section 8, of what had `crc` with the data behind it.
+/// Continues a CRC-32 (RFC 1952 8) with more data.
 fn crc32(crc: u32, data: &[u8]) -> u32 {
     let [last, third, second, first] = &TABLES;
     let entry = |table: &[u32; 256], byte: u32| table[usize::from(byte as u8)];
@@ -133,15 +133,15 @@ const fn tables() -> [[u32; 256]; 4] {
     let mut byte = 0;
     while byte < 256 {
         let mut crc = byte as u32;
-        let mut place = 0;
-        while place < 4 {
+        let mut slice = 0;
+        while slice < 4 {
             let mut bit = 0;
             while bit < 8 {
                 crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
                 bit += 1;
             }
-            tables[place][byte] = crc;
-            place += 1;
+            tables[slice][byte] = crc;
+            slice += 1;
         }
         byte += 1;
     }
@@ -159,7 +159,7 @@ pub mod tests {
 
     use super::*;
 
-    /// What a whole member holds, its frame checked.
+    /// Decodes a complete member and checks its header and trailer.
     pub fn gunzip(member: &[u8]) -> Vec<u8> {
         let inner = member.strip_prefix(&HEADER).expect("a header");
         let (deflated, trailer) = inner.split_last_chunk::<8>().expect("a trailer");
@@ -170,7 +170,7 @@ pub mod tests {
         data
     }
 
-    /// What can be read of an unfinished member.
+    /// Decodes as much as possible of an unfinished member.
     pub fn gunzip_so_far(member: &[u8]) -> Vec<u8> {
         let inner = member.strip_prefix(&HEADER).expect("a header");
         let mut data = vec![0; 2000 * member.len()];
@@ -181,7 +181,7 @@ pub mod tests {
     }
 
     #[test]
-    fn the_checksum_is_that_of_the_standard_however_the_data_is_cut() {
+    fn the_checksum_matches_the_standard_at_every_cut() {
         assert_eq!(crc32(0, b""), 0);
         assert_eq!(crc32(0, b"123456789"), 0xcbf4_3926);
         let data: Vec<u8> = (0..1000u32).map(|n| ((n * n) >> 3) as u8).collect();
@@ -200,7 +200,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_was_written_in_pieces_is_read_back_whole() {
+    fn data_written_in_pieces_is_decoded_whole() {
         let noise: Vec<u8> = (0..200_000u32)
             .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
             .collect();
@@ -208,7 +208,7 @@ pub mod tests {
         for data in [&b""[..], b"a", &noise, &text] {
             for piece in [1usize, 1000, 1 << 20] {
                 let mut out = Vec::new();
-                let mut gzip = Gzip::begin(LEVEL.expect("built in"), &mut out);
+                let mut gzip = Gzip::begin(LEVEL.expect("compression is built in"), &mut out);
                 for part in data.chunks(piece) {
                     gzip.write(part, &mut out);
                 }
@@ -220,9 +220,9 @@ pub mod tests {
     }
 
     #[test]
-    fn a_flush_makes_everything_before_it_readable() {
+    fn everything_before_a_flush_can_be_decoded() {
         let (mut out, mut all) = (Vec::new(), Vec::new());
-        let mut gzip = Gzip::begin(LEVEL.expect("built in"), &mut out);
+        let mut gzip = Gzip::begin(LEVEL.expect("compression is built in"), &mut out);
         for number in 0..50 {
             let part = format!("event {number} of many; ").repeat(1 + number % 7 * 400);
             gzip.write(part.as_bytes(), &mut out);

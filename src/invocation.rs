@@ -1,29 +1,29 @@
-//! What `/next` says of one invocation, beside its payload (Runtime API, "Next invocation").
+//! One invocation: the headers of `/next`, without its payload (Runtime API, "Next invocation").
 
 use std::borrow::Cow;
 
 use crate::http::headers;
 
-/// The fields of `/next` that matter. An empty one counts as missing: some environments send
-/// every header always.
+/// The headers that the adapter uses. An empty header counts as missing: some environments
+/// always send every header.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Invocation {
     pub id: String,
-    /// Milliseconds of Unix time at which Lambda ends the invocation.
+    /// When Lambda ends the invocation, in milliseconds of Unix time.
     pub deadline_ms: Option<u64>,
     pub function_arn: String,
     pub trace_id: Option<String>,
-    /// JSON, in whatever shape the invoker gave it.
+    /// Sent by the invoker; expected to be JSON.
     pub client_context: Option<String>,
-    /// JSON.
+    /// A JSON object.
     pub cognito_identity: Option<String>,
     pub tenant_id: Option<String>,
-    /// To be echoed with the answer, so that a late one cannot reach another caller.
+    /// Sent back with the reply, so that a late reply cannot reach another caller.
     pub invocation_id: Option<String>,
 }
 
 impl Invocation {
-    /// Reads the headers of `/next`; `Err` says why it cannot be answered at all.
+    /// Reads the headers of `/next`. Fails if no reply could be posted for them.
     pub fn from_headers<'h>(
         header: impl Fn(&str) -> Option<&'h [u8]>,
     ) -> Result<Invocation, String> {
@@ -32,15 +32,15 @@ impl Invocation {
             Some(String::from_utf8_lossy(value).into_owned())
         };
         let id = text("lambda-runtime-aws-request-id")
-            .ok_or("the Runtime API gave an invocation without a request id")?;
-        // The id becomes part of a path; one that would change it is no id.
+            .ok_or("the Runtime API sent an invocation without a request ID")?;
+        // The ID becomes a path segment, so it must not contain a delimiter.
         if !id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte))
         {
             let id = id.escape_debug();
             return Err(format!(
-                "the Runtime API gave the unusable request id `{id}`"
+                "the Runtime API sent the invalid request ID `{id}`"
             ));
         }
         Ok(Invocation {
@@ -56,7 +56,7 @@ impl Invocation {
     }
 }
 
-/// What becomes a header of the request holds no control byte.
+/// Replaces control bytes: the value becomes a header of the request.
 fn clean(value: String) -> String {
     match headers::clean(&value) {
         Cow::Borrowed(_) => value,
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_deadline_is_none() {
+    fn an_invalid_deadline_counts_as_missing() {
         let headers = [
             ("lambda-runtime-aws-request-id", "a"),
             ("lambda-runtime-deadline-ms", "soon"),
@@ -99,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_would_change_a_path_is_refused() {
+    fn an_id_with_a_path_delimiter_is_rejected() {
         assert!(
             read(&[])
                 .expect_err("missing")
-                .contains("without a request id")
+                .contains("without a request ID")
         );
         for id in ["a/b", "a b", "a?b", "a#b", "a%2fb", "a\nb"] {
             assert!(

@@ -1,20 +1,21 @@
-//! The body of an answer, by any of the framings of RFC 9112 6.3 and 7.1.
+//! The body of a response, in each framing of RFC 9112 6.3 and 7.1, as a state machine.
 
 use std::io::{self, ErrorKind, Read};
 
 use super::{Error, Framing, Input, excerpt, find, hexadecimal, malformed};
 use crate::http::headers::trim;
 
-/// The line that holds a chunk's size, with its extensions; and all trailer fields together.
+/// The line of a chunk's size with its extensions.
 const MAX_CHUNK_LINE: usize = 4096;
+/// All trailer fields together.
 const MAX_TRAILERS: usize = 64 << 10;
 
-/// Where in its body a message is.
+/// The position in the body that is being read.
 #[derive(Debug)]
 pub struct Body {
     state: State,
-    got: u64,
-    of: Option<u64>,
+    received: u64,
+    declared: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,27 +31,30 @@ enum State {
 
 impl Body {
     pub fn new(framing: Framing) -> Body {
-        let (state, of) = match framing {
+        let (state, declared) = match framing {
             Framing::Empty | Framing::Sized(0) => (State::Done, Some(0)),
             Framing::Sized(length) => (State::Sized(length), Some(length)),
             Framing::Chunked => (State::ChunkLine, None),
             Framing::UntilClose => (State::UntilClose, None),
         };
-        Body { state, got: 0, of }
+        Body {
+            state,
+            received: 0,
+            declared,
+        }
     }
 
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// How many bytes the whole body has, where the head said so.
+    /// The length of the body, if the head declares it.
     pub fn declared(&self) -> Option<u64> {
-        self.of
+        self.declared
     }
 
-    /// Says how many of the pending bytes are the body's next, reading only when there are
-    /// none: what the server wrote at once arrives at once. 0 is the end. The caller says with
-    /// [`Body::consume`] how many it used.
+    /// Returns how many of the pending bytes belong to the body; 0 is its end. Reads only if
+    /// none are pending. The caller passes the number it used to [`Body::consume`].
     pub fn fill(&mut self, input: &mut Input, from: &mut dyn Read) -> Result<usize, Error> {
         let limit = loop {
             let step = match self.state {
@@ -65,7 +69,7 @@ impl Body {
                     if !input.pending().is_empty() {
                         break u64::MAX;
                     }
-                    let read = input.fill(from).map_err(|error| self.broken(error))?;
+                    let read = input.fill(from).map_err(|error| self.read_error(error))?;
                     if read == 0 {
                         self.state = State::Done;
                     }
@@ -75,13 +79,13 @@ impl Body {
                 State::ChunkEnd => chunk_end(input.pending()),
                 State::Trailers(seen) => trailer(input.pending(), seen),
             };
-            match step.map_err(|error| self.placed(error))? {
+            match step.map_err(|error| self.with_position(error))? {
                 Some((used, next)) => {
                     input.consume(used);
                     self.state = next;
                 }
                 None => {
-                    let read = input.fill(from).map_err(|error| self.broken(error))?;
+                    let read = input.fill(from).map_err(|error| self.read_error(error))?;
                     if read == 0 {
                         return Err(self.closed(None));
                     }
@@ -94,24 +98,25 @@ impl Body {
 
     fn closed(&self, cause: Option<io::Error>) -> Error {
         Error::ClosedInBody {
-            got: self.got,
-            of: self.of,
+            received: self.received,
+            declared: self.declared,
             cause,
         }
     }
 
-    /// Says where in the body it went wrong.
-    fn placed(&self, error: Error) -> Error {
+    /// Adds the position in the body to the message.
+    fn with_position(&self, error: Error) -> Error {
         match error {
-            Error::Malformed(what) => {
-                Error::Malformed(format!("{what}, after {} bytes of the body", self.got).into())
-            }
+            Error::Malformed(cause) => Error::Malformed(
+                format!("{cause}, after {} bytes of the body", self.received).into(),
+            ),
             error => error,
         }
     }
 
-    /// A time limit is the reader's own doing; anything else is the end of the connection.
-    fn broken(&self, error: io::Error) -> Error {
+    /// The reader reports its timeouts and `NoBlock` by these two kinds; every other error
+    /// ends the connection.
+    fn read_error(&self, error: io::Error) -> Error {
         match error.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Error::Io(error),
             _ => self.closed(Some(error)),
@@ -121,7 +126,7 @@ impl Body {
     pub fn consume(&mut self, input: &mut Input, count: usize) {
         input.consume(count);
         let used = count as u64;
-        self.got += used;
+        self.received += used;
         self.state = match self.state {
             State::Sized(left) if left <= used => State::Done,
             State::Sized(left) => State::Sized(left - used),
@@ -131,8 +136,7 @@ impl Body {
         };
     }
 
-    /// Appends the rest of the body to `out`, up to `limit` bytes in `out`; false says that
-    /// there would be more.
+    /// Appends the rest of the body to `out`. Returns false if `out` would exceed `limit`.
     pub fn read_to(
         &mut self,
         input: &mut Input,
@@ -140,7 +144,7 @@ impl Body {
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<bool, Error> {
-        if self.of.is_some_and(|length| length > limit as u64) {
+        if self.declared.is_some_and(|length| length > limit as u64) {
             return Ok(false);
         }
         loop {
@@ -165,7 +169,7 @@ fn chunk_line(pending: &[u8]) -> Result<Step, Error> {
         return Ok(None);
     };
     let size = line.split(|b| *b == b';').next().unwrap_or_default();
-    // The grammar allows blanks before a semicolon only; in front they hide things.
+    // The grammar allows blanks before the semicolon, not before the size.
     let digits = trim(size);
     let Some(size) = hexadecimal(digits).filter(|_| size.starts_with(digits)) else {
         return malformed(format!("chunk size `{}`", excerpt(line)));
@@ -184,30 +188,30 @@ fn chunk_end(pending: &[u8]) -> Result<Step, Error> {
     }
 }
 
-/// Trailer fields are read to find the end and then dropped: no event source carries them.
+/// Reads a trailer field and drops it: no reply can carry trailers to the client.
 fn trailer(pending: &[u8], seen: usize) -> Result<Step, Error> {
-    let room = MAX_TRAILERS.saturating_sub(seen);
+    let limit = MAX_TRAILERS.saturating_sub(seen);
     Ok(
-        take_line(pending, room, "the trailers")?.map(|(line, used)| match line {
+        take_line(pending, limit, "the trailers")?.map(|(line, used)| match line {
             [] => (used, State::Done),
             _ => (used, State::Trailers(seen + used)),
         }),
     )
 }
 
-/// The first whole line without its CRLF, and how much it takes with it.
+/// The first complete line without its CRLF, and its length with CRLF.
 fn take_line<'p>(
     pending: &'p [u8],
     limit: usize,
-    what: &'static str,
+    part: &'static str,
 ) -> Result<Option<(&'p [u8], usize)>, Error> {
     match find(pending, 0, b'\n') {
         Some(lf) if lf < limit => match pending.get(..lf).and_then(|l| l.strip_suffix(b"\r")) {
             Some(line) if !line.contains(&b'\r') => Ok(Some((line, lf + 1))),
-            _ => malformed(format!("a line of {what} does not end with CRLF")),
+            _ => malformed(format!("a line of {part} does not end with CRLF")),
         },
         None if pending.len() < limit => Ok(None),
-        _ => malformed(format!("{what} is longer than {limit} bytes")),
+        _ => malformed(format!("{part} is longer than {limit} bytes")),
     }
 }
 
@@ -215,10 +219,10 @@ fn take_line<'p>(
 mod tests {
     use super::*;
 
-    /// Gives one byte a read, so that every border falls everywhere.
-    struct Drip<'a>(&'a [u8]);
+    /// Returns one byte a read, so that every token is cut everywhere.
+    struct OneByte<'a>(&'a [u8]);
 
-    impl Read for Drip<'_> {
+    impl Read for OneByte<'_> {
         fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
             match (self.0.split_first(), out.first_mut()) {
                 (Some((byte, rest)), Some(slot)) => {
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn each_framing_gives_its_body_at_once_and_dripped() {
+    fn each_framing_is_read_whole_and_byte_by_byte() {
         for (framing, wire, body) in [
             (Framing::Empty, "rest", ""),
             (Framing::Sized(0), "rest", ""),
@@ -260,9 +264,9 @@ mod tests {
             (Framing::Chunked, "0\r\n\r\n", ""),
         ] {
             let at_once = all(framing, &mut wire.as_bytes()).expect(wire);
-            let dripped = all(framing, &mut Drip(wire.as_bytes())).expect(wire);
+            let byte_by_byte = all(framing, &mut OneByte(wire.as_bytes())).expect(wire);
             assert_eq!(
-                (&*at_once, &*dripped),
+                (&*at_once, &*byte_by_byte),
                 (body.as_bytes(), body.as_bytes()),
                 "{wire}"
             );
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_chunks_are_refused() {
+    fn invalid_chunks_are_rejected() {
         for wire in [
             "-1\r\n",
             "+1\r\n",
@@ -297,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_cut_short_says_after_how_much() {
+    fn the_error_of_a_truncated_body_names_the_bytes_received() {
         let error = all(Framing::Sized(10), &mut &b"hello"[..]).expect_err("cut");
         assert_eq!(
             error.to_string(),
@@ -316,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sized_body_takes_the_direct_way_whole() {
+    fn a_long_sized_body_is_read_whole() {
         let wire: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
         let body = all(Framing::Sized(wire.len() as u64), &mut &wire[..]).expect("whole");
         assert_eq!(body, wire);
@@ -333,6 +337,6 @@ mod tests {
         assert!(!whole.expect("readable") && out.len() <= 12);
         let mut body = Body::new(Framing::Sized(13));
         let whole = body.read_to(&mut input, &mut &b""[..], &mut out, 12);
-        assert!(!whole.expect("said in the head"));
+        assert!(!whole.expect("declared in the head"));
     }
 }

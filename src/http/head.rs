@@ -1,24 +1,25 @@
-//! The head of an answer: found, bounded, parsed, and what it says of the body (RFC 9112 4-6).
+//! The head of a response: found, limited in size, parsed, and its framing (RFC 9112 4 to 6).
 
 use std::io::Read;
 
 use super::{Error, Input, decimal, excerpt, find, malformed};
 use crate::http::headers::{Headers, is_token, list, trim};
 
-/// A head larger than this fails the exchange; no server's legitimate head comes near.
+/// Limits on a head, far above those of real servers. A larger head fails the exchange.
 const MAX_HEAD: usize = 1 << 20;
 const MAX_FIELDS: usize = 1000;
 
-/// The head of an answer; its fields are in the [`Headers`] given to [`read_head`].
+/// The status line of a response and the meaning of its headers, which are stored in the
+/// [`Headers`] given to [`read_head`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     pub status: u16,
     pub framing: Framing,
-    /// Whether the connection may carry another exchange once the body has been read.
+    /// Whether the connection may be reused once the body has been read.
     pub reusable: bool,
 }
 
-/// How the end of a body is told (RFC 9112 6.3).
+/// How the end of a body is found (RFC 9112 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     Empty,
@@ -27,21 +28,21 @@ pub enum Framing {
     UntilClose,
 }
 
-/// Reads the head of the final answer, skipping interim (1xx) ones.
+/// Reads the head of the final response and skips interim (1xx) responses.
 pub fn read_head(
     input: &mut Input,
     from: &mut dyn Read,
     headers: &mut Headers,
-    answers_head_request: bool,
+    to_head: bool,
 ) -> Result<Head, Error> {
     let mut interim = 0;
     loop {
-        let length = await_head(input, from, MAX_HEAD.saturating_sub(interim))?;
+        let length = fill_head(input, from, MAX_HEAD.saturating_sub(interim))?;
         let bytes = input.pending().get(..length).unwrap_or_default();
-        let head = parse_head(bytes, headers, answers_head_request)?;
+        let head = parse_head(bytes, headers, to_head)?;
         input.consume(length);
         match head.status {
-            // Nobody asked for another protocol: what follows would not be HTTP.
+            // The request had no Upgrade header, and no HTTP follows this status.
             101 => return malformed("status 101 without an upgrade"),
             100..=199 => interim += length,
             _ => return Ok(head),
@@ -49,8 +50,8 @@ pub fn read_head(
     }
 }
 
-/// Reads until a whole head is pending and gives its length.
-fn await_head(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<usize, Error> {
+/// Reads until a complete head is pending; returns its length.
+fn fill_head(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<usize, Error> {
     let (mut line, mut seen) = (0, 0);
     loop {
         let pending = input.pending();
@@ -69,8 +70,7 @@ fn await_head(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<us
             }
             (line, seen) = (lf + 1, lf + 1);
         }
-        // Told apart early, so that a server that speaks another protocol and then waits
-        // is not waited for.
+        // Checked early: a server of another protocol may wait for us after its first bytes.
         let opening = pending.len().min(5);
         if pending.get(..opening) != b"HTTP/".get(..opening) {
             return malformed(format!("it begins with `{}`", excerpt(pending)));
@@ -86,15 +86,11 @@ fn await_head(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<us
 }
 
 fn too_large<T>() -> Result<T, Error> {
-    malformed(format!("its head is larger than {MAX_HEAD} bytes"))
+    malformed(format!("the head is larger than {MAX_HEAD} bytes"))
 }
 
-/// Parses one whole head, the empty line included.
-pub fn parse_head(
-    bytes: &[u8],
-    headers: &mut Headers,
-    answers_head_request: bool,
-) -> Result<Head, Error> {
+/// Parses one complete head, including its empty line.
+pub fn parse_head(bytes: &[u8], headers: &mut Headers, to_head: bool) -> Result<Head, Error> {
     headers.clear();
     let mut lines = bytes
         .split(|byte| *byte == b'\n')
@@ -116,11 +112,11 @@ pub fn parse_head(
             ));
         }
         if headers.len() == MAX_FIELDS {
-            return malformed(format!("it has more than {MAX_FIELDS} header fields"));
+            return malformed(format!("more than {MAX_FIELDS} header fields"));
         }
         headers.push(name, trim(value));
     }
-    let (framing, clear) = framing(status, headers, answers_head_request)?;
+    let (framing, is_consistent) = framing(status, headers, to_head)?;
     let connection = |option: &[u8]| {
         headers
             .all(b"connection")
@@ -128,14 +124,15 @@ pub fn parse_head(
             .any(|given| given.eq_ignore_ascii_case(option))
     };
     let persistent = match minor {
-        // No chunks in HTTP/1.0: whoever is between may not have seen them (RFC 9112 6.1).
+        // HTTP/1.0 has no chunked coding, so the message may not end where it seems to
+        // (RFC 9112 6.1).
         0 => connection(b"keep-alive") && framing != Framing::Chunked,
         _ => !connection(b"close"),
     };
     Ok(Head {
         status,
         framing,
-        reusable: clear && persistent && framing != Framing::UntilClose,
+        reusable: is_consistent && persistent && framing != Framing::UntilClose,
     })
 }
 
@@ -152,8 +149,8 @@ fn parse_status_line(line: &[u8]) -> Option<(u8, u16)> {
         .then(|| (minor - b'0', status))
 }
 
-/// RFC 9112 6.3, for answers. The second value is false where the framing was contradictory:
-/// the body can be read, but the connection is not to be trusted after it.
+/// Applies RFC 9112 6.3. The second value is false if the headers contradict each other: the
+/// body can be read, but the connection must not be reused.
 fn framing(status: u16, headers: &Headers, to_head: bool) -> Result<(Framing, bool), Error> {
     let length = content_length(headers)?;
     let mut codings = headers.all(b"transfer-encoding").flat_map(list).peekable();
@@ -171,7 +168,7 @@ fn framing(status: u16, headers: &Headers, to_head: bool) -> Result<(Framing, bo
     Ok((length.map_or(Framing::UntilClose, Framing::Sized), true))
 }
 
-/// The one content length of the message; equal repetitions count as one (RFC 9112 6.3).
+/// The content length; repetitions of the same value count as one (RFC 9112 6.3).
 fn content_length(headers: &Headers) -> Result<Option<u64>, Error> {
     let mut length = None;
     for value in headers.all(b"content-length") {
@@ -204,7 +201,7 @@ mod tests {
     }
 
     fn rejected(wire: &[u8]) -> String {
-        read(wire, false).expect_err("a bad head").to_string()
+        read(wire, false).expect_err("an invalid head").to_string()
     }
 
     #[test]
@@ -268,7 +265,8 @@ mod tests {
                 true,
             ),
             (
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nlink: a\r\n\r\nHTTP/1.1 999 x\r\n\r\n",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nlink: a\r\n\r\n\
+                 HTTP/1.1 999 x\r\n\r\n",
                 999,
                 UntilClose,
                 false,
@@ -286,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_their_order_and_lose_outer_blanks() {
+    fn fields_keep_their_order_and_lose_surrounding_blanks() {
         let wire = b"HTTP/1.1 200 OK\r\nB: \t two  words \r\nA:\r\nb:x:y\r\nL: caf\xe9\r\n\r\n";
         let (_, headers) = read(wire, false).expect("valid");
         let fields: Vec<_> = headers.iter().collect();
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn dangerous_heads_are_refused_with_their_reason() {
+    fn invalid_heads_are_rejected_with_a_reason() {
         for (wire, reason) in [
             ("HTTP/2 200\r\n\r\n", "begins with `HTTP/2 200`"),
             ("SSH-2.0-x\r\n", "begins with `SSH-2.0-x"),
@@ -372,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_bounded_in_bytes_and_fields() {
+    fn heads_are_limited_in_bytes_and_fields() {
         let long = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "x".repeat(MAX_HEAD));
         assert!(rejected(long.as_bytes()).contains("larger than"));
         let endless = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(2 * MAX_HEAD));
@@ -387,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_of_a_head_is_incomplete_and_nothing_else() {
+    fn every_prefix_of_a_head_is_incomplete() {
         let wire = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: y\r\n\r\n";
         for cut in 0..wire.len() {
             match read(&wire[..cut], false) {

@@ -1,9 +1,10 @@
-//! HTTP/1.1 messages on any `Read`: reading heads and bodies, writing heads and chunks.
+//! HTTP/1.1 messages on any `Read`: parses response heads and bodies, writes request heads.
 //!
-//! Knows nothing of Lambda, sockets or time. Strict where leniency is dangerous (RFC 9112
-//! sections 2.2, 5, 6.3, 7.1 and 11): a line ends with CRLF, a name is a token with its colon
-//! right behind it, a length is digits, and two lengths that differ are no length. What is
-//! merely ugly (a missing reason phrase, an unknown status) is let through.
+//! This module knows neither Lambda nor sockets nor time. It is strict where leniency allows
+//! request or response smuggling (RFC 9112 2.2, 5, 6.3, 7.1 and 11): lines end with CRLF, a
+//! field name is a token directly followed by its colon, a length consists of digits, and
+//! lengths that differ are an error. Harmless deviations, such as a missing reason phrase or
+//! an unknown status, are accepted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,19 +26,21 @@ pub use response::Response;
 /// The `User-Agent` of every request the adapter makes itself.
 pub const USER_AGENT: &str = concat!("lambda-adapter/", env!("CARGO_PKG_VERSION"));
 
-/// Why a message could not be read.
+/// Why a response could not be read.
 #[derive(Debug)]
 pub enum Error {
     Io(io::Error),
-    /// The connection ended before the head was whole, after so many bytes.
+    /// The connection was closed after this many bytes of an incomplete head.
     ClosedInHead(usize),
-    /// The connection ended within the body, after `got` bytes `of` so many, if that was said.
+    /// The connection was closed within the body.
     ClosedInBody {
-        got: u64,
-        of: Option<u64>,
-        /// How, unless it was simply closed.
+        received: u64,
+        /// The length that the head declares.
+        declared: Option<u64>,
+        /// The error, unless the connection was closed regularly.
         cause: Option<io::Error>,
     },
+    /// The response violates RFC 9112.
     Malformed(Cow<'static, str>),
 }
 
@@ -47,14 +50,18 @@ impl fmt::Display for Error {
             Error::Io(error) => write!(f, "{error}"),
             Error::ClosedInHead(0) => write!(f, "connection closed without a response"),
             Error::ClosedInHead(n) => write!(f, "connection closed after {n} bytes of the head"),
-            Error::ClosedInBody { got, of, cause } => {
+            Error::ClosedInBody {
+                received,
+                declared,
+                cause,
+            } => {
                 match cause {
                     Some(cause) => write!(f, "{cause}")?,
                     None => write!(f, "connection closed")?,
                 }
-                match of {
-                    Some(of) => write!(f, " after {got} of {of} bytes of the body"),
-                    None => write!(f, " after {got} bytes of an unfinished body"),
+                match declared {
+                    Some(length) => write!(f, " after {received} of {length} bytes of the body"),
+                    None => write!(f, " after {received} bytes of an unfinished body"),
                 }
             }
             Error::Malformed(cause) => write!(f, "not a valid HTTP/1.1 response: {cause}"),
@@ -68,11 +75,11 @@ impl From<io::Error> for Error {
     }
 }
 
-fn malformed<T>(what: impl Into<Cow<'static, str>>) -> Result<T, Error> {
-    Err(Error::Malformed(what.into()))
+fn malformed<T>(cause: impl Into<Cow<'static, str>>) -> Result<T, Error> {
+    Err(Error::Malformed(cause.into()))
 }
 
-/// Bytes received and not yet used: one buffer a connection, kept between messages.
+/// The read buffer of a connection: bytes that were received and not consumed yet.
 #[derive(Debug)]
 pub struct Input {
     buffer: Vec<u8>,
@@ -104,8 +111,8 @@ impl Input {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Reads once and appends; 0 is the end of the stream. Makes room first, by moving what
-    /// is pending to the front, then by growing (callers bound what they let pend).
+    /// Reads once and appends; 0 is the end of the stream. A full buffer is compacted, or
+    /// grows if there is nothing to compact, so callers limit how much they leave pending.
     pub fn fill(&mut self, from: &mut dyn Read) -> io::Result<usize> {
         if self.end == self.buffer.len() {
             if self.start > 0 {
@@ -115,33 +122,34 @@ impl Input {
                 self.buffer.resize(self.buffer.len().max(512) * 2, 0);
             }
         }
-        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        let count = from.read(room)?;
+        let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let count = from.read(free)?;
         self.end += count;
         Ok(count)
     }
 }
 
-/// Appends `METHOD target HTTP/1.1`.
+/// Appends `METHOD target HTTP/1.1` and CRLF.
 pub fn write_request_line(out: &mut Vec<u8>, method: &[u8], target: &[u8]) {
     for part in [method, b" ", target, b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
     }
 }
 
-/// Appends one header line. The caller vouches for name and value: see `request.rs`.
+/// Appends one header line. The caller has validated the name and the value.
 pub fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     for part in [name, b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
 }
 
+/// The index of the next such byte at or after `from`.
 fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    let at = bytes.get(from..)?.iter().position(|byte| *byte == wanted)?;
-    Some(from + at)
+    let offset = bytes.get(from..)?.iter().position(|byte| *byte == wanted)?;
+    Some(from + offset)
 }
 
-/// Digits only; `None` for anything else and for what 64 bits do not hold.
+/// Parses digits only: no sign, no blanks. `None` also if 64 bits are too few.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
     number(digits, 10)
 }
@@ -160,7 +168,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u64> {
     (!digits.is_empty()).then_some(value)
 }
 
-/// The beginning of what came, made safe for a log line.
+/// The start of the first line, escaped for a log line.
 fn excerpt(bytes: &[u8]) -> String {
     let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let start = line.get(..40).unwrap_or(line);

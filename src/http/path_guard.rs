@@ -1,15 +1,15 @@
-//! Keeps requests from outside away from the paths of the SnapStart hooks, however spelt.
+//! Detects client requests for the paths of the SnapStart hooks, in any spelling.
 //!
-//! Which spellings reach a route is the app's affair: servers and frameworks decode once or
-//! twice, take `%2F` and `\` for a slash or not, merge slashes before or after they resolve
-//! dots, drop `;` parameters, match without regard to case, to an extension, or to what
-//! follows. No single normal form serves for all of them, so a path is compared in the widest
-//! sense that any of them has, and rather too much is refused: what lies below a hook's path
-//! too. Hook paths are plain for the same reason (RFC 3986 2.1, 3.3, 6.2; RFC 3629 10 on
+//! Servers and frameworks differ in how they route a path: they decode it once or twice, treat
+//! `%2F` and `\` as a slash or not, merge slashes before or after resolving dot segments, drop
+//! `;` parameters, and may ignore case, an extension, or the rest of the path. No single normal
+//! form covers all of them. The comparison therefore accepts every spelling that any of them
+//! might route to the hook, and every path below it; some harmless paths match, too. For the
+//! same reason the path of a hook must be plain (RFC 3986 2.1, 3.3, 6.2; RFC 3629 10 on
 //! overlong forms; WHATWG URL 4.4 on backslashes).
 
-/// Whether a hook's path can be told from other paths at all: unreserved characters alone,
-/// parted by single slashes, no segment of dots alone.
+/// Whether the path can be guarded: unreserved characters between single slashes, and no
+/// segment that consists of dots.
 pub fn is_plain(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let Some(rest) = path.strip_prefix('/') else {
@@ -21,12 +21,11 @@ pub fn is_plain(path: &str) -> bool {
         .all(|segment| segment.bytes().all(plain) && !segment.trim_matches('.').is_empty())
 }
 
-/// Whether some server would take the target of a request for the path of the hook, or for
-/// one below it.
+/// Whether a server might route the request target to the hook or to a path below it.
 pub fn matches(hook: &str, target: &[u8]) -> bool {
     let path = target.split(|byte| *byte == b'?').next();
     let path = decoded(path.unwrap_or_default());
-    // No path of any use holds it, and where it ends a string depends on the language.
+    // Some languages end a string at NUL. No useful path contains it.
     if path.contains(&0) {
         return true;
     }
@@ -37,12 +36,13 @@ pub fn matches(hook: &str, target: &[u8]) -> bool {
     };
     // Routes often match with any extension, and files without theirs.
     let is_last = |segment: &[u8]| stem(segment) == stem(last);
-    // What is left of such a path depends on the order in which a server does things, or on
-    // whether it takes the start for a host. Any of them only leaves out segments.
-    let unclear = path.windows(2).any(|pair| pair == b"//")
+    // The result of normalizing such a path depends on the server, which may also read its
+    // start as a host. In every case segments are only removed, so the hook's segments must
+    // occur in order.
+    let is_ambiguous = path.windows(2).any(|pair| pair == b"//")
         || path.contains(&b';')
         || given.contains(&&b".."[..]);
-    if unclear {
+    if is_ambiguous {
         let mut rest = given.iter();
         return first
             .iter()
@@ -55,13 +55,13 @@ pub fn matches(hook: &str, target: &[u8]) -> bool {
             .is_some_and(|segment| is_last(segment))
 }
 
-/// Decoded until nothing is left to decode, in lower case, with plain slashes, without blanks
-/// and control bytes.
+/// The path decoded until no escape is left, in lower case, with `/` for `\`, and without
+/// spaces and control bytes.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for byte in path {
         out.push(*byte);
-        // One decoded byte may complete another escape.
+        // A decoded byte may complete another escape.
         while let Some((length, byte)) = escape(&out) {
             out.truncate(out.len() - length);
             out.push(byte);
@@ -77,7 +77,7 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The escape at the end of the text: its length and the byte that it stands for.
+/// The escape at the end of the text: its length and the byte that it encodes.
 fn escape(text: &[u8]) -> Option<(usize, u8)> {
     let hex = |byte: u8| char::from(byte).to_digit(16);
     if let [.., high, low] = *text
@@ -91,12 +91,12 @@ fn escape(text: &[u8]) -> Option<(usize, u8)> {
         return Some((length, (high << 4 | low) as u8));
     }
     match *text {
-        // UTF-8 for ASCII in more bytes than it takes.
+        // Overlong UTF-8 of ASCII.
         [.., 0xE0, 0x80, low @ 0x80..=0xBF] => Some((3, low & 0x3F)),
         [.., 0xE0, 0x81, low @ 0x80..=0xBF] => Some((3, low & 0x3F | 0x40)),
         [.., 0xC0, low @ 0x80..=0xBF] => Some((2, low & 0x3F)),
         [.., 0xC1, low @ 0x80..=0xBF] => Some((2, low & 0x3F | 0x40)),
-        // Letters whose other case is ASCII: long s, Kelvin, dotted and dotless i.
+        // Letters that case folding maps to ASCII: long s, Kelvin, dotted and dotless i.
         [.., 0xC5, 0xBF] => Some((2, b's')),
         [.., 0xE2, 0x84, 0xAA] => Some((3, b'k')),
         [.., 0xC4, 0xB0 | 0xB1] => Some((2, b'i')),
@@ -107,15 +107,16 @@ fn escape(text: &[u8]) -> Option<(usize, u8)> {
     }
 }
 
-/// What names something between slashes. `?` and `#` end a path that was decoded too early,
-/// `;` begins parameters that may themselves hold a slash.
+/// The segments that remain once empty ones and `.` are removed. `?` and `#` separate, too:
+/// a server may decode them early and end the path there; `;` starts parameters, which may
+/// contain a slash.
 fn segments(path: &[u8]) -> Vec<&[u8]> {
     path.split(|byte| matches!(byte, b'/' | b'?' | b'#' | b';'))
         .filter(|segment| !matches!(*segment, b"" | b"."))
         .collect()
 }
 
-/// The first part of a name that dots part: no extension, nor the dot that hides a file.
+/// The name without its extensions and without a leading dot.
 fn stem(segment: &[u8]) -> &[u8] {
     let mut parts = segment.split(|byte| *byte == b'.');
     parts.find(|part| !part.is_empty()).unwrap_or_default()
@@ -128,10 +129,10 @@ mod tests {
     const HOOK: &str = "/snapstart/before-checkpoint";
 
     #[test]
-    fn spellings_that_some_server_takes_for_the_hook_are_refused() {
+    fn spellings_that_some_server_routes_to_the_hook_match() {
         for path in [
             HOOK,
-            // A slash, a segment or an extension more.
+            // An added slash, segment or extension.
             "/snapstart/before-checkpoint/",
             "/snapstart/before-checkpoint/more",
             "/snapstart/before-checkpoint?x=1",
@@ -155,7 +156,7 @@ mod tests {
             "/%e0%81%b3napstart/before-checkpoint",
             "/snapstart%ef%bc%8fbefore-checkpoint",
             "/%ef%bd%93napstart/before-checkpoint",
-            // Slashes doubled or leaning, and what may be a host before them.
+            // Double slashes, backslashes, and a possible host in front.
             "//snapstart//before-checkpoint",
             "/snapstart%5Cbefore-checkpoint",
             "/snapstart%255cbefore-checkpoint",
@@ -180,7 +181,7 @@ mod tests {
             "/x/..;/snapstart/before-checkpoint",
             "/snapstart;a%2fb/before-checkpoint",
             "/snapstart/before-checkpoint%3bx",
-            // Ends that come early, and blanks.
+            // Early ends, and blanks.
             "/snapstart/before-checkpoint%3Fx=1",
             "/snapstart/before-checkpoint%23x",
             "/snapstart/before-checkpoint%00.png",
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_are_let_through() {
+    fn other_paths_do_not_match() {
         for path in [
             "/",
             "",
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn extension_of_the_hook_itself_does_not_matter_either() {
+    fn the_extension_of_the_hook_itself_is_ignored() {
         for path in ["/hook.php", "/hook", "/hook.html", "/hook.php/info"] {
             assert!(matches("/hook.php", path.as_bytes()), "{path}");
         }
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn decoding_takes_no_longer_than_the_path_is_long() {
+    fn decoding_takes_linear_time() {
         let nested = format!("/%{}73napstart/before-checkpoint", "25".repeat(500_000));
         assert!(matches(HOOK, nested.as_bytes()));
     }
@@ -270,8 +271,8 @@ mod tests {
         }
     }
 
-    /// The same path in another spelling: letters in either case and escaped some times over,
-    /// slashes with what means nothing beside them.
+    /// A random spelling of the path: letters in either case and escaped up to three times,
+    /// slashes with segments that normalization removes.
     fn respelt(path: &str, random: &mut Random) -> String {
         let slashes = [
             "/",
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn random_spellings_of_a_hook_are_refused_and_those_of_other_paths_are_not() {
+    fn random_spellings_of_a_hook_match_and_those_of_other_paths_do_not() {
         let others = [
             "/",
             "/index.html",

@@ -1,6 +1,6 @@
-//! What an Application Load Balancer and VPC Lattice want beside the status.
+//! The reason phrases of status codes, which replies to ALB and VPC Lattice carry.
 
-/// The reason phrases of the IANA registry; empty for a status that is not in it.
+/// The phrase of the IANA registry of status codes; empty for an unregistered status.
 pub fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,7 +1,7 @@
-//! What Lambda says of the invocation, as headers for the app.
+//! The headers that describe the invocation to the app.
 //!
-//! Their values are one line of ASCII whatever they hold, and they vouch for the caller: the
-//! names are those that apps behind such adapters know, and no client may send them.
+//! The names and JSON members are those of AWS Lambda Web Adapter, so that apps work with
+//! either. Apps may trust the values: the client cannot set these headers.
 
 use crate::config::Config;
 use crate::http::headers::Headers;
@@ -14,7 +14,7 @@ pub const REQUEST_CONTEXT: &[u8] = b"x-amzn-request-context";
 pub const LAMBDA_CONTEXT: &[u8] = b"x-amzn-lambda-context";
 pub const TENANT_ID: &[u8] = b"x-amz-tenant-id";
 
-/// What Lambda says of this invocation.
+/// Adds the headers for this invocation; `context` is the event's `requestContext`.
 pub fn add(headers: &mut Headers, context: Option<Raw>, invocation: &Invocation, config: &Config) {
     if let Some(trace_id) = &invocation.trace_id {
         headers.remove(TRACE_ID);
@@ -80,7 +80,8 @@ fn write_lambda_context(out: &mut Vec<u8>, invocation: &Invocation, config: &Con
     out.extend_from_slice(b"}}");
 }
 
-/// Cognito's identity under the names that apps behind such adapters know.
+/// Writes the Cognito identity under the names of AWS Lambda Web Adapter. Clients send it in
+/// several spellings.
 fn write_identity(out: &mut Vec<u8>, invocation: &Invocation) {
     let json = invocation.cognito_identity.as_deref().unwrap_or("null");
     let identity = Object::parse(json).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The payload of an invocation as one of the events we know, told apart by shape alone.
+//! The payload of an invocation, parsed as one of the event kinds.
 //!
-//! A strict model of each event would decide the kind by whether every field parses, and send
-//! a request with one odd header to the wrong place. Here a few members say the kind, and
-//! everything else is taken as it comes. The shapes are those of the API Gateway, Lambda
-//! function URL, Application Load Balancer and VPC Lattice pages on Lambda integration.
+//! A few members decide the kind, and the others may have any type. A strict model of each
+//! kind would decide by whether every member parses, and misroute a request because of one odd
+//! header. The shapes are those that API Gateway, Lambda function URLs, Application Load
+//! Balancers and VPC Lattice document for their Lambda integrations.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,13 +14,13 @@ use codec::json::{self, Object, Raw};
 #[derive(Debug)]
 pub enum Event<'a> {
     Http(Http<'a>),
-    /// Not a request: goes to the pass-through path as it is.
+    /// Not an HTTP request: posted unchanged to the pass-through path.
     Other {
         context: Option<Raw<'a>>,
     },
 }
 
-/// Which front end made the event, and so which answer it takes.
+/// The front end that sent the event. It decides the form of the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// API Gateway REST API, or an HTTP API with payload format 1.0.
@@ -28,7 +28,7 @@ pub enum Kind {
     /// API Gateway HTTP API with payload format 2.0.
     HttpApi,
     FunctionUrl,
-    /// Application Load Balancer; `multi` with multi-value headers switched on.
+    /// Application Load Balancer; `multi` if the target group uses multi-value headers.
     Alb {
         multi: bool,
     },
@@ -37,14 +37,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the front end can take an answer while it is made. An HTTP API cannot, but its
-    /// events are those of a function URL, and Lambda's invoke mode is set for the function.
+    /// Whether the front end supports response streaming. An HTTP API does not, but its events
+    /// have the format of a function URL's, and the invoke mode applies to the whole function.
     pub fn streams(self) -> bool {
         matches!(self, Kind::Rest | Kind::HttpApi | Kind::FunctionUrl)
     }
 }
 
-/// An HTTP request in the form that all kinds share; nothing is decoded yet but JSON.
+/// The HTTP request of an event, in one form for all kinds. Only JSON is decoded so far.
 #[derive(Debug)]
 pub struct Http<'a> {
     pub kind: Kind,
@@ -60,14 +60,14 @@ pub struct Http<'a> {
 
 pub type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// The query, by how much of it the front end has decoded.
+/// The query string, by how the front end passes it on.
 #[derive(Debug)]
 pub enum Query<'a> {
-    /// As the client sent it.
+    /// One string, as the client sent it.
     Whole(Cow<'a, str>),
-    /// Keys and values as the client encoded them.
+    /// Keys and values, still percent-encoded by the client.
     Encoded(Pairs<'a>),
-    /// Keys and values percent-decoded once.
+    /// Keys and values, percent-decoded once.
     Decoded(Pairs<'a>),
 }
 
@@ -80,7 +80,7 @@ impl Event<'_> {
     }
 }
 
-/// Tells what the payload is. Only a payload that is no JSON at all is a failure.
+/// Parses the payload. It fails only if the payload is not JSON.
 pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     let event = object(payload)?;
     let raw_context = event.member("requestContext");
@@ -88,7 +88,7 @@ pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     let other = Event::Other {
         context: raw_context,
     };
-    // A Lambda authorizer's event holds a whole request beside the ARN it is asked about.
+    // The event of a Lambda authorizer contains a whole request, too.
     if event.member("methodArn").is_some() || event.member("routeArn").is_some() {
         return Ok(other);
     }
@@ -115,7 +115,7 @@ pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     })
 }
 
-/// The payload's members; none of a payload that is no object.
+/// The members of the payload; none if it is not an object.
 fn object(payload: &[u8]) -> Result<Object<'_>, Failure> {
     let not_json = |cause: &dyn fmt::Display| {
         let message = format!("the payload of the invocation is not JSON: {cause}");
@@ -126,7 +126,7 @@ fn object(payload: &[u8]) -> Result<Object<'_>, Failure> {
 }
 
 fn rest<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
-    let pairs = either(
+    let pairs = merged(
         &event,
         "multiValueQueryStringParameters",
         "queryStringParameters",
@@ -138,10 +138,10 @@ fn rest<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
 }
 
 fn alb<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
-    // The two forms never mix; the maps themselves may be null.
+    // An event has either the single-value or the multi-value maps; both may be null.
     let multi = event.member("multiValueHeaders").is_some()
         || event.member("multiValueQueryStringParameters").is_some();
-    let pairs = either(
+    let pairs = merged(
         &event,
         "multiValueQueryStringParameters",
         "queryStringParameters",
@@ -153,7 +153,7 @@ fn alb<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
 }
 
 fn lattice<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
-    let pairs = either(&event, "queryStringParameters", "");
+    let pairs = merged(&event, "queryStringParameters", "");
     Http {
         query: Query::Encoded(pairs),
         ..common(Kind::Lattice, &event, context, "method", "path")
@@ -167,9 +167,10 @@ fn http_v2<'a>(
     http: &Object<'a>,
 ) -> Http<'a> {
     let domain = context.text("domainName").unwrap_or_default();
-    let kind = match domain.contains(".lambda-url.") {
-        true => Kind::FunctionUrl,
-        false => Kind::HttpApi,
+    let kind = if domain.contains(".lambda-url.") {
+        Kind::FunctionUrl
+    } else {
+        Kind::HttpApi
     };
     let path = ["rawPath", "path"].iter().find_map(|key| event.text(key));
     let cookies = event
@@ -181,15 +182,15 @@ fn http_v2<'a>(
         path: path.unwrap_or_default(),
         query: match event.text("rawQueryString") {
             Some(query) => Query::Whole(query),
-            // Events written by hand often leave it out.
-            None => Query::Decoded(either(&event, "queryStringParameters", "")),
+            // Handwritten test events often omit it.
+            None => Query::Decoded(merged(&event, "queryStringParameters", "")),
         },
         cookies: cookies.into_iter().filter_map(json::text).collect(),
         ..common(kind, &event, raw_context, "", "")
     }
 }
 
-/// What the kinds have in common; the caller replaces the rest.
+/// The members that the kinds have in common; the caller sets the others.
 fn common<'a>(
     kind: Kind,
     event: &Object<'a>,
@@ -202,7 +203,7 @@ fn common<'a>(
         method: event.text(method).unwrap_or_default(),
         path: event.text(path).unwrap_or_default(),
         query: Query::Encoded(Vec::new()),
-        headers: either(event, "multiValueHeaders", "headers"),
+        headers: merged(event, "multiValueHeaders", "headers"),
         cookies: Vec::new(),
         body: event.member("body"),
         is_base64: event.text("isBase64Encoded").as_deref() == Some("true"),
@@ -210,8 +211,8 @@ fn common<'a>(
     }
 }
 
-/// All pairs of the first map, then those of the second whose key the first has not.
-fn either<'a>(event: &Object<'a>, first: &str, second: &str) -> Pairs<'a> {
+/// All pairs of the first map, then the pairs of the second whose key the first lacks.
+fn merged<'a>(event: &Object<'a>, first: &str, second: &str) -> Pairs<'a> {
     let mut pairs = Pairs::new();
     for map in [first, second] {
         let known = pairs.len();
@@ -239,14 +240,15 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_tells_the_kind() {
+    fn the_shape_decides_the_kind() {
         for (payload, expected) in [
             (
                 r#"{"requestContext":{"http":{"method":"GET"}}}"#,
                 Some(Kind::HttpApi),
             ),
             (
-                r#"{"requestContext":{"http":{"method":"GET"},"domainName":"u.lambda-url.eu-west-1.on.aws"}}"#,
+                r#"{"requestContext":{"http":{"method":"GET"},
+                    "domainName":"u.lambda-url.eu-west-1.on.aws"}}"#,
                 Some(Kind::FunctionUrl),
             ),
             (
@@ -276,7 +278,8 @@ mod tests {
             ),
             (r#"{"httpMethod":"GET","apiPath":"/x","agent":{}}"#, None),
             (
-                r#"{"type":"REQUEST","methodArn":"a","httpMethod":"GET","path":"/","requestContext":{"httpMethod":"GET"}}"#,
+                r#"{"type":"REQUEST","methodArn":"a","httpMethod":"GET","path":"/",
+                    "requestContext":{"httpMethod":"GET"}}"#,
                 None,
             ),
             (
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_a_failure_that_says_so() {
+    fn a_payload_that_is_not_json_is_a_failure() {
         for payload in [&b""[..], b"{", b"{} x", b"\xff", b"{\"a\":\"\xff\"}"] {
             let failure = parse(payload).expect_err("not JSON");
             assert_eq!(failure.class, Class::InvalidEvent);
@@ -305,7 +308,8 @@ mod tests {
     #[test]
     fn multi_value_maps_come_first_and_single_ones_fill_in() {
         let payload = r#"{"httpMethod":"GET","requestContext":{},
-            "multiValueHeaders":{"B":["1","2"],"n":[null,3]},"headers":{"b":"2","c":"4","d":null}}"#;
+            "multiValueHeaders":{"B":["1","2"],"n":[null,3]},
+            "headers":{"b":"2","c":"4","d":null}}"#;
         let Ok(Event::Http(http)) = parse(payload.as_bytes()) else {
             panic!("a request");
         };

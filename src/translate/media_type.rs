@@ -1,4 +1,4 @@
-//! What a media type (RFC 9110 8.3.1) says of the bytes: text or not, worth compressing or not.
+//! Media types (RFC 9110 8.3.1): which are text, and which are compressed already.
 
 /// Whether a body of this type may be carried as a JSON string: the type is a text type, and
 /// its charset, where one is named, is UTF-8 or a part of it.

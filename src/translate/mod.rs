@@ -1,5 +1,7 @@
-//! Between Lambda and the app: pure functions from events to requests and from responses to
-//! replies.
+//! The mapping between Lambda and HTTP: events to requests, responses to replies.
+//!
+//! Everything here is a pure function of its arguments: no socket, clock, thread or environment,
+//! so that golden files and fuzz targets cover it.
 
 pub mod compression;
 pub mod context_headers;

@@ -1,9 +1,10 @@
-//! An event as the HTTP/1.1 request that the app gets.
+//! An event as the HTTP/1.1 request to the app.
 //!
-//! The rule is to carry bytes: what the client sent arrives as it was sent, only what cannot
-//! stand in a request line or a field is percent-encoded or blanked (RFC 3986 2.1, RFC 9110
-//! 5.5, RFC 9112 3.2). Fields that stop at a hop are dropped (RFC 9110 7.6.1), the length is
-//! our own, and what vouches for the caller (tenant, contexts) can only come from Lambda.
+//! The app receives the bytes that the client sent. Only bytes that a request line or a header
+//! cannot hold are changed: they are percent-encoded in the target and replaced by spaces in
+//! header values (RFC 3986 2.1, RFC 9110 5.5, RFC 9112 3.2). Hop-by-hop headers are dropped
+//! (RFC 9110 7.6.1), as are the client's values of reserved headers: the adapter computes the
+//! length, and tenant and context headers identify the caller, so only Lambda may set them.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use codec::base64;
 use codec::escape::unescape;
 use log::debug;
 
-use super::context_headers::{self as contexts, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
+use super::context_headers::{self, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
 use crate::config::Config;
 use crate::http::headers::{Headers, clean, is_token};
 use crate::http::path_guard;
@@ -20,10 +21,11 @@ use crate::invocation::Invocation;
 use crate::translate::event::{Event, Http, Kind, Pairs, Query};
 use codec::json::{self, Raw};
 
-/// What the front end says of the client, who can neither name it in `Connection` nor send it.
+/// Headers in which the front end describes the client. The client can neither send them nor
+/// have them dropped by naming them in `Connection`.
 const FORWARDED: &[u8] = b"x-forwarded-";
 
-/// Why the app never sees a request: what the client gets instead.
+/// The response to a request that is not forwarded to the app.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub status: u16,
@@ -37,7 +39,8 @@ fn bad_request(message: String) -> Rejection {
     }
 }
 
-/// The request for the event; `payload` is the event's own bytes, `decoded` room for others.
+/// Builds the request for the event. Its body borrows from the event, from `payload`, or from
+/// the buffer `decoded`.
 pub fn build<'a>(
     event: &'a Event,
     payload: &'a [u8],
@@ -61,11 +64,11 @@ fn from_http<'a>(
         "" => "GET",
         method => method,
     };
-    // CONNECT asks for a tunnel, which no event can carry.
+    // CONNECT requests a tunnel, which an invocation cannot provide.
     if !is_token(method.as_bytes()) || method == "CONNECT" {
         let method = method.escape_debug();
         return Err(bad_request(format!(
-            "`{method}` is not a method that can be forwarded"
+            "the method `{method}` cannot be forwarded"
         )));
     }
     let target = target(http, config);
@@ -73,17 +76,17 @@ fn from_http<'a>(
     if hooks.any(|hook| path_guard::matches(hook, &target)) {
         return Err(Rejection {
             status: 403,
-            message: "this path is not open to requests from outside".into(),
+            message: "the path is reserved for SnapStart hooks".into(),
         });
     }
     let body = body(http, decoded)?;
     let mut headers = Headers::new();
     copy_fields(http, config, &mut headers)?;
-    contexts::add(&mut headers, Some(http.context), invocation, config);
+    context_headers::add(&mut headers, Some(http.context), invocation, config);
     if !headers.contains(b"host") {
         headers.push(b"host", config.app.to_string().as_bytes());
     }
-    // RFC 9110 8.6: a method that expects a body says its length even when it is zero.
+    // Methods that expect a body send its length even if it is zero (RFC 9110 8.6).
     if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
         headers.push(b"content-length", body.len().to_string().as_bytes());
     }
@@ -103,7 +106,7 @@ fn pass_through<'a>(
 ) -> Request<'a> {
     let mut headers = Headers::new();
     headers.push(b"content-type", b"application/json");
-    contexts::add(&mut headers, context, invocation, config);
+    context_headers::add(&mut headers, context, invocation, config);
     headers.push(b"host", config.app.to_string().as_bytes());
     headers.push(b"content-length", payload.len().to_string().as_bytes());
     Request {
@@ -114,7 +117,7 @@ fn pass_through<'a>(
     }
 }
 
-/// The body's own bytes; `decoded` holds them where they are not the event's.
+/// The bytes of the body: a part of the event, or `decoded` if it is escaped or base64.
 fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejection> {
     let Some(raw) = http.body else {
         return Ok(b"");
@@ -122,7 +125,7 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
     decoded.clear();
     let contents = json::raw_contents(raw);
     if http.is_base64 {
-        // Mostly without an escape; only some writers of JSON escape the slash.
+        // Base64 needs no escapes, but some JSON encoders escape the slash.
         if base64::decode(decoded, contents.unwrap_or(raw.get()).as_bytes()).is_some() {
             return Ok(decoded);
         }
@@ -131,7 +134,7 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
         return match base64::decode(decoded, text.as_bytes()) {
             Some(()) => Ok(decoded),
             None => Err(bad_request(
-                "the body of the event is marked as base64 and is not".into(),
+                "the body of the event is not valid base64".into(),
             )),
         };
     }
@@ -146,13 +149,13 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
     }
 }
 
-/// The event's own fields, cleaned, less those that are not the client's to send.
+/// Copies the headers of the event, cleaned, except hop-by-hop and reserved ones.
 fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<(), Rejection> {
     let mut given = Headers::new();
     for (name, value) in &http.headers {
         if !is_token(name.as_bytes()) {
             debug!(
-                "header `{}` of the event dropped: not a header name",
+                "dropped header `{}` of the event: the name is not valid",
                 name.escape_debug()
             );
             continue;
@@ -160,19 +163,23 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
         let cleaned = clean(value);
         if matches!(cleaned, Cow::Owned(_)) {
             if name.eq_ignore_ascii_case("host") {
-                return Err(bad_request("the host header holds a control byte".into()));
+                return Err(bad_request(
+                    "the Host header contains a control byte".into(),
+                ));
             }
-            debug!("header `{name}` of the event cleaned: it held a control byte");
+            debug!("replaced control bytes in header `{name}` of the event by spaces");
         }
         given.push(name.as_bytes(), cleaned.as_bytes());
     }
     let authorization = config.authorization_source.as_deref().map(str::as_bytes);
     let replaced = authorization.filter(|source| given.contains(source));
     if let (Some(source), None) = (&config.authorization_source, replaced) {
-        debug!("no header `{source}` to take the authorization from");
+        debug!("the event has no header `{source}` to replace Authorization");
     }
     if given.all(b"host").count() > 1 {
-        return Err(bad_request("the event holds two host headers".into()));
+        return Err(bad_request(
+            "the event has more than one Host header".into(),
+        ));
     }
     for (name, value) in given.iter() {
         let is_hop_by_hop = given.is_hop_by_hop(name) && !name.starts_with(FORWARDED);
@@ -195,24 +202,24 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
     Ok(())
 }
 
-/// Whether a field is ours to send, or the front end's under a name that only looks like it:
-/// to a server that makes variables of fields (RFC 3875 4.1.18) `_` and `-` are the same, and
-/// `Proxy` is what tells programs where their own requests go.
+/// Whether the client must not set the header. A server that turns headers into variables
+/// (RFC 3875 4.1.18) treats `_` and `-` as the same, so a name with `_` must not resemble a
+/// header of the front end either. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
 fn is_reserved(name: &[u8]) -> bool {
-    let is_ours = |name: &[u8]| {
+    let is_listed = |name: &[u8]| {
         matches!(
             name,
             b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
         )
     };
     if !name.contains(&b'_') {
-        return is_ours(name);
+        return is_listed(name);
     }
     let name = String::from_utf8_lossy(name).replace('_', "-").into_bytes();
-    is_ours(&name) || name.starts_with(FORWARDED) || name.starts_with(b"x-amzn-")
+    is_listed(&name) || name.starts_with(FORWARDED) || name.starts_with(b"x-amzn-")
 }
 
-/// The event's cookies as one field, its pairs parted by `; ` (RFC 6265 4.2.1).
+/// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1).
 fn cookies(http: &Http) -> Vec<u8> {
     clean(&http.cookies.join("; ")).into_owned().into_bytes()
 }
@@ -229,7 +236,7 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
     if !path.starts_with('/') {
         target.push(b'/');
     }
-    // Only that front decodes the path, so that a `%` there may stand for itself.
+    // HTTP APIs decode the path, so a `%` there may be literal.
     let lone_percent = http.kind == Kind::HttpApi;
     encode(&mut target, path, |rest| match rest {
         [b'%', digits @ ..] => lone_percent && !starts_with_two_hex_digits(digits),
@@ -263,8 +270,8 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
     target
 }
 
-/// Appends the text, percent-encoding spaces, control bytes, everything beyond ASCII, and each
-/// byte for which `reserved` says so of the rest that begins with it.
+/// Appends the text percent-encoded: spaces, control bytes, non-ASCII bytes, and each byte for
+/// which `reserved`, called with the text from that byte on, returns true.
 fn encode(out: &mut Vec<u8>, text: &str, reserved: impl Fn(&[u8]) -> bool) {
     const HEX: [u8; 16] = *b"0123456789ABCDEF";
     let mut rest = text.as_bytes();

@@ -1,10 +1,10 @@
-//! Lambda's trace id as a W3C `traceparent`, for apps whose tracer does not read X-Ray's form.
+//! Lambda's X-Ray trace ID as a W3C `traceparent`, for tracers that do not read X-Ray's header.
 //!
-//! A valid `traceparent` of the client stays: it names a span that the user's own tracer has
-//! recorded, while the derived one names X-Ray's segment, which most OpenTelemetry back ends
-//! never see. Only what a tracer would ignore is replaced, and with it the `tracestate`,
-//! which belongs to its parent and to no other (W3C Trace Context 3.3 and 4.3; X-Ray, "Tracing
-//! header").
+//! A valid `traceparent` of the client is kept: its span was recorded by the user's tracer,
+//! whereas the derived parent is X-Ray's segment, which most OpenTelemetry back ends never
+//! receive. An invalid one, which a tracer would ignore, is replaced, and `tracestate` is
+//! dropped with it because it belongs to that parent (W3C Trace Context 3.3 and 4.3; X-Ray,
+//! "Tracing header").
 
 use log::debug;
 
@@ -12,7 +12,7 @@ use crate::http::headers::Headers;
 
 const TRACEPARENT: &[u8] = b"traceparent";
 
-/// Gives the request a parent, unless it has one.
+/// Adds a `traceparent` unless the request has a valid one.
 pub fn add_parent(headers: &mut Headers, trace_id: &str) {
     let given: Vec<&[u8]> = headers.all(TRACEPARENT).collect();
     if matches!(given[..], [one] if is_traceparent(one)) {
@@ -20,7 +20,7 @@ pub fn add_parent(headers: &mut Headers, trace_id: &str) {
     }
     let Some(parent) = traceparent(trace_id) else {
         debug!(
-            "no traceparent: the trace id `{}` names no parent that it could be made of",
+            "no traceparent added: the trace ID `{}` has no valid parent",
             trace_id.escape_debug()
         );
         return;
@@ -30,8 +30,8 @@ pub fn add_parent(headers: &mut Headers, trace_id: &str) {
     headers.push(TRACEPARENT, parent.as_bytes());
 }
 
-/// `Root=1-TIME-RANDOM;Parent=SPAN;Sampled=0` in any order and among other keys. Without a
-/// span or a decision on sampling there is nothing to take part in, so nothing is made up.
+/// Converts `Root=1-TIME-RANDOM;Parent=SPAN;Sampled=0`, in any order and among other keys.
+/// `None` without a span or a sampling decision: inventing one would start another trace.
 fn traceparent(trace_id: &str) -> Option<String> {
     let value = |key: &str| {
         let mut pairs = trace_id.split(';').filter_map(|pair| pair.split_once('='));
@@ -47,11 +47,11 @@ fn traceparent(trace_id: &str) -> Option<String> {
     if (time.len(), random.len()) != (8, 24) {
         return None;
     }
-    let made = format!("00-{time}{random}-{parent}-{flags}").to_ascii_lowercase();
-    is_traceparent(made.as_bytes()).then_some(made)
+    let derived = format!("00-{time}{random}-{parent}-{flags}").to_ascii_lowercase();
+    is_traceparent(derived.as_bytes()).then_some(derived)
 }
 
-/// Whether a tracer would take it: later versions may say more, but begin the same way.
+/// Whether the value is valid. Later versions may add fields at the end.
 fn is_traceparent(value: &[u8]) -> bool {
     let hex = |field: &[u8], length| {
         field.len() == length
@@ -76,7 +76,7 @@ mod tests {
     const DERIVED: &str = "00-5bef4de7ad49b0e87f6ef6c87fc2e700-9a9197af755a6419-01";
 
     #[test]
-    fn trace_id_keeps_its_root_parent_and_decision() {
+    fn root_parent_and_sampling_decision_are_kept() {
         let unsampled = DERIVED.replace("-01", "-00");
         for (trace_id, expected) in [
             (TRACE.to_owned(), DERIVED),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_trace_id_gives_no_parent() {
+    fn an_invalid_trace_id_adds_no_parent() {
         for (from, to) in [
             (TRACE, ""),
             (";Parent=9a9197af755a6419", ""),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn parent_that_the_client_names_stays() {
+    fn a_valid_parent_from_the_client_is_kept() {
         for parent in [
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
             "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn parent_that_no_tracer_would_take_is_replaced_with_its_state() {
+    fn an_invalid_parent_is_replaced_and_its_state_dropped() {
         let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let expected = [("traceparent".to_owned(), DERIVED.to_owned())];
         for given in [

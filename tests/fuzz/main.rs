@@ -1,14 +1,15 @@
-//! The fuzz targets without a fuzzer: every seed, every regression, and some thousands of seeded
-//! mutations of them, on stable Rust and within seconds. `make fuzz` searches the same functions
-//! for longer.
+//! Runs the fuzz targets without a fuzzer, on stable Rust and within seconds.
+//!
+//! The inputs are all seeds and regressions and some thousand reproducible mutations of them.
+//! `make fuzz` runs the same targets with a fuzzer and a time limit.
 
 mod seeds;
 mod targets;
 
-/// How many mutations each target gets.
+/// The number of mutations for each target.
 const ROUNDS: usize = 2000;
 
-/// A xorshift generator: a failure can be reproduced.
+/// A xorshift generator with a fixed seed, so that failures are reproducible.
 struct Random(u64);
 
 impl Random {
@@ -73,7 +74,7 @@ fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Prints the failing input, so that it can become a regression.
+/// Prints the input of a failed check, to be kept as a regression.
 struct PrintOnPanic<'a>(&'a [u8]);
 
 impl Drop for PrintOnPanic<'_> {
@@ -84,7 +85,7 @@ impl Drop for PrintOnPanic<'_> {
     }
 }
 
-fn run_target(target: &str) {
+fn run(target: &str) {
     let check = targets::TARGETS.iter().find(|(name, _)| *name == target);
     let (_, check) = check.expect("a target");
     let seeds = seeds::of(target);
@@ -97,42 +98,42 @@ fn run_target(target: &str) {
 }
 
 #[test]
-fn heads_read_the_same_however_they_are_cut() {
-    run_target("head");
+fn heads_are_parsed_the_same_at_every_cut() {
+    run("head");
 }
 
 #[test]
-fn bodies_read_the_same_however_they_are_cut() {
-    run_target("body");
+fn bodies_are_read_the_same_at_every_cut() {
+    run("body");
 }
 
 #[test]
 fn events_become_exactly_one_request() {
-    run_target("request");
+    run("request");
 }
 
 #[test]
-fn answers_become_json_that_holds_them() {
-    run_target("reply");
+fn responses_become_json_with_the_same_contents() {
+    run("reply");
 }
 
 #[test]
-fn settings_are_usable_or_named() {
-    run_target("settings");
+fn settings_are_valid_or_reported() {
+    run("settings");
 }
 
 #[test]
-fn leaves_agree_with_the_plainest_code() {
-    run_target("leaves");
+fn encodings_match_a_simple_implementation() {
+    run("encodings");
 }
 
 #[test]
-fn no_spelling_of_a_hook_gets_by() {
-    run_target("guard");
+fn every_spelling_of_a_hook_matches() {
+    run("guard");
 }
 
 #[test]
 #[cfg(feature = "compression")]
-fn compressed_bodies_hold_what_was_written() {
-    run_target("gzip");
+fn compressed_bodies_decode_to_the_input() {
+    run("gzip");
 }

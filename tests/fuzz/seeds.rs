@@ -1,9 +1,9 @@
-//! The seeds of the mutations: the golden cases, and each target's additions to them.
+//! The seeds of each target: the golden cases, and inputs for code that these do not reach.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The inputs for a target, regressions among them.
+/// The inputs for a target, including its regressions.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     let mut seeds = match target {
         "head" | "reply" => responses(),
@@ -52,7 +52,7 @@ fn cases(name: &str) -> Vec<Vec<u8>> {
     found
 }
 
-/// Responses as sent: in the golden files the lines end with LF.
+/// Responses as sent by a server. The lines of the golden files end with LF.
 fn responses() -> Vec<Vec<u8>> {
     let golden = cases("response.http").into_iter().map(|file| {
         let end = file.windows(2).position(|pair| pair == b"\n\n");
@@ -62,25 +62,25 @@ fn responses() -> Vec<Vec<u8>> {
     });
     let more: [&[u8]; 9] = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nX-A: b\r\n\r\nhello",
-        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\nSet-Cookie: \
-            b\r\n\r\n5\r\nhello\r\n0\r\nT: 1\r\n\r\n",
+        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\n\
+          Set-Cookie: b\r\n\r\n5\r\nhello\r\n0\r\nT: 1\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Type: image/png\r\n\
-            Connection: close, x-a\r\n\r\n\x89PNG\xff\x00",
-        b"HTTP/1.0 200 OK\r\nX-Name: zo\xeb\r\nConnection: keep-alive\r\nTransfer-Encoding: \
-            chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 900\r\nVary: a\r\nvary: \
-            b\r\n\r\n",
+          Connection: close, x-a\r\n\r\n\x89PNG\xff\x00",
+        b"HTTP/1.0 200 OK\r\nX-Name: zo\xeb\r\nConnection: keep-alive\r\n\
+          Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 900\r\n\
+          Vary: a\r\nvary: b\r\n\r\n",
         b"HTTP/1.1 302\r\nLocation: /x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-        b"HTTP/1.1 500 Oops\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: \
-            2\r\n\r\n{}",
+        b"HTTP/1.1 500 Oops\r\nContent-Type: application/json; charset=utf-8\r\n\
+          Content-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: \x0cchunked\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nProxy-X: y\r\nKeep-Alive: 5\r\n\r\n\
-            <p>\xc3\xa9</p>",
+          <p>\xc3\xa9</p>",
     ];
     golden.chain(more.map(<[u8]>::to_vec)).collect()
 }
 
-/// The last byte is the size of the pieces, the one before it the framing.
+/// The last byte selects the size of the pieces, the one before it the framing.
 fn bodies() -> Vec<Vec<u8>> {
     let bodies: [&[u8]; 7] = [
         b"5\r\nhello\r\n0\r\n\r\nrest\x04\x02",
@@ -94,8 +94,8 @@ fn bodies() -> Vec<Vec<u8>> {
     bodies.map(<[u8]>::to_vec).to_vec()
 }
 
-/// Events unchanged, and lines for structured input. The last three bytes of the latter choose
-/// base64, the kind, structure, and the variant of the settings.
+/// Plain events, and structured inputs, from whose lines the target builds an event. The last
+/// four bytes of these select base64 or text, the kind, structured, and the settings.
 fn requests() -> Vec<Vec<u8>> {
     let mut requests: Vec<Vec<u8>> = cases("event.json");
     requests
@@ -103,20 +103,20 @@ fn requests() -> Vec<Vec<u8>> {
         .for_each(|event| event.extend_from_slice(b"\0\0"));
     for kind in 0..7 {
         for variant in 0..4 {
-            let mut lines = b"Root=1-2;Sampled=1\ntenant\n{\"custom\":{}}\nPOST\n/api/a \
-                b%2\na=1&b=<>\nX-Auth\nv \\r\\nx: y\nc=1; d\n\\0odd\\n\nbody\nof it"
+            let mut lines = b"Root=1-2;Sampled=1\ntenant\n{\"custom\":{}}\nPOST\n/api/a b%2\n\
+                a=1&b=<>\nX-Auth\nv \\r\\nx: y\nc=1; d\n\\0odd\\n\nbody\nof it"
                 .to_vec();
             lines.extend_from_slice(&[variant & 1, kind, 1, variant]);
             requests.push(lines);
         }
     }
-    let places: [&[u8]; 4] = [
+    let injections: [&[u8]; 4] = [
         b"\n\n\nGET /evil HTTP/1.1\\r\\n\n/\n\nHost\nh\n\n\n\0\0\x01\0",
         b"\n\n\nGET\n//a/../b?c#d\nx=\\r\\nGET /\nx_amzn_request_context\n{}\n\n\n\0\x03\x01\0",
         b"\n\n\nGET\n/\n\nTransfer-Encoding\nchunked\n\n\n\0\x04\x01\0",
         b"\n\n\nHEAD\n/\n\nConnection\nx-auth, host\n\n\n\0\x02\x01\x02",
     ];
-    requests.extend(places.map(<[u8]>::to_vec));
+    requests.extend(injections.map(<[u8]>::to_vec));
     requests
 }
 
@@ -128,7 +128,7 @@ const SETTINGS: [&[u8]; 5] = [
     b"\x00port\n\x01[::1]\n\x01fe80::1%eth0\n\x03/a b\n\x0d//\n\x0d/\\r\\n\n",
 ];
 
-/// The last byte chooses the hook, the others are the spelling.
+/// The last byte selects the hook, those before it the spelling.
 const PATHS: [&[u8]; 6] = [
     b"/hook\0",
     b"/x/../%73napstart/before%252dcheckpoint;v=1\x01\x02\x03\x04\x05\x01",

@@ -3,4 +3,4 @@
 #[path = "../targets/mod.rs"]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::leaves::check(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::encodings::check(data));

@@ -1,4 +1,4 @@
-//! Writes the seeds of a target into a folder for the fuzzer.
+//! Writes the seeds of a target into a folder, as the first corpus of the fuzzer.
 
 #[path = "../seeds.rs"]
 mod seeds;

@@ -1,5 +1,5 @@
-//! The body of a response by each framing: the same for all sizes of reads, no byte too many taken,
-//! and chunks decode to the bytes that were encoded.
+//! Bodies in each framing: the same result at every cut, no byte too many consumed, and
+//! chunked encoding decodes to its input.
 
 use lambda_adapter::http::{Body, Framing, Input};
 
@@ -8,7 +8,7 @@ use super::strict;
 
 const LIMIT: usize = 1 << 16;
 
-/// The body and the number of bytes it took, or the error.
+/// The body and the number of bytes consumed, or the error.
 type Outcome = Result<(Vec<u8>, usize), String>;
 
 pub fn check(data: &[u8]) {
@@ -55,7 +55,7 @@ fn whole(framing: Framing, wire: &[u8], size: usize) -> Outcome {
     }
 }
 
-/// Reads like a stream: uses a part of the available bytes, then reads more.
+/// Reads like a stream: consumes a part of the pending bytes, then fills again.
 fn pieces(framing: Framing, wire: &[u8], size: usize) -> Outcome {
     let (mut input, mut out) = (Input::new(8), Vec::new());
     let (mut body, mut from) = (Body::new(framing), Pieces { bytes: wire, size });
@@ -74,7 +74,7 @@ fn pieces(framing: Framing, wire: &[u8], size: usize) -> Outcome {
     }
 }
 
-/// A limit is never exceeded, and one that is not reached changes nothing.
+/// A limit is never exceeded, and has no effect on a smaller body.
 fn check_limit(framing: Framing, wire: &[u8], expected: &Outcome, limit: usize) {
     let (mut input, mut out) = (Input::new(8), Vec::new());
     let from = &mut &wire[..];

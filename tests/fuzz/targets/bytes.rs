@@ -1,5 +1,6 @@
-//! Choices taken from the end of the input, so that a plain message is a good seed; and a reader of
-//! small pieces, so that every boundary occurs everywhere.
+//! Choices derived from the input, and a reader that returns pieces of a chosen size.
+//!
+//! Choices are taken from the end of the input, so that a plain message is a valid seed.
 
 use std::io::{self, Read};
 
@@ -7,7 +8,7 @@ use std::io::{self, Read};
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    /// A number below the limit, which is 256 at most.
+    /// A number below the limit, which is at most 256.
     pub fn below(&mut self, limit: usize) -> usize {
         match self.0.split_last() {
             Some((last, rest)) => {
@@ -22,7 +23,7 @@ impl<'a> Bytes<'a> {
         self.below(2) == 1
     }
 
-    /// The next bytes up to a line feed or the end: the fields of a structured input are its lines.
+    /// The next line, or the rest of the input: a structured input has one value a line.
     pub fn line(&mut self) -> &'a [u8] {
         let end = self.0.iter().position(|byte| *byte == b'\n');
         let (line, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
@@ -30,7 +31,7 @@ impl<'a> Bytes<'a> {
         line
     }
 
-    /// The same as text, with `\` and a letter for bytes that a line cannot hold.
+    /// The next line as text, in which `\r`, `\n` and `\0` are escapes.
     pub fn text(&mut self) -> String {
         let line = String::from_utf8_lossy(self.line()).into_owned();
         line.replace("\\r", "\r")
@@ -39,7 +40,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Reads at most this many bytes at a time.
+/// Reads at most `size` bytes at once.
 pub struct Pieces<'a> {
     pub bytes: &'a [u8],
     pub size: usize,

@@ -1,4 +1,4 @@
-//! JSON, base64 and heads of `/next`, compared with the simplest code for each.
+//! JSON, base64 and the headers of `/next`, compared with simple implementations.
 
 use codec::base64;
 use codec::json::{self, Object, Raw};
@@ -87,7 +87,7 @@ fn check_json(data: &[u8]) {
     }
 }
 
-/// A valid invocation has an id that is one segment of a path.
+/// The ID of an accepted invocation is one path segment, and its values are valid headers.
 fn check_invocation(text: &str) {
     let read = Invocation::from_headers(|name| match name {
         "lambda-runtime-deadline-ms" | "lambda-runtime-aws-request-id" => Some(text.as_bytes()),

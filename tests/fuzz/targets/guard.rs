@@ -1,5 +1,5 @@
-//! The guard of the SnapStart hooks: every spelling of a hook's path is refused, and the spelling
-//! of other paths makes no difference.
+//! The guard of the SnapStart hooks: every spelling of a hook's path matches, and all spellings
+//! of a path have the same result.
 
 use lambda_adapter::http::path_guard::{is_plain, matches};
 
@@ -15,12 +15,16 @@ const HOOKS: [&str; 4] = [
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
     let hook = HOOKS[bytes.below(HOOKS.len())];
-    let spelt = respelt(hook, &mut bytes);
-    assert!(matches(hook, &spelt), "{hook} as {}", spelt.escape_ascii());
+    let spelling = respell(hook, &mut bytes);
+    assert!(
+        matches(hook, &spelling),
+        "{hook} as {}",
+        spelling.escape_ascii()
+    );
     let path = bytes.0;
     let _ = is_plain(&String::from_utf8_lossy(path));
-    let refused = matches(hook, path);
-    // A query begins at a literal question mark, so spelling does not concern it.
+    let matched = matches(hook, path);
+    // An escaped `?` or `#` does not end the path as a literal one does.
     if path.contains(&b'?') || path.contains(&b'#') {
         return;
     }
@@ -30,14 +34,14 @@ pub fn check(data: &[u8]) {
         escaped.replace('%', "%25").into(),
         escaped.into(),
     ] {
-        let paths = || format!("{} and {}", path.escape_ascii(), other.escape_ascii());
-        assert_eq!(refused, matches(hook, &other), "{}", paths());
+        let both = || format!("{} and {}", path.escape_ascii(), other.escape_ascii());
+        assert_eq!(matched, matches(hook, &other), "{}", both());
     }
 }
 
-/// The path with its letters escaped or not, and its slashes among bytes that a server may ignore
-/// beside them.
-fn respelt(hook: &str, choices: &mut Bytes) -> Vec<u8> {
+/// A spelling of the path: letters escaped or not, and slashes with segments that normalization
+/// removes.
+fn respell(hook: &str, choices: &mut Bytes) -> Vec<u8> {
     const SLASHES: [&str; 9] = [
         "/", "//", "/./", "\\", "%2f", "%255C", "/x/../", ";v=1/", "/%2e/",
     ];

@@ -1,5 +1,5 @@
-//! Compression: all input, in pieces of any size, becomes one gzip member (RFC 1952) that decodes
-//! to it, and flushed bytes can be decoded at once.
+//! Compression: data written in any pieces is one gzip member (RFC 1952) that decodes to it,
+//! and flushed data can be decoded at once.
 
 use lambda_adapter::gzip::{Gzip, LEVEL};
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -15,10 +15,10 @@ pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
     let (size, flushes, times) = (bytes.below(200) + 1, bytes.coin(), bytes.below(30) + 1);
     let body = bytes.0.repeat(times);
-    // Each flush is read from the beginning.
+    // Limits the number of flushes, because each is decoded from the start.
     let size = size.max(bytes.0.len() / 64);
     let mut out = Vec::new();
-    let mut gzip = Gzip::begin(LEVEL.expect("a build that can compress"), &mut out);
+    let mut gzip = Gzip::begin(LEVEL.expect("compression is built in"), &mut out);
     let mut written = 0;
     for piece in body.chunks(size * times) {
         gzip.write(piece, &mut out);
@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(*trailer, *expected);
 }
 
-/// The decodable part of a deflate stream, which may be unfinished.
+/// Decodes as much as possible of a deflate stream, which may be unfinished.
 fn inflate(deflated: &[u8], length: usize) -> Vec<u8> {
     let mut out = vec![0; length + 1];
     let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
@@ -52,7 +52,7 @@ fn inflate(deflated: &[u8], length: usize) -> Vec<u8> {
     out
 }
 
-/// Bit by bit, as RFC 1952 8 defines it.
+/// The CRC-32 of RFC 1952 8, bit by bit.
 fn crc(data: &[u8]) -> u32 {
     !data.iter().fold(!0u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

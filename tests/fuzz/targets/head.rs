@@ -1,5 +1,4 @@
-//! The head of a response: the result is the same for all sizes of reads, and only syntax of RFC
-//! 9112 4, 5 and 6.3 is accepted.
+//! Heads of responses: the same result at every cut, and only what RFC 9112 4, 5 and 6.3 allow.
 
 use lambda_adapter::http::headers::Headers;
 use lambda_adapter::http::{self, Error, Framing, Head, Input};
@@ -9,8 +8,8 @@ use super::strict::is_token;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Head, fields, and the number of bytes they took; or the error, and whether more bytes could
-/// change it.
+/// Head, fields and the number of bytes consumed; or the error, and whether it was an
+/// incomplete head.
 type Outcome = Result<(Head, Fields, usize), (String, bool)>;
 
 pub fn check(data: &[u8]) {
@@ -19,8 +18,8 @@ pub fn check(data: &[u8]) {
     let wire = bytes.0;
     let whole = read(wire, usize::MAX, to_head);
     let kind = |outcome: &Outcome| outcome.clone().map_err(|(_, incomplete)| incomplete);
-    let dripped = read(wire, size, to_head);
-    assert_eq!(kind(&whole), kind(&dripped), "cut into {size}");
+    let in_pieces = read(wire, size, to_head);
+    assert_eq!(kind(&whole), kind(&in_pieces), "cut into {size}");
     let Ok((head, fields, used)) = whole else {
         return;
     };
@@ -30,7 +29,7 @@ pub fn check(data: &[u8]) {
     }
     check_fields(&fields, &wire[..used]);
     check_framing(&head, &fields, to_head);
-    check_again(&head, &fields, to_head);
+    check_round_trip(&head, &fields, to_head);
 }
 
 pub fn read(wire: &[u8], size: usize, to_head: bool) -> Outcome {
@@ -49,7 +48,7 @@ pub fn read(wire: &[u8], size: usize, to_head: bool) -> Outcome {
     }
 }
 
-/// The fields are those of the last head, without leading and trailing spaces and tabs.
+/// The fields are those of the last head, without surrounding spaces and tabs.
 fn check_fields(fields: &Fields, wire: &[u8]) {
     let text: String = wire.iter().map(|byte| char::from(*byte)).collect();
     let last = text.trim_end_matches("\r\n").rsplit("\r\n\r\n").next();
@@ -107,7 +106,7 @@ fn check_framing(head: &Head, fields: &Fields, to_head: bool) {
     let expected = if to_head || matches!(head.status, 204 | 304) {
         Framing::Empty
     } else if !codings.is_empty() {
-        assert_eq!(codings, [b"chunked"], "another coding was let through");
+        assert_eq!(codings, [b"chunked"], "another coding was accepted");
         assert!(
             numbers.is_empty() || !head.reusable,
             "two framings on one connection"
@@ -122,13 +121,13 @@ fn check_framing(head: &Head, fields: &Fields, to_head: bool) {
     let closes = members(b"connection").contains(&b"close".to_vec());
     let ends = head.framing == Framing::UntilClose;
     assert!(
-        !(head.reusable && (ends || closes && !is_old(fields))),
-        "kept"
+        !(head.reusable && (ends || closes && !may_be_http_1_0(fields))),
+        "marked as reusable"
     );
 }
 
-/// Whether it may have been HTTP/1.0, where only `keep-alive` keeps a connection.
-fn is_old(fields: &Fields) -> bool {
+/// Whether the response may be HTTP/1.0, where `keep-alive` makes a connection reusable.
+fn may_be_http_1_0(fields: &Fields) -> bool {
     let keeps = |(name, value): &(Vec<u8>, Vec<u8>)| {
         name == b"connection"
             && value
@@ -139,14 +138,14 @@ fn is_old(fields: &Fields) -> bool {
     fields.iter().any(keeps)
 }
 
-/// Written again and read again it is the same.
-fn check_again(head: &Head, fields: &Fields, to_head: bool) {
+/// Written again, it parses to the same result.
+fn check_round_trip(head: &Head, fields: &Fields, to_head: bool) {
     let mut wire = format!("HTTP/1.1 {} x\r\n", head.status).into_bytes();
     for (name, value) in fields {
         http::write_field(&mut wire, name, value);
     }
     wire.extend_from_slice(b"\r\n");
-    let again = read(&wire, usize::MAX, to_head).expect("a parsed head can be parsed again");
+    let again = read(&wire, usize::MAX, to_head).expect("a head that was parsed before");
     assert_eq!(
         (&again.1, again.0.framing, again.2),
         (fields, head.framing, wire.len())

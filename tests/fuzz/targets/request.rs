@@ -1,5 +1,5 @@
-//! An event to the request for the app: exactly one request by the strictest parser, without
-//! reserved headers from the client, and with the same body.
+//! Events become exactly one request for a strict parser, with the body unchanged and without
+//! client values of the headers that only Lambda may set.
 
 use lambda_adapter::config::Config;
 use lambda_adapter::invocation::Invocation;
@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
             _ => found.map(|(_, value)| (*value).to_owned()),
         }
     };
-    let config = Config::from_env(&lookup, &mut Vec::new()).expect("good settings");
+    let config = Config::from_env(&lookup, &mut Vec::new()).expect("valid settings");
     if !is_structured {
         let invocation = invocation("", "", "");
         return drop(build(bytes.0, &invocation, &config));
@@ -55,7 +55,7 @@ pub fn check(data: &[u8]) {
                 || method == "CONNECT"
                 || is_base64
                 || hosts > 0,
-            "refused: {event}"
+            "rejected: {event}"
         );
         return;
     };
@@ -77,7 +77,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(tenants, Vec::from_iter(tenant));
 }
 
-/// Builds the request, unless the client gets status 400, and parses it again.
+/// Builds the request and parses it again; `None` for a failure or a rejection.
 fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Request> {
     let event = match event::parse(payload) {
         Ok(event) => event,
@@ -112,7 +112,7 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     Some(request)
 }
 
-/// The path in a server that decodes once.
+/// The path for a server that decodes it once.
 fn decoded(target: &str) -> Vec<u8> {
     let path = target.split('?').next().unwrap_or_default();
     let mut rest = path.as_bytes();
@@ -145,7 +145,7 @@ fn check_fields(request: &Request, config: &Config) {
         );
     }
     assert_eq!(request.all("host").len(), 1);
-    // A server that makes variables of fields cannot tell `_` from `-`.
+    // A server that turns headers into variables treats `_` and `-` as the same.
     let named = |name: &str| {
         let fields = request.fields.iter();
         fields
@@ -171,7 +171,7 @@ fn check_fields(request: &Request, config: &Config) {
                 .as_ref()
                 .is_err_and(|error| error.to_string().contains("recursion"));
             assert!(
-                read.is_ok() || deep || holds_odd_number(value),
+                read.is_ok() || deep || is_unrepresentable(value),
                 "{}",
                 value.escape_ascii()
             );
@@ -181,9 +181,8 @@ fn check_fields(request: &Request, config: &Config) {
     assert!(named("x-amz-tenant-id") <= 1 && named("content-length") <= 1);
 }
 
-/// JSON with a number or an escape that is valid by the grammar and that serde_json's `Value`
-/// cannot hold.
-fn holds_odd_number(json: &[u8]) -> bool {
+/// Whether the value is valid JSON with a number or an escape that `Value` cannot represent.
+fn is_unrepresentable(json: &[u8]) -> bool {
     let ignored: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(json);
     ignored.is_ok()
 }
@@ -200,7 +199,7 @@ fn invocation(trace: &str, tenant: &str, client: &str) -> Invocation {
     .expect("an id")
 }
 
-/// An event of the kind from the next lines, with its method and its body.
+/// Builds an event of the kind from the next lines; returns its method and its body, too.
 fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, String) {
     let (method, path, query) = (bytes.text(), bytes.text(), bytes.text());
     let (name, value, cookie, odd) = (bytes.text(), bytes.text(), bytes.text(), bytes.text());
@@ -212,11 +211,9 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
     } else {
         body
     };
+    let domain = if kind == 0 { "a.lambda-url.b" } else { "a" };
     let context = match kind {
-        0 | 1 => {
-            let domain = if kind == 0 { "a.lambda-url.b" } else { "a" };
-            json!({"http": {"method": method}, "domainName": domain, "stage": odd})
-        }
+        0 | 1 => json!({"http": {"method": method}, "domainName": domain, "stage": odd}),
         2 | 3 => json!({"stage": odd, "identity": null}),
         4 | 5 => json!({"elb": {"targetGroupArn": odd}}),
         _ => json!({"serviceArn": odd}),
@@ -224,8 +221,8 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
     let single = json!({&name: value, "x-auth": odd, "Host": "h"});
     let multi = json!({&name: [value, odd], "x-auth": [odd]});
     let mut event = json!({
-        "requestContext": context, "body": body, "isBase64Encoded": is_base64, "path": path,
-        "rawPath": path,
+        "requestContext": context, "body": body, "isBase64Encoded": is_base64,
+        "path": path, "rawPath": path,
         "httpMethod": method, "cookies": [cookie, odd], "version": "2.0", "rawQueryString": query,
         "queryStringParameters": {&query: cookie}, "headers": single,
     });

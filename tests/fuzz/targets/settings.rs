@@ -1,4 +1,4 @@
-//! Any environment: either usable settings, or the names of all bad ones, in one line.
+//! Any environment gives either valid settings or one line that names every invalid one.
 
 use lambda_adapter::config::{self, Config, SETTINGS};
 use lambda_adapter::error::Fatal;
@@ -6,7 +6,7 @@ use lambda_adapter::error::Fatal;
 use super::bytes::Bytes;
 use super::strict::is_token;
 
-/// Each line is a number that names a setting, followed by its value.
+/// Each line is a byte that selects a setting, and its value.
 pub fn check(data: &[u8]) {
     let names: Vec<&str> = SETTINGS
         .iter()
@@ -63,7 +63,7 @@ pub fn check(data: &[u8]) {
     );
 }
 
-/// Values that are copied into a request line or a field must be valid there.
+/// Values that are copied into a request line or a header are valid there.
 fn check_usable(config: &Config) {
     for path in [&config.pass_through_path, &config.readiness.path] {
         assert!(

@@ -1,5 +1,4 @@
-//! Parsers that accept only the syntax of RFC 9112 and RFC 4648, independent of the adapter's own
-//! so that the two can disagree.
+//! Strict parsers of RFC 9112 and RFC 4648, independent of those of the adapter.
 
 pub type Fields = Vec<(String, Vec<u8>)>;
 
@@ -26,14 +25,14 @@ pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(of_token)
 }
 
-/// A field value: visible bytes, blanks only within (RFC 9110 5.5).
+/// Whether the bytes are a field value: no control bytes, no surrounding blanks (RFC 9110 5.5).
 pub fn is_value(bytes: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let visible = |byte: &u8| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f;
     bytes.iter().all(visible) && !blank(bytes.first()) && !blank(bytes.last())
 }
 
-/// Without leading and trailing blanks.
+/// The bytes without surrounding blanks.
 pub fn bare(bytes: &[u8]) -> &[u8] {
     let visible = |byte: &u8| !b" \t".contains(byte);
     match (
@@ -45,7 +44,7 @@ pub fn bare(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// Exactly one request, without surplus bytes.
+/// Parses exactly one request with nothing after it.
 pub fn request(wire: &[u8]) -> Result<Request, String> {
     let end = find(wire, b"\r\n\r\n").ok_or("no end of the head")?;
     let (head, body) = (&wire[..end], &wire[end + 4..]);
@@ -78,7 +77,7 @@ pub fn request(wire: &[u8]) -> Result<Request, String> {
         [] => 0,
         [length] => text(length)
             .parse()
-            .map_err(|_| "an odd length".to_owned())?,
+            .map_err(|_| "an invalid length".to_owned())?,
         _ => return Err("two lengths".to_owned()),
     };
     if length != body.len() || !request.all("transfer-encoding").is_empty() {
@@ -87,7 +86,7 @@ pub fn request(wire: &[u8]) -> Result<Request, String> {
     Ok(request)
 }
 
-/// A chunked body (RFC 9112 7.1): the body, and the rest of the bytes.
+/// Decodes a chunked body (RFC 9112 7.1); returns the rest of the bytes, too.
 pub fn chunked(mut wire: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut body = Vec::new();
     loop {
@@ -117,7 +116,7 @@ pub fn chunked(mut wire: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// A line without its CRLF, with no single CR or LF in it; and the rest.
+/// A line without its CRLF and without other CRs and LFs, and the rest.
 fn line_of(wire: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = find(wire, b"\r\n")?;
     let line = &wire[..end];

@@ -4,6 +4,8 @@
 //! of CRC-32 and length from here. In a build without the feature `compression`, [`Level`] has
 //! no value, so the type system excludes every call.
 
+use std::fmt;
+
 use deflate::{Deflate, Flush};
 pub use deflate::{LEVEL, Level};
 
@@ -14,8 +16,16 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 pub struct Gzip {
     deflate: Deflate,
     crc: u32,
-    /// Modulo 2^32, as the trailer has it.
+    /// The number of bytes written, modulo 2^32.
     size: u32,
+}
+
+impl fmt::Debug for Gzip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gzip")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Gzip {

@@ -356,7 +356,7 @@ mod tests {
         }
     }
 
-    /// Lengths that move the tested bytes across the border of two blocks of 64 bytes.
+    /// Lengths that move the tested bytes across the boundary of two blocks of 64 bytes.
     const BEFORE: [usize; 6] = [0, 59, 60, 61, 62, 63];
 
     #[test]

@@ -99,8 +99,8 @@ impl Headers {
     }
 }
 
-/// Trims spaces and tabs, the only whitespace of RFC 9110 5.6.3. Trimming more would make
-/// `chunked` of a value that other parsers do not read so.
+/// Trims spaces and tabs, the only whitespace of RFC 9110 5.6.3. Trimming more would turn
+/// a value into `chunked` that other parsers reject.
 pub fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

@@ -127,7 +127,7 @@ pub fn runtime_api(lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Fa
 
 impl Config {
     /// Reads every setting; fails with all invalid ones together. Warnings are returned
-    /// instead of logged, because logging is not configured yet.
+    /// instead of logged, so that this function has no side effects.
     pub fn from_env(
         lookup: &dyn Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
@@ -231,8 +231,8 @@ fn read_min_unhealthy(settings: &mut Settings) -> Option<Statuses> {
     Some(healthy)
 }
 
-/// SnapStart and provisioned concurrency do not limit init to ten seconds, and both need an app
-/// that is ready when init ends.
+/// With SnapStart and provisioned concurrency, init is not limited to ten seconds, and the app
+/// must be ready when it ends.
 fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
     let async_init = settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false);
     if !async_init || !matches!(initialization, "snap-start" | "provisioned-concurrency") {

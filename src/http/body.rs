@@ -114,8 +114,8 @@ impl Body {
         }
     }
 
-    /// The reader reports its timeouts and `NoBlock` by these two kinds; every other error
-    /// ends the connection.
+    /// The reader reports timeouts, and reads that would block, by these two kinds. Any other
+    /// error ends the connection.
     fn read_error(&self, error: io::Error) -> Error {
         match error.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Error::Io(error),

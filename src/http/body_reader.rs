@@ -4,7 +4,7 @@ use crate::error::Failure;
 
 /// A body of which the unread bytes are borrowed from the reader's own buffer.
 pub trait BodyReader {
-    /// Returns the next bytes. They stay the next ones until [`BodyReader::consume`].
+    /// Returns the next bytes. Those that are not consumed are returned again.
     fn fill(&mut self, wait: Wait) -> Result<Chunk<'_>, Failure>;
 
     /// Marks the first `count` bytes of the last chunk as used.

@@ -6,6 +6,7 @@
 //! sent unchanged, because compressing them costs time and saves nothing.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::error::Failure;
 use crate::gzip::{Gzip, Level};
@@ -106,7 +107,7 @@ pub fn rewrite_headers(coding: Coding, headers: &Headers) -> Cow<'_, Headers> {
             // These describe the bytes of the uncompressed body.
             b"content-length" | b"content-encoding" | b"accept-ranges" | b"content-md5"
             | b"digest" | b"content-digest" | b"repr-digest" => {}
-            // A strong validator must differ between codings; a weak one may not
+            // A strong validator must differ between codings; a weak one need not
             // (RFC 9110 8.8.3.3).
             b"etag" if value.starts_with(b"\"") => rewritten.push(name, &[b"W/", value].concat()),
             _ => rewritten.push(name, value),
@@ -173,6 +174,15 @@ pub struct Gzipped<'a> {
     is_flushed: bool,
     /// A failure of the source that is returned after the bytes before it.
     failure: Option<Failure>,
+}
+
+impl fmt::Debug for Gzipped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gzipped")
+            .field("gzip", &self.gzip)
+            .field("is_ready", &self.is_ready)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Gzipped<'a> {

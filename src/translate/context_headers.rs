@@ -80,8 +80,8 @@ fn write_lambda_context(out: &mut Vec<u8>, invocation: &Invocation, config: &Con
     out.extend_from_slice(b"}}");
 }
 
-/// Writes the Cognito identity under the names of AWS Lambda Web Adapter. Clients send it in
-/// several spellings.
+/// Writes the Cognito identity under the names of AWS Lambda Web Adapter, from any spelling in
+/// use.
 fn write_identity(out: &mut Vec<u8>, invocation: &Invocation) {
     let json = invocation.cognito_identity.as_deref().unwrap_or("null");
     let identity = Object::parse(json).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Media types (RFC 9110 8.3.1): which are text, and which are compressed already.
 
 /// Whether a body of this type may be carried as a JSON string: the type is a text type, and
-/// its charset, where one is named, is UTF-8 or a part of it.
+/// its charset, if it names one, is UTF-8 or a subset.
 pub fn is_text(content_type: &[u8]) -> bool {
     let lower = content_type.to_ascii_lowercase();
     let mut parts = lower.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
@@ -81,3 +81,29 @@ const COMPRESSED_SUFFIXES: [&[u8]; 9] = [
     b"woff",
     b"woff2",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_types_are_text_in_utf8_only() {
+        for (content_type, expected) in [
+            ("text/html", true),
+            ("Text/HTML; Charset=UTF-8", true),
+            ("text/plain;charset=us-ascii", true),
+            ("application/json ; charset=\"utf-8\"", true),
+            ("application/vnd.api+json", true),
+            ("image/svg+xml", true),
+            ("", true),
+            ("text/html; charset=iso-8859-1", false),
+            ("application/json; charset=utf-16", false),
+            ("application/octet-stream", false),
+            ("application/jsonx", false),
+            ("image/png", false),
+        ] {
+            let is_text = is_text(content_type.as_bytes());
+            assert_eq!(is_text, expected, "{content_type}");
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! A response as the reply that is posted to `/response`, in the form of each event kind.
 //!
-//! The forms are those of "Set up Lambda proxy integrations in API Gateway", "Using Lambda
-//! with an Application Load Balancer", "Invoking Lambda function URLs" and "Create Lambda
-//! target groups for VPC Lattice". All are JSON, which cannot hold arbitrary bytes: a body is
-//! sent as text if it is valid UTF-8 and its type is a text type or missing, else as base64,
-//! so that the client receives the bytes that the app sent.
+//! The forms are those of AWS's pages "Working with AWS Lambda proxy integrations", "Using
+//! Lambda with an Application Load Balancer", "Invoking Lambda function URLs" and "Lambda
+//! functions as targets in VPC Lattice". All are JSON, which cannot hold arbitrary bytes: a
+//! body is sent as text if it is valid UTF-8 and its type is a text type or missing, else as
+//! base64, so that the client receives the bytes that the app sent.
 
 use std::borrow::Cow;
 
@@ -158,8 +158,8 @@ pub fn too_large(body: u64, reply: Option<usize>) -> Failure {
     )
 }
 
-/// Writes the reply to an event that is not an HTTP request: the body alone, as it is if it
-/// is JSON, as a JSON string if it is other text.
+/// Writes the reply to an event that is not an HTTP request: the body alone,
+/// unchanged if it is JSON, as a JSON string if it is other text.
 fn write_result(body: &[u8], out: &mut Vec<u8>) {
     if body.trim_ascii().is_empty() {
         out.extend_from_slice(b"null");

@@ -1,18 +1,18 @@
-//! The command line: which part the process is to play.
+//! Parses the command line into the role of the process.
 //!
-//! Lambda starts an extension without arguments, and so is the `bootstrap` of a zip function,
-//! which is told from it by its name alone ("Building a custom runtime"). Whatever follows the
-//! options belongs to the app and is not looked at.
+//! Lambda starts both an extension and the `bootstrap` of a zip function without arguments
+//! ("Building a custom runtime for AWS Lambda"), so the file name decides between the two.
+//! Arguments after the options are the app's command and are not parsed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::Fatal;
 
-/// What `--version` prints.
+/// The output of `--version`.
 pub const VERSION: &str = concat!("lambda-adapter ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// What `--help` prints.
+/// The output of `--help`.
 pub const HELP: &str = "\
 lambda-adapter: run any web app on AWS Lambda
 
@@ -26,36 +26,36 @@ usage:
       under this name in a zip function: starts the file that the handler names
 
 options:
-  --help       print this
+  --help       print this help
   --version    print the version
 
-The settings are environment variables, AWS_LWA_PORT first among them.
+The settings are environment variables, such as AWS_LWA_PORT.
 ";
 
-/// What stands before the parent's process id, where the process is the first of the app's.
+/// The internal option of a child that becomes the app; the parent's process id follows.
 pub const CHILD_OF: &str = "--child-of=";
 
-/// What the process is.
+/// The role of the process.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Beside an app that Lambda starts.
+    /// Serve an app that Lambda starts.
     Extension,
-    /// In front of an app of its own.
+    /// Start the app with this command, and serve it.
     Entrypoint(CommandLine),
-    /// About to become the app, below the process with this id.
+    /// Become the app, as a child of the process with this id.
     Child(i32, CommandLine),
-    /// Prints this and is done.
+    /// Print a text and exit.
     Print(&'static str),
 }
 
-/// A program and what it is told.
+/// A program and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
     pub program: OsString,
     pub args: Vec<OsString>,
 }
 
-/// Reads the command line; `lookup` gives variables.
+/// Parses the command line; `lookup` reads environment variables.
 pub fn parse(
     argv: impl IntoIterator<Item = OsString>,
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -71,11 +71,11 @@ pub fn parse(
     match first.to_string_lossy().as_ref() {
         "--help" | "-h" => Ok(Role::Print(HELP)),
         "--version" | "-V" => Ok(Role::Print(VERSION)),
-        "--" => rest(argv).map(Role::Entrypoint),
+        "--" => command(argv).map(Role::Entrypoint),
         flag => match flag.strip_prefix(CHILD_OF).map(str::parse) {
-            Some(Ok(parent)) => Ok(Role::Child(parent, rest(argv)?)),
+            Some(Ok(parent)) => Ok(Role::Child(parent, command(argv)?)),
             _ if flag.starts_with('-') => Err(Fatal::Usage(format!(
-                "`{}` is not an option: see --help",
+                "unknown option `{}`: see --help",
                 flag.escape_debug()
             ))),
             _ => Ok(Role::Entrypoint(CommandLine {
@@ -86,10 +86,10 @@ pub fn parse(
     }
 }
 
-fn rest(mut argv: impl Iterator<Item = OsString>) -> Result<CommandLine, Fatal> {
+fn command(mut argv: impl Iterator<Item = OsString>) -> Result<CommandLine, Fatal> {
     let program = argv.next().filter(|program| !program.is_empty());
     let program = program.ok_or_else(|| {
-        Fatal::Usage("there is no command: in a Dockerfile, CMD names the app's".into())
+        Fatal::Usage("the app's command is missing: in a Dockerfile, set it with CMD".into())
     })?;
     Ok(CommandLine {
         program,
@@ -97,7 +97,8 @@ fn rest(mut argv: impl Iterator<Item = OsString>) -> Result<CommandLine, Fatal> 
     })
 }
 
-/// The file that a zip function names as its handler, as the layer's start script finds it.
+/// The file that the handler of a zip function names, resolved as the layer's `bootstrap`
+/// script does.
 fn handler(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CommandLine, Fatal> {
     let handler = lookup("_HANDLER").filter(|handler| !handler.is_empty());
     let handler = handler.ok_or_else(|| {
@@ -108,10 +109,11 @@ fn handler(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CommandLine, Fatal
     })?;
     let root = PathBuf::from(lookup("LAMBDA_TASK_ROOT").unwrap_or_else(|| "/var/task".into()));
     let program = root.join(&handler);
-    // It would start itself without end. Templates often name it so.
+    // Common in templates; the adapter would start itself in an endless loop.
     if program == root.join("bootstrap") {
         return Err(Fatal::Usage(format!(
-            "the function's handler `{handler}` is the adapter itself: it must name the app's file, such as run.sh"
+            "the function's handler `{handler}` is the adapter itself: \
+             it must name the app's file, such as run.sh"
         )));
     }
     Ok(CommandLine {
@@ -124,23 +126,23 @@ fn handler(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CommandLine, Fatal
 mod tests {
     use super::*;
 
-    fn read(line: &[&str]) -> Result<Role, String> {
+    fn parsed(argv: &[&str]) -> Result<Role, String> {
         let lookup = |name: &str| match name {
             "_HANDLER" => Some("run.sh".to_owned()),
             "LAMBDA_TASK_ROOT" => Some("/var/task".to_owned()),
             _ => None,
         };
-        parse(line.iter().map(OsString::from), &lookup).map_err(|fatal| {
+        parse(argv.iter().map(OsString::from), &lookup).map_err(|fatal| {
             assert_eq!(fatal.exit_status(), 2);
             fatal.to_string()
         })
     }
 
     fn entrypoint(program: &str, args: &[&str]) -> Result<Role, String> {
-        Ok(Role::Entrypoint(line(program, args)))
+        Ok(Role::Entrypoint(command_line(program, args)))
     }
 
-    fn line(program: &str, args: &[&str]) -> CommandLine {
+    fn command_line(program: &str, args: &[&str]) -> CommandLine {
         CommandLine {
             program: program.into(),
             args: args.iter().map(OsString::from).collect(),
@@ -150,30 +152,33 @@ mod tests {
     #[test]
     fn without_arguments_it_is_an_extension() {
         for name in ["/opt/extensions/lambda-adapter", "x", ""] {
-            assert_eq!(read(&[name]), Ok(Role::Extension));
+            assert_eq!(parsed(&[name]), Ok(Role::Extension));
         }
-        assert_eq!(read(&[]), Ok(Role::Extension));
+        assert_eq!(parsed(&[]), Ok(Role::Extension));
     }
 
     #[test]
-    fn what_follows_the_options_is_the_command_as_it_stands() {
+    fn arguments_after_the_options_are_the_command_unchanged() {
         assert_eq!(
-            read(&["x", "node", "app.js"]),
+            parsed(&["x", "node", "app.js"]),
             entrypoint("node", &["app.js"])
         );
         assert_eq!(
-            read(&["x", "--", "node", "app.js"]),
+            parsed(&["x", "--", "node", "app.js"]),
             entrypoint("node", &["app.js"])
         );
-        assert_eq!(read(&["x", "sh", "--help"]), entrypoint("sh", &["--help"]));
         assert_eq!(
-            read(&["x", "--", "--help", "--", ""]),
+            parsed(&["x", "sh", "--help"]),
+            entrypoint("sh", &["--help"])
+        );
+        assert_eq!(
+            parsed(&["x", "--", "--help", "--", ""]),
             entrypoint("--help", &["--", ""])
         );
     }
 
     #[test]
-    fn an_option_that_is_none_is_an_error() {
+    fn an_unknown_option_is_an_error() {
         for flag in [
             "-",
             "--verbose",
@@ -182,31 +187,32 @@ mod tests {
             "--child-of=x",
             "--help=1",
         ] {
-            let error = read(&["x", flag, "node"]).expect_err(flag);
+            let error = parsed(&["x", flag, "node"]).expect_err(flag);
             assert!(error.contains(&format!("`{flag}`")), "{error}");
         }
     }
 
     #[test]
     fn a_command_must_follow_the_dashes() {
-        for line in [&["x", "--"][..], &["x", "--", ""], &["x", "--child-of=7"]] {
-            assert!(read(line).expect_err("no command").contains("no command"));
+        for argv in [&["x", "--"][..], &["x", "--", ""], &["x", "--child-of=7"]] {
+            let error = parsed(argv).expect_err("a missing command");
+            assert!(error.contains("command is missing"), "{error}");
         }
     }
 
     #[test]
     fn help_and_version_are_printed() {
-        assert_eq!(read(&["x", "--help", "y"]), Ok(Role::Print(HELP)));
-        assert_eq!(read(&["x", "--version"]), Ok(Role::Print(VERSION)));
+        assert_eq!(parsed(&["x", "--help", "y"]), Ok(Role::Print(HELP)));
+        assert_eq!(parsed(&["x", "--version"]), Ok(Role::Print(VERSION)));
     }
 
     #[test]
-    fn a_bootstrap_starts_what_the_handler_names() {
+    fn a_bootstrap_starts_the_file_that_the_handler_names() {
         assert_eq!(
-            read(&["/var/task/bootstrap"]),
+            parsed(&["/var/task/bootstrap"]),
             entrypoint("/var/task/run.sh", &[])
         );
-        assert_eq!(read(&["bootstrap", "x"]), entrypoint("x", &[]));
+        assert_eq!(parsed(&["bootstrap", "x"]), entrypoint("x", &[]));
         let error = parse(["bootstrap".into()], &|_| None).expect_err("no handler");
         assert!(error.to_string().contains("_HANDLER"));
     }
@@ -226,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_process_of_the_app_knows_its_parent() {
-        let role = Role::Child(7, line("node", &["app.js"]));
-        assert_eq!(read(&["x", "--child-of=7", "node", "app.js"]), Ok(role));
+    fn a_child_gets_the_id_of_its_parent() {
+        let role = Role::Child(7, command_line("node", &["app.js"]));
+        assert_eq!(parsed(&["x", "--child-of=7", "node", "app.js"]), Ok(role));
     }
 }

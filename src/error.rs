@@ -1,25 +1,25 @@
-//! The two ways things end: [`Fatal`] ends the process, [`Failure`] ends one invocation.
+//! The two tiers of errors: [`Fatal`] ends the process, [`Failure`] fails one invocation.
 //!
-//! Lambda replaces every error type that does not look like `Function.Name` or
-//! `Runtime.Name` (Runtime API, "Invocation error"), so the types here are a short, closed
-//! list that users can alarm on; README carries the same list.
+//! Lambda replaces an error type that is not of the form `Function.Name` or `Runtime.Name`
+//! (Runtime API, "Invocation error"). The types here are a closed list, so that users can set
+//! alarms on them; the documentation has the same list.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why the adapter cannot go on. Reported to `/runtime/init/error` while that is still
-/// possible, logged as one line, and then the process ends.
+/// An error that ends the process. It is logged as one line and, during init, posted to
+/// `/runtime/init/error`.
 #[derive(Debug)]
 pub enum Fatal {
-    /// Variables that hold something else than what is accepted.
+    /// Variables with invalid values.
     Settings(Vec<BadSetting>),
-    /// A variable that only Lambda sets is missing.
+    /// A variable that Lambda sets is missing.
     NotOnLambda { name: &'static str },
-    /// The Runtime or Extensions API did not do what was asked.
+    /// A call of the Runtime API or Extensions API failed.
     RuntimeApi { act: &'static str, cause: String },
-    /// The app did not become healthy in the time that the settings give it.
+    /// The app was not ready before the readiness timeout; `last` is the last probe's error.
     NotReady { waited_ms: u128, last: String },
-    /// The command line is not one of ours.
+    /// The command line is not valid.
     Usage(String),
     /// The app's command could not be started.
     NotStarted {
@@ -27,15 +27,15 @@ pub enum Fatal {
         cause: String,
         status: i32,
     },
-    /// The app, our child, has ended and is not started again.
+    /// The app, a child of the adapter, exited and is not restarted.
     AppExited { how: String, status: i32 },
     /// A SnapStart hook of the app failed before the checkpoint.
     BeforeCheckpoint { path: String, cause: String },
-    /// A SnapStart hook of the app, or its readiness, failed after the restore.
+    /// A SnapStart hook of the app failed after the restore, or the app was not ready then.
     AfterRestore { cause: String },
 }
 
-/// A variable, what it holds, and what it may hold.
+/// A variable with an invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadSetting {
     pub name: &'static str,
@@ -57,7 +57,7 @@ impl Fatal {
         }
     }
 
-    /// What the process exits with: where it stands for the app, the app's own status.
+    /// The exit status of the process: the app's, where the app is a child.
     pub fn exit_status(&self) -> i32 {
         match self {
             Fatal::Usage(_) => 2,
@@ -71,33 +71,22 @@ impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fatal::Settings(bad) => {
-                for (
-                    index,
-                    BadSetting {
-                        name,
-                        value,
-                        accepted,
-                    },
-                ) in bad.iter().enumerate()
-                {
+                for (index, setting) in bad.iter().enumerate() {
                     let separator = if index == 0 { "" } else { "; " };
-                    let value = value.escape_debug();
-                    write!(
-                        f,
-                        "{separator}{name}=`{value}` is not valid: expected {accepted}"
-                    )?;
+                    write!(f, "{separator}{setting}")?;
                 }
                 Ok(())
             }
             Fatal::NotOnLambda { name } => write!(
                 f,
-                "{name} is not set: lambda-adapter runs as an extension of AWS Lambda, under lambda-local, or with the app's command as its arguments"
+                "{name} is not set: lambda-adapter runs as an extension of AWS Lambda, \
+                 under lambda-local, or with the app's command as its arguments"
             ),
             Fatal::RuntimeApi { act, cause } => write!(f, "failed to {act}: {cause}"),
             Fatal::NotReady { waited_ms, last } => {
                 write!(f, "the app is not ready after {waited_ms} ms: {last}")
             }
-            Fatal::Usage(what) | Fatal::AppExited { how: what, .. } => f.write_str(what),
+            Fatal::Usage(message) | Fatal::AppExited { how: message, .. } => f.write_str(message),
             Fatal::NotStarted { program, cause, .. } => {
                 write!(f, "failed to start the app `{program}`: {cause}")
             }
@@ -112,35 +101,47 @@ impl fmt::Display for Fatal {
     }
 }
 
-/// Why one invocation has no answer. Posted to `/runtime/invocation/{id}/error`; the loop
-/// goes on.
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BadSetting {
+            name,
+            value,
+            accepted,
+        } = self;
+        let value = value.escape_debug();
+        write!(f, "{name}=`{value}` is not valid: expected {accepted}")
+    }
+}
+
+/// An error that fails one invocation. It is posted to `/runtime/invocation/{id}/error`, or as
+/// trailers if the reply is being streamed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What Lambda counts: the `Lambda-Runtime-Function-Error-Type` header.
+    /// Sent in the `Lambda-Runtime-Function-Error-Type` header.
     pub class: Class,
-    /// The `errorType` of the body: the class, except where the app's own answer names one.
+    /// The `errorType` of the body: the class, unless the app's response names another.
     pub error_type: Cow<'static, str>,
     pub message: String,
-    /// Whether the connection to the app was lost or refused, as when the app ends.
-    pub cut_off: bool,
+    /// Whether the connection to the app was lost or refused: the app may have exited.
+    pub connection_lost: bool,
 }
 
 /// The closed list of failure types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// No connection to the app could be made.
+    /// The adapter could not connect to the app.
     AppUnreachable,
-    /// The app did not answer in time.
+    /// The app did not respond in time.
     AppTimeout,
-    /// The app's answer broke off or is not HTTP/1.1.
+    /// The app's response is incomplete or not HTTP/1.1.
     AppProtocol,
-    /// The app, our child, ended before it had answered.
+    /// The app, a child of the adapter, exited before its response was complete.
     AppExited,
-    /// The answer does not fit what Lambda carries.
+    /// The response exceeds Lambda's size limit.
     ResponseTooLarge,
-    /// The app answered with a status that counts as an error.
+    /// The response has a status that the settings treat as an error.
     HttpStatus,
-    /// The payload of the invocation is not JSON.
+    /// The event is not valid JSON.
     InvalidEvent,
 }
 
@@ -164,13 +165,13 @@ impl Failure {
             class,
             error_type: Cow::Borrowed(class.name()),
             message,
-            cut_off: false,
+            connection_lost: false,
         }
     }
 
-    pub fn cut_off(self) -> Failure {
+    pub fn connection_lost(self) -> Failure {
         Failure {
-            cut_off: true,
+            connection_lost: true,
             ..self
         }
     }

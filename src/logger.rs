@@ -1,8 +1,9 @@
-//! One line an event on stderr: text, or JSON in the layout that Lambda's own log filter reads.
+//! Writes log lines to stderr, as text or as JSON.
 //!
 //! `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` are Lambda's advanced logging controls
-//! ("Configuring JSON and plain text log formats"): its level filter needs `timestamp` and
-//! `level` keys. `RUST_LOG` with a plain level counts where the former is unset.
+//! ("Configuring JSON and plain text log formats"): Lambda filters JSON lines by level only if
+//! they have the keys `timestamp` and `level`. If the level is not set there, `RUST_LOG` sets
+//! it, provided it names a level and nothing else.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -19,11 +20,11 @@ struct Logger;
 static JSON: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// The id of the invocation that this thread is at; empty between two.
+    /// The id of the invocation that this thread serves; empty between invocations.
     static REQUEST_ID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Starts logging as Lambda's variables ask for.
+/// Installs the logger; `lookup` reads environment variables.
 pub fn init(lookup: &dyn Fn(&str) -> Option<String>) {
     let json = lookup("AWS_LAMBDA_LOG_FORMAT").is_some_and(|f| f.eq_ignore_ascii_case("json"));
     let level = lookup("AWS_LAMBDA_LOG_LEVEL").or_else(|| lookup("RUST_LOG"));
@@ -34,19 +35,19 @@ pub fn init(lookup: &dyn Fn(&str) -> Option<String>) {
             .unwrap_or(LevelFilter::Info),
     );
     JSON.store(json, Ordering::Relaxed);
-    // It fails only if a logger is set already, which then serves as well.
+    // Fails only if a logger is installed already.
     let _ = log::set_logger(&Logger);
 }
 
 fn filter(level: &str) -> Option<LevelFilter> {
     match level.trim() {
-        // Lambda's level above ERROR, which is only the line that the process ends with.
+        // Lambda has this level above ERROR; only `fatal` writes it.
         fatal if fatal.eq_ignore_ascii_case("fatal") => Some(LevelFilter::Off),
         level => level.parse().ok(),
     }
 }
 
-/// Until the next call, what this thread logs belongs to the invocation with this id.
+/// Sets the invocation id for the log lines of this thread.
 pub fn set_request_id(id: &str) {
     REQUEST_ID.with_borrow_mut(|current| {
         current.clear();
@@ -54,7 +55,7 @@ pub fn set_request_id(id: &str) {
     });
 }
 
-/// The line that the process ends with, whatever the level.
+/// Logs the reason why the process exits, at any level setting.
 pub fn fatal(message: &str) {
     write("FATAL", message);
 }
@@ -63,17 +64,19 @@ fn write(level: &str, message: &str) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let line = REQUEST_ID.with_borrow(|id| match JSON.load(Ordering::Relaxed) {
-        true => json_line(now, level, id, message),
-        false => text_line(level, id, message),
+    let line = REQUEST_ID.with_borrow(|id| {
+        if JSON.load(Ordering::Relaxed) {
+            json_line(now, level, id, message)
+        } else {
+            text_line(level, id, message)
+        }
     });
-    // One write a line, so that lines of several threads never mix. Nobody is left to tell if
-    // it fails.
+    // One write per line keeps lines of several threads apart. An error has nowhere to go.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 impl Log for Logger {
-    /// Only our own lines: what a library traces would bury them.
+    /// Drops the lines of libraries.
     fn enabled(&self, metadata: &Metadata) -> bool {
         metadata.target().starts_with("lambda_adapter")
     }
@@ -87,13 +90,14 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// `lambda-adapter WARN message requestId=...`: CloudWatch adds its own time.
+/// `lambda-adapter WARN message requestId=...`, without a time: CloudWatch adds its own.
 fn text_line(level: &str, id: &str, message: &str) -> String {
     let mut line = format!("lambda-adapter {level} ");
     for character in message.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
         }
     }
     if !id.is_empty() {
@@ -118,7 +122,8 @@ fn json_line(now: Duration, level: &str, id: &str, message: &str) -> String {
     String::from_utf8(line).unwrap_or_default()
 }
 
-/// RFC 3339 in UTC with milliseconds; the calendar by Howard Hinnant's days-to-civil rule.
+/// RFC 3339 in UTC with milliseconds. The date is computed by Howard Hinnant's
+/// `civil_from_days` algorithm.
 fn timestamp(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
@@ -156,11 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_one_line_whatever_it_holds() {
+    fn control_characters_in_a_message_are_escaped() {
         let line = text_line("WARN", "id-1", "a\nb\x1b[0m");
         assert_eq!(line, "lambda-adapter WARN a\\nb\\u{1b}[0m requestId=id-1\n");
         let line = json_line(Duration::ZERO, "ERROR", "", "a\n\"b\"");
-        let expected = "{\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"level\":\"ERROR\",\"message\":\"a\\n\\\"b\\\"\"}\n";
+        let expected = "{\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"level\":\"ERROR\",\
+                        \"message\":\"a\\n\\\"b\\\"\"}\n";
         assert_eq!(line, expected);
     }
 

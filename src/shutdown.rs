@@ -1,9 +1,10 @@
-//! The end in good order: what is in flight is finished, then the process ends.
+//! Graceful shutdown: finish the invocations in flight, then exit.
 //!
-//! Lambda never sends SIGTERM to an extension, but emulators and other platforms do; as PID 1
-//! a process without a handler would not even notice. No thread waits for it: while nothing is
-//! in flight the handler itself ends the process with status 0, otherwise the last turn does.
-//! Where the app is our child the signal is the app's, whose end then is ours: `child.rs`.
+//! Lambda sends an extension no SIGTERM, but emulators and other platforms do, and as PID 1 a
+//! process without a handler would ignore it. No thread waits for the signal: while no
+//! invocation is in flight the signal handler itself exits with status 0, otherwise the thread
+//! that finishes the last one does. If the app is a child of the adapter, the signal is
+//! forwarded to it, and its exit is what requests the shutdown: see `app/supervisor.rs`.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,54 +13,55 @@ use log::{info, warn};
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 
-/// Counts the invocations in flight and knows whether to end after them.
+/// The count of invocations in flight, and whether to exit after the last one.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub struct Shutdown {
     in_flight: Mutex<usize>,
     idle: Arc<AtomicBool>,
-    asked: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
     status: AtomicI32,
     draining: AtomicBool,
     drained: Condvar,
 }
 
-impl Stop {
-    /// Starts to listen for the signal.
-    pub fn listen() -> Stop {
-        let stop = Stop::default();
-        stop.idle.store(true, Ordering::SeqCst);
-        let listening = flag::register_conditional_shutdown(SIGTERM, 0, Arc::clone(&stop.idle))
-            .and_then(|_| flag::register(SIGTERM, Arc::clone(&stop.asked)));
-        if let Err(cause) = listening {
-            warn!("failed to listen for SIGTERM, which will end the process at once: {cause}");
+impl Shutdown {
+    /// Installs the handler for SIGTERM.
+    pub fn listen() -> Shutdown {
+        let shutdown = Shutdown::default();
+        shutdown.idle.store(true, Ordering::SeqCst);
+        let idle = Arc::clone(&shutdown.idle);
+        let installed = flag::register_conditional_shutdown(SIGTERM, 0, idle)
+            .and_then(|_| flag::register(SIGTERM, Arc::clone(&shutdown.requested)));
+        if let Err(cause) = installed {
+            warn!("failed to handle SIGTERM, which will end the process at once: {cause}");
         }
-        stop
+        shutdown
+    }
+
+    /// Exits with this status as soon as no invocation is in flight.
+    pub fn request(&self, status: i32) {
+        self.status.store(status, Ordering::SeqCst);
+        self.requested.store(true, Ordering::SeqCst);
+        if self.count(|in_flight| in_flight) == 0 {
+            exit(status);
+        }
     }
 
     pub fn invocation_begins(&self) {
         self.count(|in_flight| in_flight + 1);
     }
 
-    /// Ends the process with this status, now or after the last that is in flight.
-    pub fn end(&self, status: i32) {
-        self.status.store(status, Ordering::SeqCst);
-        self.asked.store(true, Ordering::SeqCst);
-        if self.count(|in_flight| in_flight) == 0 {
-            exit(status);
-        }
-    }
-
-    /// Ends the process if it was the last and the end has been asked for.
+    /// Exits if a shutdown is requested and this was the last invocation in flight.
     pub fn invocation_ends(&self) {
         let left = self.count(|in_flight| in_flight.saturating_sub(1));
-        if left == 0 && self.asked.load(Ordering::SeqCst) {
-            info!("nothing is in flight any more: the process ends");
+        if left == 0 && self.requested.load(Ordering::SeqCst) {
+            info!("shutting down: the last invocation in flight has finished");
             exit(self.status.load(Ordering::SeqCst));
         }
     }
 
-    /// Takes no more invocations, and returns when none is in flight. False if another thread
-    /// has begun to drain before.
+    /// Waits until no invocation is in flight. Returns false at once if another thread does so
+    /// already.
     pub fn drain(&self) -> bool {
         if self.draining.swap(true, Ordering::SeqCst) {
             return false;

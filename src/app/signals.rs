@@ -1,8 +1,9 @@
-//! Signals as something to wait for: one thread reads them, with a time limit if it likes.
+//! Waits for signals in one thread, with a timeout.
 //!
-//! A handler may do next to nothing, so each signal only raises its flag and then wakes the
-//! reader by a byte (signal-safety(7)). What the process was started to ignore stays ignored,
-//! for us and for the app alike: a handler would end that (execve(2)).
+//! A signal handler may do very little (signal-safety(7)): ours sets a flag per signal and
+//! wakes the waiting thread with a byte on a socket. A signal that the process inherited as
+//! ignored must stay ignored in the app too, and a handler would be reset to the default
+//! action there (execve(2)), so [`ignored`] finds those to leave alone.
 
 use std::fs;
 use std::io::{self, Read};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
-/// The signals that are listened to, by number.
+/// A subscription to signals, by number.
 #[derive(Debug)]
 pub struct Signals {
     wake: UnixStream,
@@ -22,7 +23,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    pub fn listen(numbers: impl IntoIterator<Item = i32>) -> io::Result<Signals> {
+    /// Installs a handler for each of the signals.
+    pub fn subscribe(numbers: impl IntoIterator<Item = i32>) -> io::Result<Signals> {
         let (wake, waker) = UnixStream::pair()?;
         let mut raised = Vec::new();
         for number in numbers {
@@ -34,27 +36,27 @@ impl Signals {
         Ok(Signals { wake, raised })
     }
 
-    /// Waits for any signal, no longer than `patience`; says which have come.
-    pub fn wait(&mut self, patience: Option<Duration>) -> impl Iterator<Item = i32> {
-        let patience = patience.map(|patience| patience.max(Duration::from_millis(1)));
-        // Whatever ends the wait, the flags say the rest: a time limit is an error too.
+    /// Waits for a signal until `timeout` has passed; returns the signals received.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> impl Iterator<Item = i32> {
+        let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        // The result does not matter, a timeout is an error too: the flags are looked at anyway.
         let _ = self
             .wake
-            .set_read_timeout(patience)
+            .set_read_timeout(timeout)
             .and_then(|()| self.wake.read(&mut [0; 64]));
         let raised = self.raised.iter();
         raised.filter_map(|(number, flag)| flag.swap(false, Ordering::SeqCst).then_some(*number))
     }
 }
 
-/// Whether the process was started to ignore a signal; to be asked before listening to it.
+/// Whether a signal is ignored. To be called before [`Signals::subscribe`], which changes it.
 pub fn ignored() -> impl Fn(i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let set = ignored_set(&status);
     move |number| set >> (number - 1) & 1 == 1
 }
 
-/// The set of ignored signals in proc(5)'s status, the lowest bit being signal 1.
+/// The set of ignored signals in `/proc/self/status` (proc_pid_status(5)); bit 0 is signal 1.
 fn ignored_set(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())

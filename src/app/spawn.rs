@@ -1,9 +1,10 @@
-//! The start of the app's command: in our place, or as our child.
+//! Starts the app: in place of this process, or as its child.
 //!
-//! A child must not outlive us: Lambda ends a hung environment with SIGKILL, starts us anew in
-//! it, and the port has to be free then. The kernel ends a child with its parent if the child
-//! asks for that (PR_SET_PDEATHSIG), but between fork and exec the standard library runs no
-//! code of ours without `unsafe`. So this program starts itself, asks, and becomes the app.
+//! A child must not outlive the adapter: Lambda kills a hung environment with SIGKILL and
+//! initializes it again, and then the port has to be free. PR_SET_PDEATHSIG has the kernel
+//! kill a child when its parent exits, but the child must ask for it (PR_SET_PDEATHSIG(2const)),
+//! and running code between fork and exec takes `unsafe`. So the child is this program again,
+//! which makes the call and then executes the app.
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::os::unix::process::CommandExt;
@@ -11,77 +12,78 @@ use std::path::Path;
 use std::process::{self, Command, Stdio};
 
 use log::debug;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-use crate::app::stdio::Output;
+use crate::app::stdio::StdioRelay;
 use crate::cli::{CHILD_OF, CommandLine};
 use crate::error::Fatal;
 
-/// Becomes the app; comes back only with the reason why not.
-pub fn exec(line: &CommandLine) -> Fatal {
-    failed(line, &command(line).exec())
+/// Replaces this process with the app; returns only on failure.
+pub fn exec(command: &CommandLine) -> Fatal {
+    failed(command, &app(command).exec())
 }
 
-/// Becomes the app that ends when its parent does.
-pub fn exec_as_child(parent: i32, line: &CommandLine) -> Fatal {
+/// Replaces this process with the app, which the kernel kills when `parent` exits.
+pub fn exec_as_child(parent: i32, command: &CommandLine) -> Fatal {
     if let Err(cause) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        debug!("failed to tie the app to the life of the adapter: {cause}");
+        debug!("failed to set the parent-death signal of the app: {cause}");
     }
-    // The parent may have ended before it could be asked for.
+    // The parent may have exited before the call.
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
         return Fatal::NotStarted {
-            program: line.program.to_string_lossy().into_owned(),
-            cause: "the adapter has ended".into(),
+            program: command.program.to_string_lossy().into_owned(),
+            cause: "the adapter exited".into(),
             status: 1,
         };
     }
-    exec(line)
+    exec(command)
 }
 
-/// Starts the app as our child, in a process group of its own. The calling thread counts as
-/// the parent: the app ends when the thread does.
-pub fn spawn(line: &CommandLine, output: &Output) -> Result<Pid, Fatal> {
-    let mut first = Command::new("/proc/self/exe");
-    first.arg(format!("{CHILD_OF}{}", process::id()));
-    first.arg(&line.program).args(&line.args);
-    let start = |command: &mut Command| output.give_to(in_own_group(command))?.spawn();
-    let started = start(&mut first).or_else(|cause| {
+/// Starts the app as a child in a process group of its own, and returns the group. The parent
+/// is the calling thread: the kernel kills the app when that thread exits.
+pub fn spawn(command: &CommandLine, stdio: &StdioRelay) -> Result<Pid, Fatal> {
+    let mut own_program = Command::new("/proc/self/exe");
+    own_program.arg(format!("{CHILD_OF}{}", process::id()));
+    own_program.arg(&command.program).args(&command.args);
+    let start = |command: &mut Command| stdio.attach(in_own_group(command))?.spawn();
+    let started = start(&mut own_program).or_else(|cause| {
         debug!("failed to start the app through `/proc/self/exe`: {cause}");
-        start(&mut command(line))
+        start(&mut app(command))
     });
-    let child = started.map_err(|cause| failed(line, &cause))?;
+    let child = started.map_err(|cause| failed(command, &cause))?;
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
-        .ok_or_else(|| failed(line, &ErrorKind::InvalidData.into()))
+        .ok_or_else(|| failed(command, &ErrorKind::InvalidData.into()))
 }
 
-fn command(line: &CommandLine) -> Command {
-    let mut command = Command::new(&line.program);
-    command.args(&line.args);
-    command
+fn app(command: &CommandLine) -> Command {
+    let mut app = Command::new(&command.program);
+    app.args(&command.args);
+    app
 }
 
-/// Lambda signals our process group, and what we pass on would come twice if the app were in
-/// it.
+/// Lambda signals the adapter's process group: an app in the same group would get each signal
+/// twice, once directly and once forwarded.
 fn in_own_group(command: &mut Command) -> &mut Command {
-    // A group in the background is stopped when it reads from the terminal.
+    // The kernel stops a background process group that reads from the terminal.
     if io::stdin().is_terminal() {
         command.stdin(Stdio::null());
     }
     command.process_group(0)
 }
 
-/// The statuses are those of every shell: 127 for what is not there, 126 for the rest.
-fn failed(line: &CommandLine, cause: &io::Error) -> Fatal {
-    let program = line.program.to_string_lossy();
+/// The exit status is that of shells: 127 if there is no such file, 126 otherwise.
+fn failed(command: &CommandLine, cause: &io::Error) -> Fatal {
+    let program = command.program.to_string_lossy();
     let hint = match cause.kind() {
-        ErrorKind::NotFound if program.contains('/') && Path::new(&line.program).exists() => {
-            ": the file is there, but the interpreter or loader that it names is not"
+        ErrorKind::NotFound if program.contains('/') && Path::new(&command.program).exists() => {
+            ": the file exists, but its interpreter or loader does not"
         }
-        ErrorKind::PermissionDenied => ": is it a file of mode 755?",
-        _ if cause.raw_os_error() == Some(EXEC_FORMAT) => {
-            ": is it made for this architecture, and does a script begin with `#!`?"
+        ErrorKind::PermissionDenied => ": is it an executable file (mode 755)?",
+        _ if cause.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) => {
+            ": is it built for another architecture, or a script without a `#!` line?"
         }
         _ => "",
     };
@@ -95,20 +97,17 @@ fn failed(line: &CommandLine, cause: &io::Error) -> Fatal {
     }
 }
 
-/// ENOEXEC of errno(3).
-const EXEC_FORMAT: i32 = 8;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_program_of_another_architecture_is_told_as_such() {
-        let line = CommandLine {
+    fn the_error_for_a_program_of_another_architecture_names_the_cause() {
+        let command = CommandLine {
             program: "/app".into(),
             args: Vec::new(),
         };
-        let fatal = failed(&line, &io::Error::from_raw_os_error(EXEC_FORMAT));
+        let fatal = failed(&command, &Errno::NOEXEC.into());
         assert_eq!(fatal.exit_status(), 126);
         assert!(fatal.to_string().contains("architecture"), "{fatal}");
     }

@@ -1,13 +1,12 @@
-//! What the app prints, on its way to whoever reads ours.
+//! Relays the app's stdout and stderr to ours; keeps the last lines for the init error.
 //!
-//! Of an app that ends before it is ready, the exit status says little and its last lines say
-//! why, so where we start the app, these belong in the init error. To have them we stand
-//! between: each byte goes on as it is, in its order, as soon as it is here. Only streams that
-//! are pipes or sockets, as Lambda's are, get that; a terminal or a file is given to the app
-//! itself.
+//! When an app exits before it is ready, the cause is in its last lines rather than in its exit
+//! status. To read them, the app writes to pipes, and every byte is relayed unchanged, in order
+//! and at once. This is done only where our own stream is a pipe or a socket, as on Lambda: an
+//! app that is started from a terminal keeps the terminal, and a file is written directly.
 //!
-//! Lambda freezes the environment between two invocations, and a line held back then would
-//! show up hours later or never: the loop calls [`Output::settle`] before it asks for more.
+//! Lambda freezes the environment between invocations, and output that is still in a pipe then
+//! appears late or never: the loop calls [`StdioRelay::flush`] before it gets the next one.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
@@ -21,26 +20,26 @@ use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::ioctl_fionbio;
 
-/// As much as a pipe holds (pipe(7)), so that one read takes all there is.
-const PIPE: usize = 64 << 10;
-/// What an init error tells of it.
-const LINES: usize = 10;
-const BYTES: usize = 2 << 10;
+/// The capacity of a pipe (pipe(7)), so that one read empties it.
+const PIPE_CAPACITY: usize = 64 << 10;
+/// Limits of the output in an init error.
+const MAX_LINES: usize = 10;
+const MAX_BYTES: usize = 2 << 10;
 
-/// The app's standard output and standard error, as far as they pass through us.
+/// The pipes between the app's standard streams and ours.
 #[derive(Debug, Default)]
-pub struct Output {
-    relay: Mutex<Relay>,
-    /// What the app writes to; none where it gets our own stream.
-    ends: [Option<PipeWriter>; 2],
+pub struct StdioRelay {
+    streams: Mutex<Streams>,
+    /// The app's stdout and stderr; `None` where it inherits ours.
+    writers: [Option<PipeWriter>; 2],
 }
 
 #[derive(Debug, Default)]
-struct Relay {
-    streams: Vec<Stream>,
+struct Streams {
+    open: Vec<Stream>,
     buffer: Vec<u8>,
-    /// The last that was printed, until nobody asks for it any more.
-    last: Option<Vec<u8>>,
+    /// The last bytes of both, during init.
+    recorded: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -49,152 +48,154 @@ struct Stream {
     to: File,
 }
 
-impl Output {
-    /// Stands between where that is of use. If it fails, the app prints past us.
-    pub fn start() -> Arc<Output> {
-        let begin = || -> io::Result<Arc<Output>> {
-            let output = Arc::new(Output::between()?);
-            let relaying = Arc::clone(&output);
-            if !output.lock().streams.is_empty() {
+impl StdioRelay {
+    /// Starts to relay where it applies. If that fails, the app inherits our streams.
+    pub fn start() -> Arc<StdioRelay> {
+        let start = || -> io::Result<Arc<StdioRelay>> {
+            let relay = Arc::new(StdioRelay::open()?);
+            let relaying = Arc::clone(&relay);
+            if !relay.lock().open.is_empty() {
                 thread::Builder::new()
                     .stack_size(64 << 10)
-                    .spawn(move || relaying.relay())?;
+                    .spawn(move || relaying.run())?;
             }
-            Ok(output)
+            Ok(relay)
         };
-        begin().unwrap_or_else(|cause| {
-            debug!("failed to read along with what the app prints: {cause}");
+        start().unwrap_or_else(|cause| {
+            debug!("failed to relay the output of the app: {cause}");
             Arc::default()
         })
     }
 
-    fn between() -> io::Result<Output> {
-        let mut output = Output::default();
-        let Output { relay, ends } = &mut output;
-        let relay = relay.get_mut().unwrap_or_else(PoisonError::into_inner);
+    fn open() -> io::Result<StdioRelay> {
         let ours = [
             File::from(io::stdout().as_fd().try_clone_to_owned()?),
             File::from(io::stderr().as_fd().try_clone_to_owned()?),
         ];
-        let mut known = None;
-        for (to, end) in ours.into_iter().zip(ends) {
-            let meta = to.metadata()?;
-            let kind = meta.file_type();
+        let mut open = Vec::new();
+        let mut writers = [None, None];
+        let mut first = None;
+        for (to, slot) in ours.into_iter().zip(&mut writers) {
+            let metadata = to.metadata()?;
+            let kind = metadata.file_type();
             if !kind.is_fifo() && !kind.is_socket() {
                 continue;
             }
-            // Two that are one keep their order only as one.
-            let identity = (meta.dev(), meta.ino());
-            if let Some((_, writer)) = known.as_ref().filter(|(seen, _)| *seen == identity) {
-                *end = Some(PipeWriter::try_clone(writer)?);
+            // Where both are the same stream, one pipe keeps their order.
+            let identity = (metadata.dev(), metadata.ino());
+            if let Some((_, writer)) = first.as_ref().filter(|(known, _)| *known == identity) {
+                *slot = Some(PipeWriter::try_clone(writer)?);
                 continue;
             }
             let (from, writer) = io::pipe()?;
             ioctl_fionbio(&from, true)?;
-            *end = Some(writer.try_clone()?);
-            known = Some((identity, writer));
+            *slot = Some(writer.try_clone()?);
+            first = Some((identity, writer));
             let from = Arc::new(from);
-            relay.streams.push(Stream { from, to });
+            open.push(Stream { from, to });
         }
-        relay.buffer = vec![0; PIPE];
-        relay.last = Some(Vec::new());
-        Ok(output)
+        let streams = Mutex::new(Streams {
+            open,
+            buffer: vec![0; PIPE_CAPACITY],
+            recorded: Some(Vec::new()),
+        });
+        Ok(StdioRelay { streams, writers })
     }
 
-    /// Gives the app what it is to print to.
-    pub fn give_to<'a>(&self, command: &'a mut Command) -> io::Result<&'a mut Command> {
-        let [stdout, stderr] = &self.ends;
-        if let Some(end) = stdout {
-            command.stdout(end.try_clone()?);
+    /// Connects the standard streams of a command to the relay.
+    pub fn attach<'a>(&self, command: &'a mut Command) -> io::Result<&'a mut Command> {
+        let [stdout, stderr] = &self.writers;
+        if let Some(writer) = stdout {
+            command.stdout(writer.try_clone()?);
         }
-        if let Some(end) = stderr {
-            command.stderr(end.try_clone()?);
+        if let Some(writer) = stderr {
+            command.stderr(writer.try_clone()?);
         }
         Ok(command)
     }
 
-    /// Comes back once all that has been printed by now is passed on.
-    pub fn settle(&self) {
-        self.lock().pass_on();
+    /// Relays everything that has been written so far.
+    pub fn flush(&self) {
+        self.lock().relay_pending();
     }
 
-    /// From now on, nobody asks for what was printed.
-    pub fn forget(&self) {
-        self.lock().last = None;
+    /// Stops keeping the last lines.
+    pub fn stop_recording(&self) {
+        self.lock().recorded = None;
     }
 
     /// The last lines, as text.
     pub fn last_lines(&self) -> String {
-        let relay = self.lock();
-        let last = relay.last.as_deref().unwrap_or_default().trim_ascii_end();
-        let lines = last.rsplitn(LINES + 1, |byte| *byte == b'\n');
-        let length: usize = lines.take(LINES).map(|line| line.len() + 1).sum();
-        let lines = last.get((last.len() + 1).saturating_sub(length)..);
+        let streams = self.lock();
+        let recorded = streams.recorded.as_deref().unwrap_or_default();
+        let recorded = recorded.trim_ascii_end();
+        let lines = recorded.rsplitn(MAX_LINES + 1, |byte| *byte == b'\n');
+        let length: usize = lines.take(MAX_LINES).map(|line| line.len() + 1).sum();
+        let lines = recorded.get((recorded.len() + 1).saturating_sub(length)..);
         String::from_utf8_lossy(lines.unwrap_or_default()).into_owned()
     }
 
-    /// Passes on whatever comes, for as long as anyone reads it.
-    fn relay(&self) {
+    /// Relays until the readers of both our streams are gone.
+    fn run(&self) {
         loop {
-            let open: Vec<_> = self.lock().open().collect();
+            let open: Vec<_> = self.lock().readers().collect();
             if open.is_empty() {
                 return;
             }
-            let mut waits: Vec<_> = open
+            let mut events: Vec<_> = open
                 .iter()
                 .map(|from| PollFd::new(&**from, PollFlags::IN))
                 .collect();
-            // If it fails, as by a signal, there is nothing to read yet.
-            let _ = poll(&mut waits, None);
-            self.settle();
+            // After an error, such as EINTR, the flush finds nothing to read.
+            let _ = poll(&mut events, None);
+            self.flush();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Relay> {
-        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Relay {
-    fn open(&self) -> impl Iterator<Item = Arc<PipeReader>> {
-        self.streams.iter().map(|stream| Arc::clone(&stream.from))
+impl Streams {
+    fn readers(&self) -> impl Iterator<Item = Arc<PipeReader>> {
+        self.open.iter().map(|stream| Arc::clone(&stream.from))
     }
 
-    /// One read each, so that an app that prints without end holds up nobody.
-    fn pass_on(&mut self) {
-        let Relay {
-            streams,
+    /// Reads each pipe once: an app that never stops printing must not block the caller.
+    fn relay_pending(&mut self) {
+        let Streams {
+            open,
             buffer,
-            last,
+            recorded,
         } = self;
-        streams.retain(|stream| {
-            let count = match (&*stream.from).read(buffer) {
-                Ok(count) => count,
-                Err(_) => return true,
+        open.retain(|stream| {
+            let Ok(count) = (&*stream.from).read(buffer) else {
+                return true;
             };
             let printed = buffer.get(..count).unwrap_or_default();
-            if let Some(last) = last {
-                last.extend_from_slice(printed);
-                last.drain(..last.len().saturating_sub(BYTES));
+            if let Some(recorded) = recorded {
+                recorded.extend_from_slice(printed);
+                recorded.drain(..recorded.len().saturating_sub(MAX_BYTES));
             }
-            let passed = write(&stream.to, printed);
-            if let Err(cause) = &passed {
-                // With its stream closed, the app meets what it would have met without us.
-                warn!("nobody reads any more what the app prints: {cause}");
+            let written = write_all(&stream.to, printed);
+            if let Err(cause) = &written {
+                // The pipe is closed, and the app gets the error that it would get without us.
+                warn!("failed to relay the output of the app: {cause}");
             }
-            passed.is_ok()
+            written.is_ok()
         });
     }
 }
 
-/// Writes all of it, and no line of ours in between.
-fn write(mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
-    let _ours = io::stderr().lock();
+/// Writes all of it, with no log line of ours in between.
+fn write_all(mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
+    let _no_log_lines = io::stderr().lock();
     while !bytes.is_empty() {
         match to.write(bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whoever shares the stream with us may have made it so.
+            // Another process that shares the stream may have made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let _ = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
             }
@@ -208,48 +209,48 @@ fn write(mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// An app's end of a stream, and what stands behind it.
-    fn between(to: impl Into<std::os::fd::OwnedFd>) -> (PipeWriter, Output) {
+    /// The app's end of a stream, and a relay from there to `to`.
+    fn relay(to: impl Into<std::os::fd::OwnedFd>) -> (PipeWriter, StdioRelay) {
         let (from, app) = io::pipe().expect("a pipe");
-        ioctl_fionbio(&from, true).expect("a pipe that is not waited on");
+        ioctl_fionbio(&from, true).expect("a non-blocking pipe");
         let stream = Stream {
             from: Arc::new(from),
             to: File::from(to.into()),
         };
-        let relay = Relay {
-            streams: vec![stream],
-            buffer: vec![0; PIPE],
-            last: Some(Vec::new()),
+        let streams = Streams {
+            open: vec![stream],
+            buffer: vec![0; PIPE_CAPACITY],
+            recorded: Some(Vec::new()),
         };
-        let output = Output {
-            relay: Mutex::new(relay),
-            ends: [None, None],
+        let relay = StdioRelay {
+            streams: Mutex::new(streams),
+            writers: [None, None],
         };
-        (app, output)
+        (app, relay)
     }
 
     #[test]
-    fn all_that_was_printed_is_passed_on_at_once() {
+    fn a_flush_relays_everything_and_never_waits() {
         let (mut reader, ours) = io::pipe().expect("a pipe");
-        let (mut app, output) = between(ours);
-        let printed: Vec<u8> = (0..PIPE).map(|n| n as u8).collect();
+        let (mut app, relay) = relay(ours);
+        let printed: Vec<u8> = (0..PIPE_CAPACITY).map(|n| n as u8).collect();
         app.write_all(&printed).expect("room in the pipe");
-        output.settle();
-        let mut got = vec![0; PIPE];
-        reader.read_exact(&mut got).expect("what was printed");
+        relay.flush();
+        let mut got = vec![0; PIPE_CAPACITY];
+        reader.read_exact(&mut got).expect("the output");
         assert_eq!(got, printed);
-        // With nothing printed, nothing is waited for.
-        output.settle();
+        // Nothing is pending now.
+        relay.flush();
     }
 
     #[test]
-    fn the_last_lines_are_kept_until_they_are_forgotten() {
+    fn the_last_lines_are_kept_until_recording_stops() {
         let (_reader, ours) = io::pipe().expect("a pipe");
-        let (mut app, output) = between(ours);
+        let (mut app, relay) = relay(ours);
         let mut print = |text: &str| {
             app.write_all(text.as_bytes()).expect("room in the pipe");
-            output.settle();
-            output.last_lines()
+            relay.flush();
+            relay.last_lines()
         };
         assert_eq!(print(""), "");
         assert_eq!(print("a\nb"), "a\nb");
@@ -257,19 +258,19 @@ mod tests {
         let lines: String = (0..50).map(|n| format!("line {n}\n")).collect();
         let last: Vec<_> = lines.lines().skip(40).collect();
         assert_eq!(print(&lines), last.join("\n"));
-        assert_eq!(print(&"x".repeat(3 * BYTES)), "x".repeat(BYTES));
-        output.forget();
+        assert_eq!(print(&"x".repeat(3 * MAX_BYTES)), "x".repeat(MAX_BYTES));
+        relay.stop_recording();
         assert_eq!(print("more"), "");
     }
 
     #[test]
-    fn where_nobody_reads_the_app_meets_a_closed_pipe() {
+    fn an_app_whose_reader_is_gone_gets_a_broken_pipe() {
         let (reader, ours) = io::pipe().expect("a pipe");
-        let (mut app, output) = between(ours);
+        let (mut app, relay) = relay(ours);
         drop(reader);
-        app.write_all(b"anyone?").expect("room in the pipe");
-        output.settle();
-        let error = app.write_all(b"anyone?").expect_err("nobody");
+        app.write_all(b"lost").expect("room in the pipe");
+        relay.flush();
+        let error = app.write_all(b"refused").expect_err("a closed pipe");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

@@ -1,18 +1,17 @@
-//! The app as our child: signals passed on, its end noticed and told, a new life given.
+//! Supervises the app as a child: forwards signals, reaps orphans, restarts it with backoff.
 //!
-//! Where the adapter is the process that Lambda started, everything that an init does for a
-//! container falls to it too: a signal goes to the app's whole group, whoever has lost its
-//! parent is reaped, and the app's exit status becomes ours (128 and the signal's number
-//! where it was killed, as in a shell). One thread does it all, parked until a signal comes.
+//! The entry point of an image may be PID 1, so the adapter has the duties of an init: it
+//! forwards signals to the process group of the app, reaps orphans (pid_namespaces(7)), and
+//! exits with the app's exit status, or with 128 plus the signal number if a signal killed the
+//! app, as shells do. One thread does all of this and sleeps until a signal arrives.
 //!
-//! An app that ends while it serves costs the invocations that it had, and is started again:
-//! a new environment would take longer. Not for ever, though: after a few lives in a row that
-//! answered nothing the process ends too, and Lambda makes everything anew.
+//! An app that exits while serving fails the invocations in flight and is restarted, which is
+//! faster than a new environment. After [`MAX_FAILED_STARTS`] generations in a row without a
+//! response the process exits as well, and Lambda initializes the environment again.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,167 +20,164 @@ use log::{debug, info, warn};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use signal_hook::consts::*;
 
+use crate::app::phase::{
+    AfterExit, MAX_FAILED_STARTS, Phase, Process, RestartPolicy, State, exit_code,
+};
 use crate::app::signals::{self, Signals};
 use crate::app::spawn;
-use crate::app::stdio::Output;
+use crate::app::stdio::StdioRelay;
 use crate::cli::CommandLine;
 use crate::error::{Class, Failure, Fatal};
 use crate::logger;
-use crate::shutdown::Stop;
+use crate::shutdown::Shutdown;
 
-/// What anyone sends to a server; an app that ends after one of them was meant to end.
-const PASSED_ON: [i32; 8] = [
+/// The exit of an app after one of these is intended, SIGCONT excepted: it is not restarted.
+const FORWARDED_SIGNALS: [i32; 8] = [
     SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT,
 ];
-/// How many lives in a row may pass without an answer.
-const LIVES: u32 = 5;
-/// The pause before the second such life; it doubles from life to life.
-const PAUSE: Duration = Duration::from_millis(100);
-/// A connection that broke is seen a moment before the end of the app that it broke by.
-const GRACE: Duration = Duration::from_millis(20);
-/// How long a killed app may take to be gone.
-const BURIAL: Duration = Duration::from_secs(2);
+/// A lost connection is noticed slightly before the exit that caused it.
+const EXIT_GRACE: Duration = Duration::from_millis(20);
+/// Time for a killed app to be reaped.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the threads of the adapter know of the app, and may do to it.
-#[derive(Debug, Default)]
-pub struct Child {
+/// The state of the app, shared by the supervisor thread and the threads that serve.
+#[derive(Debug)]
+pub struct Supervisor {
     state: Mutex<State>,
-    ended: Condvar,
-    /// Whether the app has answered anything in this life.
-    answered: AtomicBool,
-    output: Arc<Output>,
+    exited: Condvar,
+    stdio: Arc<StdioRelay>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// The process group, under the id of its first process; none while the app is down.
-    group: Option<Pid>,
-    /// How often the app has ended.
-    ends: u32,
-    last: Option<ExitStatus>,
-    /// Until then, an end is for init to tell, and final.
-    serving: bool,
-    restart_hung: bool,
-    hung: bool,
-    signal: Option<i32>,
-    fruitless: u32,
-    /// Why the app is not started again, and what the process is to exit with.
-    over: Option<(String, i32)>,
-}
-
-impl Child {
-    /// Starts the app, and the thread that looks after it.
-    pub fn start(line: CommandLine, stop: Arc<Stop>) -> Result<Arc<Child>, Fatal> {
-        let unable = |cause: io::Error| Fatal::NotStarted {
-            program: line.program.to_string_lossy().into_owned(),
+impl Supervisor {
+    /// Starts the app and the supervisor thread.
+    pub fn start(command: CommandLine, shutdown: Arc<Shutdown>) -> Result<Arc<Supervisor>, Fatal> {
+        let failed = |cause: io::Error| Fatal::NotStarted {
+            program: command.program.to_string_lossy().into_owned(),
             cause: cause.to_string(),
             status: 1,
         };
         let ignored = signals::ignored();
-        let wanted = PASSED_ON.into_iter().filter(|number| !ignored(*number));
-        // First, so that not even the shortest life goes unnoticed.
-        let signals = Signals::listen(wanted.chain([SIGCHLD])).map_err(unable)?;
-        let child = Arc::new(Child {
-            output: Output::start(),
-            ..Child::default()
+        let forwarded = FORWARDED_SIGNALS
+            .into_iter()
+            .filter(|number| !ignored(*number));
+        // Before the app starts: it may exit at once.
+        let signals = Signals::subscribe(forwarded.chain([SIGCHLD])).map_err(failed)?;
+        let supervisor = Arc::new(Supervisor {
+            state: Mutex::new(State::new(Instant::now())),
+            exited: Condvar::new(),
+            stdio: StdioRelay::start(),
         });
-        let supervisor = Supervisor {
-            child: Arc::clone(&child),
-            stop,
-            line: line.clone(),
+        let parent = Parent {
+            supervisor: Arc::clone(&supervisor),
+            shutdown,
+            command: command.clone(),
             signals,
         };
         thread::Builder::new()
             .stack_size(128 << 10)
-            .spawn(move || supervisor.run())
-            .map_err(unable)?;
-        Ok(child)
+            .spawn(move || parent.run())
+            .map_err(failed)?;
+        Ok(supervisor)
     }
 
-    /// Init is over: from now on the app is started again when it ends, and with
-    /// `restart_hung` also when it does not answer in time.
+    /// Ends init: from now on the app is restarted when it exits and, with `restart_hung`,
+    /// when a request times out.
     pub fn serve(&self, restart_hung: bool) -> Result<(), Fatal> {
-        let mut state = self.lock();
-        state.serving = true;
-        state.restart_hung = restart_hung;
-        drop(state);
-        self.output.forget();
+        self.lock().policy = if restart_hung {
+            RestartPolicy::AfterExitOrTimeout
+        } else {
+            RestartPolicy::AfterExit
+        };
+        self.stdio.stop_recording();
         self.check()
     }
 
-    /// Comes back once all that the app has printed by now is where it was to go.
-    pub fn settle(&self) {
-        self.output.settle();
-    }
-
-    /// The last lines that the app printed, while init lasts.
-    pub fn last_lines(&self) -> String {
-        self.settle();
-        self.output.last_lines()
-    }
-
-    /// Which life the app is in, or will be next: the first is 1.
-    pub fn life(&self) -> u32 {
-        self.lock().ends.saturating_add(1)
-    }
-
-    /// Fails once the app is not started again.
+    /// Returns an error once the app is stopped for good.
     pub fn check(&self) -> Result<(), Fatal> {
-        match self.lock().over.clone() {
-            Some((how, status)) => Err(Fatal::AppExited { how, status }),
-            None => Ok(()),
+        match &self.lock().phase {
+            Phase::Stopped { how, status } => Err(Fatal::AppExited {
+                how: how.clone(),
+                status: *status,
+            }),
+            _ => Ok(()),
         }
     }
 
-    pub fn answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
+    /// The current generation of the app, or the next one while it is down; the first is 1.
+    pub fn generation(&self) -> u32 {
+        self.lock().generation()
     }
 
-    /// A failure in the light of what has become of the app since `life`.
-    pub fn explain(&self, failure: Failure, life: u32) -> Failure {
+    /// Relays everything the app has printed so far.
+    pub fn flush(&self) {
+        self.stdio.flush();
+    }
+
+    /// The last lines that the app printed during init.
+    pub fn last_lines(&self) -> String {
+        self.flush();
+        self.stdio.last_lines()
+    }
+
+    /// Records a response: an exit of this generation is no failed start.
+    pub fn response_received(&self) {
+        self.lock().responded = true;
+    }
+
+    /// Adds the exit status to a failure if the app exited in this generation. A timeout marks
+    /// the generation as hung.
+    pub fn with_exit_status(&self, failure: Failure, generation: u32) -> Failure {
         if failure.class == Class::AppTimeout {
-            let mut state = self.lock();
-            state.hung = state.restart_hung;
+            self.lock().mark_hung(generation);
         }
-        match failure.cut_off.then(|| self.await_end(life, GRACE)) {
-            Some(Some(status)) => Failure::new(
+        let status = failure
+            .connection_lost
+            .then(|| self.await_exit(generation, EXIT_GRACE));
+        match status.flatten() {
+            Some(status) => Failure::new(
                 Class::AppExited,
-                format!("the app ended ({status}): {}", failure.message),
+                format!("the app exited ({status}): {}", failure.message),
             ),
-            _ => failure,
+            None => failure,
         }
     }
 
-    /// Ends an app that has been found hung; a new life follows.
-    pub fn end_hung(&self, life: u32) {
-        let mut state = self.lock();
-        if std::mem::take(&mut state.hung) && state.ends.saturating_add(1) == life {
-            warn!("the app hangs: it is killed and started again");
-            signal(state.group, Signal::KILL);
+    /// Kills the app if this generation is hung; the supervisor thread restarts it.
+    pub fn kill_if_hung(&self, generation: u32) {
+        let state = self.lock();
+        if let Phase::Running(process) = state.phase
+            && process.hung
+            && state.generation() == generation
+        {
+            warn!("the app did not respond in time: killing and restarting it");
+            signal(process.group, Signal::KILL);
             drop(state);
-            self.await_end(life, BURIAL);
+            self.await_exit(generation, KILL_TIMEOUT);
         }
     }
 
-    /// Ends the app for good, since the process ends.
+    /// Kills the app for good, before the adapter exits.
     pub fn kill(&self) {
         let mut state = self.lock();
-        state
-            .over
-            .get_or_insert_with(|| ("the adapter ends".into(), 1));
-        signal(state.group, Signal::KILL);
+        if let Phase::Running(process) = state.phase {
+            signal(process.group, Signal::KILL);
+        }
+        if !matches!(state.phase, Phase::Stopped { .. }) {
+            state.phase = Phase::Stopped {
+                how: "the adapter exits".into(),
+                status: 1,
+            };
+        }
         drop(state);
-        self.settle();
+        self.flush();
     }
 
-    /// Waits until that life has ended, and says how.
-    fn await_end(&self, life: u32, patience: Duration) -> Option<ExitStatus> {
-        let lives_on = |state: &mut State| state.ends < life;
-        let waited = self
-            .ended
-            .wait_timeout_while(self.lock(), patience, lives_on);
+    /// Waits until a generation has exited and returns the exit status.
+    fn await_exit(&self, generation: u32, timeout: Duration) -> Option<ExitStatus> {
+        let runs = |state: &mut State| state.generation() <= generation;
+        let waited = self.exited.wait_timeout_while(self.lock(), timeout, runs);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.last.filter(|_| state.ends >= life)
+        state.exit_status(generation)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,161 +185,168 @@ impl Child {
     }
 }
 
-fn signal(group: Option<Pid>, signal: Signal) {
-    if let Some(group) = group
-        && let Err(cause) = kill_process_group(group, signal)
-    {
-        // Mostly there is nobody left.
-        debug!("failed to signal the app: {cause}");
-    }
-}
-
-/// The thread that is the app's parent.
-struct Supervisor {
-    child: Arc<Child>,
-    stop: Arc<Stop>,
-    line: CommandLine,
+/// The supervisor thread, which is the parent of the app.
+struct Parent {
+    supervisor: Arc<Supervisor>,
+    shutdown: Arc<Shutdown>,
+    command: CommandLine,
     signals: Signals,
 }
 
-impl Supervisor {
-    /// Never returns: with its parent, the app would end.
-    fn run(mut self) {
-        self.launch();
-        let mut due: Option<Instant> = None;
+impl Parent {
+    /// Never returns: the kernel kills the app when its parent thread exits.
+    fn run(mut self) -> ! {
         loop {
-            let patience = due.map(|due| due.saturating_duration_since(Instant::now()));
-            let signals: Vec<i32> = self.signals.wait(patience).collect();
+            let timeout = self.until_start();
+            if timeout == Some(Duration::ZERO) {
+                self.start();
+                continue;
+            }
+            let signals: Vec<i32> = self.signals.wait(timeout).collect();
             for number in signals {
-                self.pass_on(number);
+                self.forward_signal(number);
             }
             if let Some(status) = self.reap() {
-                due = self.ended(status);
-            }
-            if due.is_some_and(|due| due <= Instant::now()) {
-                due = None;
-                self.launch();
+                self.exited(status);
             }
         }
     }
 
-    fn pass_on(&self, number: i32) {
-        let mut state = self.child.lock();
+    /// The time until the app is due to start, if it is down.
+    fn until_start(&self) -> Option<Duration> {
+        match self.supervisor.lock().phase {
+            Phase::Down { start_at } => Some(start_at.saturating_duration_since(Instant::now())),
+            _ => None,
+        }
+    }
+
+    /// Starts the app. A failure is final: the next attempt would fail in the same way.
+    fn start(&self) {
+        let spawned = spawn::spawn(&self.command, &self.supervisor.stdio);
+        let mut state = self.supervisor.lock();
+        match spawned {
+            // `Supervisor::kill` came while the app was started.
+            Ok(group) if matches!(state.phase, Phase::Stopped { .. }) => {
+                signal(group, Signal::KILL);
+            }
+            Ok(group) => {
+                state.phase = Phase::Running(Process {
+                    group,
+                    signal: None,
+                    hung: false,
+                });
+            }
+            Err(fatal) => {
+                let (how, status) = (fatal.to_string(), fatal.exit_status());
+                if state.policy == RestartPolicy::Never {
+                    state.phase = Phase::Stopped { how, status };
+                } else {
+                    logger::fatal(&how);
+                    self.stop(&mut state, how, status);
+                }
+            }
+        }
+    }
+
+    fn forward_signal(&self, number: i32) {
         let Some(known) = Signal::from_named_raw(number).filter(|_| number != SIGCHLD) else {
             return;
         };
-        debug!("signal {number} goes to the app");
-        signal(state.group, known);
-        if number != SIGCONT {
-            state.signal = Some(number);
-        }
-        // Between two lives the signal is for us.
-        if state.group.is_none() && matches!(number, SIGTERM | SIGINT) {
-            let how = format!("signal {number} came while the app was down");
-            self.finish(&mut state, how, 128 + number);
+        let mut state = self.supervisor.lock();
+        match &mut state.phase {
+            Phase::Running(process) => {
+                debug!("forwarding signal {number} to the app");
+                signal(process.group, known);
+                if number != SIGCONT {
+                    process.signal = Some(number);
+                }
+            }
+            // There is no app to exit after it.
+            Phase::Down { .. } if matches!(number, SIGTERM | SIGINT) => {
+                let how = format!("received signal {number} while the app was down");
+                self.stop(&mut state, how, 128 + number);
+            }
+            Phase::Down { .. } | Phase::Stopped { .. } => {
+                debug!("ignoring signal {number}: the app is not running");
+            }
         }
     }
 
-    /// Buries all the dead, whose parent we are or have become; says how the app ended.
+    /// Reaps children and adopted orphans; returns the app's exit status if it has exited.
     fn reap(&self) -> Option<ExitStatus> {
-        let group = self.child.lock().group;
+        let group = match self.supervisor.lock().phase {
+            Phase::Running(process) => Some(process.group),
+            _ => None,
+        };
         let mut app = None;
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            match Some(pid) == group {
-                true => app = Some(ExitStatus::from_raw(status.as_raw())),
-                false => debug!("reaped the orphan {}", pid.as_raw_pid()),
+            if Some(pid) == group {
+                app = Some(ExitStatus::from_raw(status.as_raw()));
+            } else {
+                debug!("reaped the orphan {}", pid.as_raw_pid());
             }
         }
         app
     }
 
-    /// Takes note of the app's end; says when to start it again, if so.
-    fn ended(&self, status: ExitStatus) -> Option<Instant> {
-        let child = &self.child;
-        // Its last words come before ours.
-        child.settle();
-        let mut state = child.lock();
-        let group = state.group.take();
-        state.ends = state.ends.saturating_add(1);
-        state.last = Some(status);
-        state.fruitless = match child.answered.swap(false, Ordering::Relaxed) {
-            true => 0,
-            false => state.fruitless.saturating_add(1),
+    /// Records an exit of the app, then cleans up after it and restarts or stops.
+    fn exited(&self, status: ExitStatus) {
+        // In the log, the app's last lines come before the adapter's.
+        self.supervisor.flush();
+        let mut state = self.supervisor.lock();
+        let Phase::Running(process) = state.phase else {
+            return;
         };
-        let code = status
-            .code()
-            .unwrap_or_else(|| status.signal().map_or(1, |number| 128 + number));
-        let lives_again = state.over.is_none()
-            && state.signal.is_none()
-            && state.serving
-            && state.fruitless < LIVES;
-        // What the app has left behind must not keep its port.
-        let farewell = match lives_again {
-            true => Signal::KILL,
-            false => Signal::TERM,
+        let after = state.exited(process, status, Instant::now());
+        // Other processes of the group: the port has to be free for the next generation.
+        let cleanup_signal = match after {
+            AfterExit::Restart(_) => Signal::KILL,
+            _ => Signal::TERM,
         };
-        signal(group, farewell);
-        child.ended.notify_all();
-        if lives_again {
-            let pause = match state.fruitless {
-                0 => Duration::ZERO,
-                number => PAUSE * 2_u32.pow(number - 1),
-            };
-            warn!(
-                "the app ended ({status}): it is started again in {} ms",
-                pause.as_millis()
-            );
-            return Some(Instant::now() + pause);
-        }
-        if state.over.is_some() {
-            return None;
-        }
-        if let Some(number) = state.signal {
-            info!("the app ended after signal {number} ({status})");
-            self.finish(&mut state, format!("the app ended ({status})"), code);
-        } else if state.serving {
-            let how = format!("the app ended {LIVES} times without an answer ({status})");
-            logger::fatal(&how);
-            self.finish(&mut state, how, code);
-        } else {
-            let how = format!("the app ended before init did ({status}){}", hint(code));
-            state.over = Some((how, code));
-        }
-        None
-    }
-
-    /// Starts the app; if that fails, there is no other try.
-    fn launch(&self) {
-        let started = spawn::spawn(&self.line, &self.child.output);
-        let mut state = self.child.lock();
-        match started {
-            Ok(group) => {
-                state.group = Some(group);
-                // It may have come too late.
-                if state.over.is_some() {
-                    signal(state.group, Signal::KILL);
-                }
+        signal(process.group, cleanup_signal);
+        self.supervisor.exited.notify_all();
+        let code = exit_code(status);
+        match after {
+            AfterExit::Restart(delay) => {
+                let ms = delay.as_millis();
+                warn!("the app exited ({status}): restarting it in {ms} ms");
             }
-            Err(fatal) if state.serving => {
-                logger::fatal(&fatal.to_string());
-                self.finish(&mut state, fatal.to_string(), fatal.exit_status());
+            AfterExit::StopAfterSignal(number) => {
+                info!("the app exited after signal {number} ({status})");
+                self.stop(&mut state, format!("the app exited ({status})"), code);
             }
-            Err(fatal) => state.over = Some((fatal.to_string(), fatal.exit_status())),
+            AfterExit::FailInit => {
+                let how = format!("the app exited during init ({status}){}", hint(code));
+                state.phase = Phase::Stopped { how, status: code };
+            }
+            AfterExit::GiveUp => {
+                let times = format!("{MAX_FAILED_STARTS} times in a row without a response");
+                let how = format!("the app exited {times} ({status})");
+                logger::fatal(&how);
+                self.stop(&mut state, how, code);
+            }
         }
     }
 
-    /// The process ends as soon as nothing is in flight any more.
-    fn finish(&self, state: &mut State, how: String, status: i32) {
-        state.over = Some((how, status));
-        self.stop.end(status);
+    /// Stops for good; the process exits once no invocation is in flight.
+    fn stop(&self, state: &mut State, how: String, status: i32) {
+        state.phase = Phase::Stopped { how, status };
+        self.shutdown.request(status);
     }
 }
 
-/// What two statuses mostly mean, shells having agreed on them.
+fn signal(group: Pid, signal: Signal) {
+    if let Err(cause) = kill_process_group(group, signal) {
+        // Expected where no process of the group is left.
+        debug!("failed to signal the app: {cause}");
+    }
+}
+
+/// The usual meaning of two codes, by the convention of shells.
 fn hint(code: i32) -> &'static str {
     match code {
-        126 => ": its command cannot be executed",
-        127 => ": its command was not found",
+        126 => ": the command cannot be executed",
+        127 => ": the command was not found",
         _ => "",
     }
 }

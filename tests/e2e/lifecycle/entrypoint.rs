@@ -475,7 +475,7 @@ fn an_app_that_ends_again_and_again_ends_the_process_with_its_status() {
     kill("KILL", first);
     assert_eq!(run.exit().code(), Some(7));
     let log = run.log();
-    assert_eq!(log.matches("started again").count(), 5, "{log}");
+    assert_eq!(log.matches("restarting it").count(), 5, "{log}");
     assert_eq!(log.matches("FATAL").count(), 1, "{log}");
 }
 
@@ -511,6 +511,32 @@ fn the_end_after_a_signal_waits_for_what_is_in_flight() {
     run.signal("TERM");
     run.wait_until("the app has ended", |run| {
         run.log().contains("bye\n") && children(run.pid()).is_empty()
+    });
+    run.open("rest");
+    assert_eq!(run.exit().code(), Some(3));
+    assert_eq!(run.reply(1)["body"], "slow");
+}
+
+#[test]
+fn a_signal_after_the_exit_of_the_app_does_not_change_the_exit_status() {
+    let slow = response("200 OK\nContent-Length: 4", "sl")
+        .open("half")
+        .wait_for("rest")
+        .send("ow");
+    let mut run = shell("trap 'exit 3' TERM; echo up; read line")
+        .env("AWS_LAMBDA_LOG_LEVEL", "debug")
+        .respond(slow)
+        .invoke(get("/"))
+        .start();
+    run.wait_until("half a response", |run| run.is_open("half"));
+    let first = app(&mut run, 1);
+    kill("TERM", run.pid());
+    run.wait_until("the app has exited", |run| {
+        run.log().contains("exited after signal") && !is_alive(first)
+    });
+    kill("TERM", run.pid());
+    run.wait_until("the second signal is received", |run| {
+        run.log().contains("ignoring signal 15")
     });
     run.open("rest");
     assert_eq!(run.exit().code(), Some(3));

@@ -77,6 +77,11 @@ impl Shutdown {
         true
     }
 
+    /// Whether the process is about to end, so that no more invocations are taken.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
     fn count(&self, change: impl Fn(usize) -> usize) -> usize {
         let mut in_flight = self
             .in_flight

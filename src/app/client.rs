@@ -166,7 +166,7 @@ impl Client {
 
     fn unreachable(&self, cause: &io::Error) -> Failure {
         let message = format!("failed to connect to the app at {}: {cause}", self.address);
-        Failure::new(Class::AppUnreachable, message).cut_off()
+        Failure::new(Class::AppUnreachable, message).connection_lost()
     }
 
     fn failed(&self, request: &Request, error: &Error, deadline: &Deadline) -> Failure {
@@ -291,7 +291,7 @@ fn failure(act: &str, error: &Error, deadline: &Deadline) -> Failure {
             let failure = Failure::new(Class::AppProtocol, format!("{act}: {error}"));
             match error {
                 Error::Malformed(_) => failure,
-                _ => failure.cut_off(),
+                _ => failure.connection_lost(),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The app's side: its HTTP client, the readiness probe, and the app as a child process.
 
 pub mod client;
+mod phase;
 pub mod readiness;
 pub mod signals;
 pub mod spawn;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::client::{Addresses, Client};
-use super::supervisor::Child;
+use super::supervisor::Supervisor;
 use crate::config::{Address, Config, Protocol, Readiness};
 use crate::error::Fatal;
 use crate::http::USER_AGENT;
@@ -38,7 +38,7 @@ pub fn wait(
     app: &mut Client,
     config: &Config,
     timeout: Duration,
-    child: Option<&Child>,
+    child: Option<&Supervisor>,
 ) -> Result<bool, Fatal> {
     let settings = &config.readiness;
     if settings.port == config.app.port {
@@ -56,14 +56,14 @@ fn probe_until_ready(
     app: &mut Client,
     settings: &Readiness,
     timeout: Duration,
-    child: Option<&Child>,
+    child: Option<&Supervisor>,
 ) -> Result<bool, Fatal> {
     let started = Instant::now();
     let limit = timeout.min(settings.timeout.unwrap_or(Duration::MAX));
     let mut log_at = LOG_INTERVAL;
     let mut attempts = 0_u32;
     loop {
-        child.map_or(Ok(()), Child::check)?;
+        child.map_or(Ok(()), Supervisor::check)?;
         let addresses = match attempts % ALL_ADDRESSES_EVERY {
             0 => Addresses::All,
             _ => Addresses::First,

@@ -13,12 +13,12 @@ use log::warn;
 
 use crate::app::client::Client;
 use crate::app::readiness;
-use crate::app::supervisor::Child;
+use crate::app::supervisor::Supervisor;
 use crate::cli::CommandLine;
 use crate::config::{self, Config};
 use crate::error::Fatal;
 use crate::lambda::{Runtime, extension};
-use crate::shutdown::Stop;
+use crate::shutdown::Shutdown;
 
 /// How long init waits for the app with asynchronous init: Lambda ends it after 10 s.
 const ASYNC_INIT_TIMEOUT: Duration = Duration::from_millis(9800);
@@ -26,12 +26,12 @@ const ASYNC_INIT_TIMEOUT: Duration = Duration::from_millis(9800);
 /// An initialized environment.
 pub struct Environment {
     pub config: Config,
-    pub shutdown: Arc<Stop>,
+    pub shutdown: Arc<Shutdown>,
     pub runtime: Runtime,
     pub app: Client,
     /// False only with asynchronous init: then the first invocation waits for the app.
     pub app_is_ready: bool,
-    pub supervisor: Option<Arc<Child>>,
+    pub supervisor: Option<Arc<Supervisor>>,
 }
 
 /// Initializes an environment whose app Lambda starts, or one that starts it by `command`. A
@@ -40,10 +40,10 @@ pub fn run(command: Option<CommandLine>) -> Result<Environment, Fatal> {
     let api = config::runtime_api(&crate::variable)?;
     let mut supervisor = None;
     let shutdown = Arc::new(match command {
-        Some(_) => Stop::default(),
+        Some(_) => Shutdown::default(),
         None => {
             extension::register(Runtime::new(&api), env::args_os().next())?;
-            Stop::listen()
+            Shutdown::listen()
         }
     });
     initialize(&api, command, shutdown, &mut supervisor)
@@ -53,12 +53,12 @@ pub fn run(command: Option<CommandLine>) -> Result<Environment, Fatal> {
 fn initialize(
     api: &str,
     command: Option<CommandLine>,
-    shutdown: Arc<Stop>,
-    supervisor: &mut Option<Arc<Child>>,
+    shutdown: Arc<Shutdown>,
+    supervisor: &mut Option<Arc<Supervisor>>,
 ) -> Result<Environment, Fatal> {
     let config = read_config()?;
     if let Some(command) = command {
-        *supervisor = Some(Child::start(command, Arc::clone(&shutdown))?);
+        *supervisor = Some(Supervisor::start(command, Arc::clone(&shutdown))?);
         extension::register_internal(Runtime::new(api));
     }
     let child = supervisor.as_deref();
@@ -102,8 +102,8 @@ fn read_config() -> Result<Config, Fatal> {
 }
 
 /// Posts the failure of init, which Lambda shows to the invoker, and ends the app.
-fn report(fatal: &Fatal, api: &str, supervisor: Option<&Child>) {
-    let printed = supervisor.map(Child::last_lines).unwrap_or_default();
+fn report(fatal: &Fatal, api: &str, supervisor: Option<&Supervisor>) {
+    let printed = supervisor.map(Supervisor::last_lines).unwrap_or_default();
     if let Err(cause) = Runtime::new(api).report(fatal, &printed) {
         warn!("failed to report why init failed: {cause}");
     }

@@ -11,7 +11,7 @@ use log::info;
 
 use crate::app::client::Client;
 use crate::app::readiness;
-use crate::app::supervisor::Child;
+use crate::app::supervisor::Supervisor;
 use crate::config::Config;
 use crate::error::Fatal;
 use crate::http::USER_AGENT;
@@ -37,7 +37,7 @@ pub fn checkpoint(
     app: &mut Client,
     config: &Config,
     runtime: &mut Runtime,
-    child: Option<&Child>,
+    child: Option<&Supervisor>,
 ) -> Result<(), Fatal> {
     if let Some(path) = &config.snapstart.before {
         run_hook(app, "before-checkpoint", path, BEFORE_TIMEOUT).map_err(|cause| {
@@ -49,7 +49,7 @@ pub fn checkpoint(
     }
     app.disconnect();
     if let Some(child) = child {
-        child.settle();
+        child.flush();
     }
     info!("ready for the snapshot");
     let checkpoint = SystemTime::now();
@@ -69,7 +69,7 @@ pub fn checkpoint(
 fn resume(
     app: &mut Client,
     config: &Config,
-    child: Option<&Child>,
+    child: Option<&Supervisor>,
     restored: Instant,
 ) -> Result<(), String> {
     if let Some(path) = &config.snapstart.after {

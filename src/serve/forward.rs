@@ -5,7 +5,7 @@ use log::warn;
 use super::buffers::Buffers;
 use super::plan::{self, Plan};
 use crate::app::client::{Client, ResponseBody};
-use crate::app::supervisor::Child;
+use crate::app::supervisor::Supervisor;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::http::Response;
@@ -23,7 +23,7 @@ use crate::translate::request::{self, Rejection};
 /// The app, in the generation that was ready when the invocation came.
 pub struct App<'a> {
     pub client: &'a mut Client,
-    pub supervisor: Option<&'a Child>,
+    pub supervisor: Option<&'a Supervisor>,
     pub generation: u32,
 }
 
@@ -47,10 +47,10 @@ pub fn forward<'a>(
     let reply = exchange(config, app, buffers, invocation, deadline);
     match (supervisor, reply) {
         (Some(supervisor), Ok(reply)) => {
-            supervisor.answered();
+            supervisor.response_received();
             Ok(reply)
         }
-        (Some(supervisor), Err(failure)) => Err(supervisor.explain(failure, generation)),
+        (Some(supervisor), Err(failure)) => Err(supervisor.with_exit_status(failure, generation)),
         (None, reply) => reply,
     }
 }
@@ -194,7 +194,7 @@ fn read_whole<'a>(
 /// A streamed body; its failure names the exit status of an app that has ended.
 struct SupervisedBody<'a> {
     body: ResponseBody<'a>,
-    supervisor: Option<&'a Child>,
+    supervisor: Option<&'a Supervisor>,
     generation: u32,
 }
 
@@ -202,7 +202,7 @@ impl BodyReader for SupervisedBody<'_> {
     fn fill(&mut self, wait: Wait) -> Result<Chunk<'_>, Failure> {
         let (supervisor, generation) = (self.supervisor, self.generation);
         self.body.fill(wait).map_err(|failure| match supervisor {
-            Some(supervisor) => supervisor.explain(failure, generation),
+            Some(supervisor) => supervisor.with_exit_status(failure, generation),
             None => failure,
         })
     }

@@ -20,7 +20,7 @@ use log::{debug, error, warn};
 
 use crate::app::client::Client;
 use crate::app::readiness;
-use crate::app::supervisor::Child;
+use crate::app::supervisor::Supervisor;
 use crate::config::Config;
 use crate::error::{Class, Failure, Fatal};
 use crate::init::Environment;
@@ -29,7 +29,7 @@ use crate::lambda::deliver::deliver;
 use crate::lambda::{ApiError, Runtime};
 use crate::logger;
 use crate::net::deadline::Deadline;
-use crate::shutdown::{self, Stop};
+use crate::shutdown::{self, Shutdown};
 use buffers::Buffers;
 use forward::forward;
 
@@ -41,8 +41,8 @@ const STACK: usize = 256 << 10;
 /// Shared by the threads of the loop.
 struct Shared<'a> {
     config: &'a Config,
-    shutdown: &'a Stop,
-    supervisor: Option<&'a Child>,
+    shutdown: &'a Shutdown,
+    supervisor: Option<&'a Supervisor>,
     /// The app's generation that was seen ready, 0 before the first. An app that Lambda starts
     /// has only one.
     ready_generation: AtomicU32,
@@ -60,9 +60,9 @@ struct Worker<'a> {
 enum Turn {
     /// The invocation has been replied to.
     Done,
-    /// The app has ended and is not restarted. The supervisor ends the process when no other
-    /// invocation is in flight.
-    AppStopped,
+    /// The process ends after the invocations in flight: the app has ended and is not restarted,
+    /// or another thread of the loop cannot go on.
+    Stopped,
 }
 
 /// Serves with as many threads as Lambda may have invocations in flight.
@@ -105,7 +105,7 @@ impl Worker<'_> {
         loop {
             match self.serve_one() {
                 Ok(Turn::Done) => {}
-                Ok(Turn::AppStopped) => park(),
+                Ok(Turn::Stopped) => park(),
                 Err(fatal) => self.end_process(&fatal),
             }
         }
@@ -119,13 +119,16 @@ impl Worker<'_> {
             supervisor,
             ..
         } = *self.shared;
+        if shutdown.is_draining() {
+            return Ok(Turn::Stopped);
+        }
         // Before /next: another environment may have an app that is up.
         if self.generation() > 1 && self.wait_until_ready().is_err() {
-            return Ok(Turn::AppStopped);
+            return Ok(Turn::Stopped);
         }
         // Lambda may freeze a process that waits in /next.
         if let Some(supervisor) = supervisor {
-            supervisor.settle();
+            supervisor.flush();
         }
         let invocation = self.next()?;
         shutdown.invocation_begins();
@@ -145,14 +148,14 @@ impl Worker<'_> {
         };
         deliver(&mut self.runtime, &invocation, outcome);
         if let (Some(supervisor), Ok(generation)) = (supervisor, &ready) {
-            supervisor.end_hung(*generation);
+            supervisor.kill_if_hung(*generation);
         }
         logger::set_request_id("");
         shutdown.invocation_ends();
         self.buffers.clear();
         match ready {
             Ok(_) => Ok(Turn::Done),
-            Err(Fatal::AppExited { .. }) => Ok(Turn::AppStopped),
+            Err(Fatal::AppExited { .. }) => Ok(Turn::Stopped),
             Err(fatal) => Err(fatal),
         }
     }
@@ -191,7 +194,7 @@ impl Worker<'_> {
 
     /// The app's current generation.
     fn generation(&self) -> u32 {
-        self.shared.supervisor.map_or(1, Child::life)
+        self.shared.supervisor.map_or(1, Supervisor::generation)
     }
 
     /// Waits for an app that was not ready after asynchronous init, or that was restarted.

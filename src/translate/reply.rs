@@ -52,7 +52,7 @@ pub fn check_status(
             .unwrap_or_else(|| format!("HTTP.{status}"))
             .into(),
         message: String::from_utf8(message).unwrap_or_default(),
-        cut_off: false,
+        connection_lost: false,
     })
 }
 

@@ -536,11 +536,11 @@ fn api_sends_an_invocation_without_end() {
 fn api_gives_no_request_id() {
     assert_no_reply(
         format!("{OK}Content-Length: 2\r\n\r\n{{}}"),
-        &["without a request id"],
+        &["without a request ID"],
     );
     assert_no_reply(
         format!("{OK}Lambda-Runtime-Aws-Request-Id: a/../b\r\nContent-Length: 2\r\n\r\n{{}}"),
-        &["unusable request id"],
+        &["invalid request ID"],
     );
 }
 

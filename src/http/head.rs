@@ -204,6 +204,15 @@ mod tests {
         read(wire, false).expect_err("an invalid head").to_string()
     }
 
+    fn assert_framing(wire: &str, status: u16, framing: Framing, reusable: bool) {
+        let expected = Head {
+            status,
+            framing,
+            reusable,
+        };
+        assert_eq!(head(wire.as_bytes()), expected, "{wire}");
+    }
+
     #[test]
     fn framing_follows_the_head() {
         use Framing::*;
@@ -257,6 +266,15 @@ mod tests {
                 Chunked,
                 false,
             ),
+        ] {
+            assert_framing(wire, status, framing, reusable);
+        }
+    }
+
+    #[test]
+    fn a_status_without_a_body_and_interim_responses_decide_before_the_fields() {
+        use Framing::*;
+        for (wire, status, framing, reusable) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", 204, Empty, true),
             (
                 "HTTP/1.1 304 x\r\ncontent-length: 9\r\n\r\n",
@@ -272,12 +290,7 @@ mod tests {
                 false,
             ),
         ] {
-            let expected = Head {
-                status,
-                framing,
-                reusable,
-            };
-            assert_eq!(head(wire.as_bytes()), expected, "{wire}");
+            assert_framing(wire, status, framing, reusable);
         }
         let wire = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
         assert_eq!(read(wire, true).expect("valid").0.framing, Empty);

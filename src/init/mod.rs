@@ -67,9 +67,10 @@ fn initialize(
         runtime.connect_ahead();
     }
     let mut app = Client::new(config.app.clone(), config.pool_idle);
-    let timeout = match config.async_init {
-        true => ASYNC_INIT_TIMEOUT,
-        false => Duration::MAX,
+    let timeout = if config.async_init {
+        ASYNC_INIT_TIMEOUT
+    } else {
+        Duration::MAX
     };
     let app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
     if config.snapstart.active {

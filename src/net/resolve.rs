@@ -1,14 +1,13 @@
-//! Names of hosts to addresses, as far as an adapter needs them: this machine and its neighbours.
+//! Resolves host names without the resolver of the C library, which is an eighth of the binary.
 //!
-//! The app and the Runtime API are on this machine, given as an address, as `localhost`, or as
-//! a name that the environment puts into `/etc/hosts`. The resolver of the C library would
-//! look further, and is an eighth of the whole binary.
+//! The app and the Runtime API are on this machine. Their host is an address, `localhost`, or a
+//! name in `/etc/hosts`.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Either family: a server told to listen on `localhost` may have chosen the one or the other.
+/// Both families: a server that listens on `localhost` may have chosen either.
 pub const LOOPBACK: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -25,7 +24,7 @@ pub fn endpoint(address: &str) -> io::Result<Vec<SocketAddr>> {
     resolve(host, port)
 }
 
-/// The addresses of a host, one at least.
+/// The addresses of a host, at least one.
 pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let with_port = |ip| SocketAddr::new(ip, port);
     if let Ok(ip) = host.parse() {
@@ -34,19 +33,17 @@ pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(LOOPBACK.map(with_port).to_vec());
     }
-    // A scratch image has no such file, which then names nobody.
+    // A scratch image has no such file.
     let table = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let found: Vec<SocketAddr> = listed(&table, host).map(with_port).collect();
-    match found.is_empty() {
-        false => Ok(found),
-        true => {
-            let problem = format!("the host `{host}` is neither an address nor in /etc/hosts");
-            Err(io::Error::new(ErrorKind::NotFound, problem))
-        }
+    if found.is_empty() {
+        let problem = format!("the host `{host}` is neither an address nor in /etc/hosts");
+        return Err(io::Error::new(ErrorKind::NotFound, problem));
     }
+    Ok(found)
 }
 
-/// The addresses that a table as in hosts(5) gives a name.
+/// The addresses of a host in a table of hosts(5).
 fn listed<'a>(table: &'a str, host: &'a str) -> impl Iterator<Item = IpAddr> {
     table.lines().filter_map(move |line| {
         let line = line.split('#').next().unwrap_or_default();
@@ -75,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_resolved_is_named() {
+    fn an_unknown_host_is_named() {
         for (address, part) in [
             (
                 "no.such.host.example:1",

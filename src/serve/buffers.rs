@@ -1,20 +1,20 @@
-//! What a thread of the loop reads into and writes from, kept from invocation to invocation.
+//! The buffers of one thread of the loop, reused from invocation to invocation.
 //!
-//! Taking the memory of a large invocation anew each time costs more than the work with it, and
-//! keeping it for ever is waste, so it goes back once large ones seem to be over.
+//! Allocating the memory of a large invocation each time costs more than the work with it, and
+//! keeping it for ever is waste. So it is freed after a number of small invocations in a row.
 
-/// What is kept for good.
+/// The capacity that is never freed.
 const KEEP: usize = 64 << 10;
-/// So many invocations in a row have to be content with that.
+/// After so many small invocations in a row the rest is freed.
 const SMALL_TURNS: u32 = 16;
 
 #[derive(Debug, Default)]
 pub struct Buffers {
     /// The event.
     pub payload: Vec<u8>,
-    /// The request's body where the event holds it escaped or in base64.
+    /// The request's body, where the event has it escaped or in base64.
     pub decoded: Vec<u8>,
-    /// The answer's body.
+    /// The response's body.
     pub body: Vec<u8>,
     /// The same, compressed.
     pub compressed: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Empties all; to be called after each invocation.
+    /// Empties all after an invocation.
     pub fn clear(&mut self) {
         let buffers = [
             &mut self.payload,
@@ -33,9 +33,10 @@ impl Buffers {
             &mut self.compressed,
             &mut self.reply,
         ];
-        self.small_turns = match buffers.iter().all(|buffer| buffer.len() <= KEEP) {
-            true => self.small_turns.saturating_add(1),
-            false => 0,
+        self.small_turns = if buffers.iter().all(|buffer| buffer.len() <= KEEP) {
+            self.small_turns.saturating_add(1)
+        } else {
+            0
         };
         for buffer in buffers {
             buffer.clear();
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_large_invocation_took_goes_back_after_some_small_ones() {
+    fn a_large_buffer_is_freed_after_some_small_invocations() {
         let mut buffers = Buffers::default();
         let turn = |buffers: &mut Buffers, size| {
             buffers.body.resize(size, 0);

@@ -165,9 +165,10 @@ fn read_whole<'a>(
         reply,
     } = room;
     let whole = body.read_to(read, reply::MAX_REPLY)?;
-    let length = match whole {
-        true => Some(read.len() as u64),
-        false => body.declared(),
+    let length = if whole {
+        Some(read.len() as u64)
+    } else {
+        body.declared()
     };
     let mut coding = plan::coding(config, kind, request, response, length);
     if let Coding::Gzip(level) = coding

@@ -11,42 +11,32 @@
 //! `gateway` takes HTTP and asks `front` for the event; `function` gives it an environment and a turn; `environment` is what the two APIs share;
 //! `lifecycle` starts and ends processes in Lambda's order. The adapter never links any of this.
 
-mod args;
+mod api;
 mod base64;
+mod cli;
 mod clock;
-mod demo;
-mod environment;
-mod extensions_api;
 mod front;
 mod function;
-mod gateway;
+mod http_server;
 mod invocation;
-mod invoke;
 mod json;
-mod lifecycle;
-mod memory;
-mod output;
-mod probe;
-mod process;
+mod log;
 mod reason;
-mod runtime_api;
-mod samples;
-mod setup;
 mod signals;
-mod state;
-mod summary;
-mod wire;
-mod words;
+mod web;
 
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use args::{Options, Task};
+use cli::options::{self, Options, Task};
+use cli::samples;
+use front::{gateway, invoke_api};
+use web::demo;
 
 fn main() -> ExitCode {
-    let task = match args::parse(std::env::args().skip(1)) {
+    let task = match options::parse(std::env::args().skip(1)) {
         Ok(task) => task,
         Err(error) => {
             eprintln!("lambda-local: {error}");
@@ -64,12 +54,12 @@ fn main() -> ExitCode {
 
 fn perform(task: Task) -> Result<ExitCode, String> {
     match task {
-        Task::Help => show(args::HELP),
+        Task::Help => show(options::HELP),
         Task::Version => show(&format!("lambda-local {}\n", env!("CARGO_PKG_VERSION"))),
         Task::Events(None) => show(&samples::list()),
         Task::Events(Some(name)) => show(samples::find(&name)?),
         Task::Invoke(send) => {
-            return invoke::send(&send).map(|good| {
+            return invoke_api::send(&send).map(|good| {
                 if good {
                     ExitCode::SUCCESS
                 } else {
@@ -95,7 +85,7 @@ fn run(options: Options) -> Result<(), String> {
         |error| format!("failed to listen on `{host}:{port}`: {error} (another port: --port N)");
     let listener = TcpListener::bind((host, port)).map_err(in_use)?;
     let bound = listener.local_addr().map_err(in_use)?;
-    let setup = Arc::new(setup::Setup::new(options)?);
+    let setup = Arc::new(function::variables::Setup::new(options)?);
     let function = function::Function::new(setup.clone());
     let front = front::Front {
         kind: setup.options.kind,
@@ -107,7 +97,7 @@ fn run(options: Options) -> Result<(), String> {
         port: bound.port(),
     });
     std::thread::spawn(move || {
-        wire::serve(
+        http_server::serve(
             listener,
             || false,
             move |head, body, stream| gateway.handle(head, body, stream),

@@ -4,7 +4,7 @@
 //! alike. Bodies and answers are limited to 1 MB.
 
 use super::{
-    HttpAnswer, HttpRequest, body, multi_headers, parse, parts, single_headers, status,
+    HttpAnswer, HttpRequest, body, common, multi_headers, parse, single_headers, status,
     with_content_type,
 };
 use crate::json::{Json, object};
@@ -14,9 +14,9 @@ const TARGET_GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup/local/0123456789abcdef";
 
 pub fn event(request: &HttpRequest, path: &str, query: &str, multi_value: bool) -> Json {
-    let headers = parts::lower_case(parts::headers(request));
+    let headers = common::lower_case(common::headers(request));
     // A load balancer leaves the query encoded.
-    let query = parts::query_pairs(query);
+    let query = common::query_pairs(query);
     let mut event = object([
         (
             "requestContext",
@@ -26,13 +26,13 @@ pub fn event(request: &HttpRequest, path: &str, query: &str, multi_value: bool) 
         ("path", path.into()),
     ]);
     if multi_value {
-        event.push("multiValueQueryStringParameters", parts::lists(&query));
-        event.push("multiValueHeaders", parts::lists(&headers));
+        event.push("multiValueQueryStringParameters", common::lists(&query));
+        event.push("multiValueHeaders", common::lists(&headers));
     } else {
-        event.push("queryStringParameters", parts::last(&query));
-        event.push("headers", parts::last(&headers));
+        event.push("queryStringParameters", common::last(&query));
+        event.push("headers", common::last(&headers));
     }
-    let (text, is_base64) = parts::body(request, |media_type| {
+    let (text, is_base64) = common::body(request, |media_type| {
         media_type.starts_with("text/")
             || [
                 "application/json",

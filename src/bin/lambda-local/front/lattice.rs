@@ -3,26 +3,26 @@
 //! "Lambda functions as targets in VPC Lattice": headers and query values are lists in the event and joined strings in the answer; a repeated
 //! Set-Cookie cannot be carried, as there is no list in the answer.
 
-use super::{HttpAnswer, HttpRequest, body, parse, parts, single_headers, status};
+use super::{HttpAnswer, HttpRequest, body, common, parse, single_headers, status};
 use crate::json::{Json, object};
 
 pub fn event(request: &HttpRequest, path: &str, query: &str) -> Json {
     let arn = |rest: &str| Json::from(format!("arn:aws:vpc-lattice:us-east-1:111122223333:{rest}"));
-    let headers = parts::lower_case(parts::headers(request));
+    let headers = common::lower_case(common::headers(request));
     let mut event = object([
         ("version", "2.0".into()),
         ("path", path.into()),
         ("method", request.method.as_str().into()),
-        ("headers", parts::lists(&headers)),
+        ("headers", common::lists(&headers)),
     ]);
     if !query.is_empty() {
         event.push(
             "queryStringParameters",
-            parts::lists(&parts::query_pairs(query)),
+            common::lists(&common::query_pairs(query)),
         );
     }
     if !request.body.is_empty() {
-        let (text, is_base64) = parts::body(request, parts::is_text);
+        let (text, is_base64) = common::body(request, common::is_text);
         event.push("body", text.into());
         event.push("isBase64Encoded", is_base64.into());
     }

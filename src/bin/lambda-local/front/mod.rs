@@ -5,17 +5,19 @@
 //! captured on AWS.
 
 mod alb;
+pub mod common;
+pub mod gateway;
+mod http_api;
+pub mod invoke_api;
 mod lattice;
-pub mod parts;
-mod rest;
-mod v2;
+mod rest_api;
 
 use serde_json::Value;
 
-use crate::args::Kind;
 use crate::base64;
+use crate::cli::options::Kind;
+use crate::http_server::{self, Headers};
 use crate::reason::reason;
-use crate::wire::{self, Headers};
 
 /// A request as it came in, before any front has changed it.
 pub struct HttpRequest {
@@ -66,18 +68,20 @@ impl Front {
             .unwrap_or((&request.target, ""));
         let inner = match &self.stage {
             None => path,
-            Some(stage) => parts::strip_stage(path, stage).ok_or(Trouble::NoStage)?,
+            Some(stage) => common::strip_stage(path, stage).ok_or(Trouble::NoStage)?,
         };
         let event = match self.kind {
-            Kind::FunctionUrl => v2::function_url_event(request, path, query),
-            Kind::HttpApi => v2::http_api_event(request, path, inner, query, self.stage.as_deref()),
-            Kind::RestApi => rest::event(request, path, inner, query, self.stage.as_deref()),
+            Kind::FunctionUrl => http_api::function_url_event(request, path, query),
+            Kind::HttpApi => {
+                http_api::http_api_event(request, path, inner, query, self.stage.as_deref())
+            }
+            Kind::RestApi => rest_api::event(request, path, inner, query, self.stage.as_deref()),
             Kind::Alb => alb::event(request, path, query, false),
             Kind::AlbMultiValue => alb::event(request, path, query, true),
             Kind::Lattice => lattice::event(request, path, query),
         };
         let event = event.bytes();
-        if event.len() > crate::runtime_api::PAYLOAD_LIMIT {
+        if event.len() > crate::api::runtime::PAYLOAD_LIMIT {
             Err(Trouble::TooLarge)
         } else {
             Ok(event)
@@ -96,9 +100,9 @@ impl Front {
     /// The HTTP answer in what the function has given; the error says what is wrong with it.
     pub fn answer(&self, payload: &[u8]) -> Result<HttpAnswer, String> {
         match self.kind {
-            Kind::FunctionUrl => v2::answer(payload, "application/json").map(remap),
-            Kind::HttpApi => v2::answer(payload, "text/plain; charset=utf-8"),
-            Kind::RestApi => rest::answer(payload).map(remap),
+            Kind::FunctionUrl => http_api::answer(payload, "application/json").map(remap),
+            Kind::HttpApi => http_api::answer(payload, "text/plain; charset=utf-8"),
+            Kind::RestApi => rest_api::answer(payload).map(remap),
             Kind::Alb => alb::answer(payload, false),
             Kind::AlbMultiValue => alb::answer(payload, true),
             Kind::Lattice => lattice::answer(payload),
@@ -110,9 +114,9 @@ impl Front {
         let parsed: Value = serde_json::from_slice(prelude)
             .map_err(|error| format!("its prelude is not JSON: {error}"))?;
         let answer = if self.kind == Kind::RestApi {
-            rest::head(&parsed)
+            rest_api::head(&parsed)
         } else {
-            v2::head(&parsed)
+            http_api::head(&parsed)
         };
         answer
             .map(|answer| with_content_type(answer, "application/octet-stream"))
@@ -191,7 +195,7 @@ fn remap(mut answer: HttpAnswer) -> HttpAnswer {
 }
 
 fn with_content_type(mut answer: HttpAnswer, content_type: &str) -> HttpAnswer {
-    if wire::header(&answer.headers, "content-type").is_none() {
+    if http_server::header(&answer.headers, "content-type").is_none() {
         answer
             .headers
             .push(("content-type".to_owned(), content_type.to_owned()));

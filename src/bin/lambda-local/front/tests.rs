@@ -128,7 +128,7 @@ fn lattice_gives_lists_and_microseconds_in_a_string() {
 
 #[test]
 fn no_front_passes_on_what_belongs_to_the_connection() {
-    for (name, kind) in crate::args::KINDS {
+    for (name, kind) in crate::cli::options::KINDS {
         let event = event(kind).to_string().to_ascii_lowercase();
         for gone in ["x-hop", "\"connection\"", "transfer-encoding"] {
             assert!(!event.contains(gone), "{name}: {gone}");
@@ -216,7 +216,7 @@ fn cookies_come_back_in_the_way_of_each_front() {
 
 #[test]
 fn base64_is_decoded_and_must_be_base64() {
-    for (name, kind) in crate::args::KINDS {
+    for (name, kind) in crate::cli::options::KINDS {
         let good = json!({"statusCode": 200, "body": "AAH/", "isBase64Encoded": true});
         assert_eq!(answer(kind, good).expect(name).body, [0, 1, 255], "{name}");
         let bad = json!({"statusCode": 200, "body": "AAH", "isBase64Encoded": true});
@@ -232,7 +232,7 @@ fn a_malformed_answer_is_told_by_what_is_wrong_with_it() {
         (json!({"statusCode": 200, "body": {}}), "body"),
         (json!({"statusCode": 200, "headers": []}), "headers"),
     ] {
-        for (name, kind) in crate::args::KINDS {
+        for (name, kind) in crate::cli::options::KINDS {
             let expected = kind != Kind::AlbMultiValue || word != "headers";
             let error = answer(kind, payload.clone()).err();
             assert_eq!(

@@ -9,15 +9,17 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::args::Init;
+use super::{memory_limit, probe};
+use crate::api::{extensions, runtime};
+use crate::cli::options::Init;
 use crate::clock;
-use crate::environment::Environment;
+use crate::function::environment::Environment;
+use crate::function::process;
+use crate::function::state::{Process, State};
+use crate::function::variables::{Env, Setup, file_name};
+use crate::http_server;
 use crate::invocation::Fault;
-use crate::output::{Platform, Source};
-use crate::process;
-use crate::setup::{Env, Setup, file_name};
-use crate::state::{Process, State};
-use crate::{extensions_api, memory, probe, runtime_api, wire};
+use crate::log::{Platform, Source};
 
 const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -80,14 +82,14 @@ pub fn init(
 fn serve_apis(listener: TcpListener, environment: &Arc<Environment>) {
     let (watched, served) = (environment.clone(), environment.clone());
     std::thread::spawn(move || {
-        wire::serve(
+        http_server::serve(
             listener,
             move || watched.lock().is_over(),
             move |head, body, stream| {
                 if head.path().starts_with("/2018-06-01/") {
-                    runtime_api::handle(&served, head, body, stream)
+                    runtime::handle(&served, head, body, stream)
                 } else {
-                    extensions_api::handle(&served, head, body, stream)
+                    extensions::handle(&served, head, body, stream)
                 }
             },
         );
@@ -111,7 +113,7 @@ fn start_all(
             &env,
         )?;
     }
-    memory::watch(setup, environment);
+    memory_limit::watch(setup, environment);
     let late = || {
         Fault::new(
             "Sandbox.Timedout",

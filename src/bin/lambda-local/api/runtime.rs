@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base64;
-use crate::environment::Environment;
+use crate::function::environment::Environment;
+use crate::http_server::{self, Body, Head};
 use crate::invocation::{Fault, Invocation, Refusal, Reply};
 use crate::json::object;
-use crate::wire::{self, Body, Head};
 
 /// 6 MiB and 100 bytes: the largest event and the largest buffered answer.
 pub const PAYLOAD_LIMIT: usize = 6_291_556;
@@ -37,7 +37,7 @@ pub fn handle<R: BufRead>(
     let path = head.path().strip_prefix("/2018-06-01").unwrap_or_default();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match (head.method.as_str(), segments.as_slice()) {
-        ("GET", ["ping"]) => wire::respond(
+        ("GET", ["ping"]) => http_server::respond(
             stream,
             head,
             200,
@@ -62,7 +62,7 @@ pub fn handle<R: BufRead>(
         }
         ("GET", ["runtime", "restore", "next"]) if environment.snap_start => {
             match environment.restore_next() {
-                Ok(true) => wire::respond(
+                Ok(true) => http_server::respond(
                     stream,
                     head,
                     200,
@@ -73,7 +73,7 @@ pub fn handle<R: BufRead>(
                 Err(refusal) => refuse(&refusal, head, stream),
             }
         }
-        _ => wire::respond(
+        _ => http_server::respond(
             stream,
             head,
             404,
@@ -114,7 +114,7 @@ fn next(environment: &Environment, head: &Head, stream: &TcpStream) -> io::Resul
     if let Some(tenant) = invocation.tenant.as_deref().filter(|_| !managed) {
         headers.push(("lambda-runtime-aws-tenant-id", tenant));
     }
-    wire::respond(stream, head, 200, &headers, &invocation.payload)
+    http_server::respond(stream, head, 200, &headers, &invocation.payload)
 }
 
 fn response<R: BufRead>(
@@ -181,7 +181,7 @@ fn response<R: BufRead>(
     let _ = invocation.reply.send(reply);
     environment.finish_answer(id, error);
     match refusal {
-        None => wire::respond(
+        None => http_server::respond(
             stream,
             head,
             202,
@@ -254,7 +254,7 @@ fn streamed_response<R: BufRead>(
             stream,
         );
     }
-    wire::respond(
+    http_server::respond(
         stream,
         head,
         202,
@@ -265,8 +265,8 @@ fn streamed_response<R: BufRead>(
 
 /// The failure that a runtime reports after it has begun to stream: two trailer fields, the second in base64.
 fn trailing_fault(trailers: &[(String, String)]) -> Option<Fault> {
-    let kind = wire::header(trailers, "lambda-runtime-function-error-type")?;
-    let body = wire::header(trailers, "lambda-runtime-function-error-body")
+    let kind = http_server::header(trailers, "lambda-runtime-function-error-type")?;
+    let body = http_server::header(trailers, "lambda-runtime-function-error-body")
         .and_then(base64::decode)
         .unwrap_or_default();
     Some(Fault {
@@ -346,7 +346,7 @@ fn message_of(body: &[u8]) -> String {
 
 pub fn finish(answer: Result<(), Refusal>, head: &Head, stream: &TcpStream) -> io::Result<()> {
     match answer {
-        Ok(()) => wire::respond(
+        Ok(()) => http_server::respond(
             stream,
             head,
             202,
@@ -364,7 +364,7 @@ pub fn refuse(refusal: &Refusal, head: &Head, stream: &TcpStream) -> io::Result<
     ])
     .to_string()
         + "\n";
-    wire::respond(
+    http_server::respond(
         stream,
         head,
         refusal.status,

@@ -4,6 +4,8 @@
 //! that read those read this. They and the processes' output go to standard output; what `lambda-local` itself has to say goes to standard
 //! error. Colours only where somebody looks.
 
+pub mod summary;
+
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::HttpRequest;
 use crate::base64;
+use crate::http_server::{self, Headers};
 use crate::json::Json;
-use crate::wire::{self, Headers};
 
 /// What belongs to a connection and not to the request (RFC 9110 7.6.1); no front passes it on.
 const HOP_BY_HOP: [&str; 8] = [
@@ -134,10 +134,11 @@ pub fn headers(request: &HttpRequest) -> Headers {
         })
         .cloned()
         .collect();
-    if !request.body.is_empty() || wire::header(&request.headers, "content-length").is_some() {
+    if !request.body.is_empty() || http_server::header(&request.headers, "content-length").is_some()
+    {
         headers.push(("content-length".to_owned(), request.body.len().to_string()));
     }
-    let client = wire::header(&request.headers, "x-forwarded-for")
+    let client = http_server::header(&request.headers, "x-forwarded-for")
         .map(|before| format!("{before}, {}", request.source_ip));
     headers.push((
         "x-forwarded-for".to_owned(),
@@ -161,14 +162,14 @@ pub fn lower_case(headers: Headers) -> Headers {
 
 /// The body as text where it is text by its type (and in truth), else in base64; with the flag that says which.
 pub fn body(request: &HttpRequest, is_text: impl Fn(&str) -> bool) -> (String, bool) {
-    let media_type = wire::header(&request.headers, "content-type")
+    let media_type = http_server::header(&request.headers, "content-type")
         .unwrap_or_default()
         .split(';')
         .next()
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    let encoded = wire::header(&request.headers, "content-encoding")
+    let encoded = http_server::header(&request.headers, "content-encoding")
         .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
     match std::str::from_utf8(&request.body) {
         Ok(text) if !encoded && is_text(&media_type) => (text.to_owned(), false),

@@ -3,22 +3,28 @@
 //! Lambda would start a second environment for a second concurrent request; here the second request waits for its turn. With `--concurrency`
 //! (Managed Instances) one environment takes as many at a time as its runtime polls for.
 
+pub mod environment;
+pub mod lifecycle;
+pub mod memory_limit;
+mod probe;
+mod process;
+pub mod state;
+pub mod variables;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::args::Init;
+use crate::api::runtime::function_arn;
+use crate::cli::options::Init;
 use crate::clock;
-use crate::environment::Environment;
+use crate::function::environment::Environment;
+use crate::function::state::Answer;
+use crate::function::variables::Setup;
 use crate::invocation::{Fault, Invocation, Reply, Request};
-use crate::lifecycle;
-use crate::memory;
-use crate::output::{Platform, Report};
-use crate::runtime_api::function_arn;
-use crate::setup::Setup;
-use crate::state::Answer;
-use crate::summary::Summary;
+use crate::log::summary::Summary;
+use crate::log::{Platform, Report};
 
 const EXIT_NEWS: Duration = Duration::from_millis(30);
 
@@ -130,7 +136,7 @@ impl Function {
             started + self.setup.options.timeout,
         );
         report.duration = started.elapsed();
-        report.max_memory = memory::peak(&environment);
+        report.max_memory = memory_limit::peak(&environment);
         self.report(&id, &ending, report);
         self.leave(held, &environment, &ending);
     }

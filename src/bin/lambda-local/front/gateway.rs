@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::args::Kind;
+use crate::cli::options::Kind;
 use crate::clock;
+use crate::front::invoke_api;
 use crate::front::{Front, HttpAnswer, HttpRequest, Trouble};
 use crate::function::Function;
+use crate::http_server::{self, Body, Head, Headers};
 use crate::invocation::{Reply, Request};
-use crate::invoke;
-use crate::wire::{self, Body, Head, Headers};
 
 /// More than any front takes; what is larger is not even kept.
 const BODY_LIMIT: usize = 16 << 20;
@@ -44,8 +44,8 @@ impl Gateway {
         body: &mut Body<'_, R>,
         stream: &TcpStream,
     ) -> io::Result<()> {
-        if head.method == "POST" && invoke::is_invocation(head.path()) {
-            return invoke::serve(&self.function, head, body, stream);
+        if head.method == "POST" && invoke_api::is_invocation(head.path()) {
+            return invoke_api::serve(&self.function, head, body, stream);
         }
         let exchange = Exchange {
             id: clock::uuid(),
@@ -167,7 +167,7 @@ impl Gateway {
 
     fn send(&self, exchange: &Exchange, answer: &HttpAnswer) -> io::Result<()> {
         let headers = self.finished_headers(exchange, answer);
-        wire::respond(
+        http_server::respond(
             exchange.stream,
             exchange.head,
             answer.status,
@@ -227,7 +227,8 @@ impl Gateway {
             return self.send(exchange, &answer);
         }
         let headers = self.finished_headers(exchange, &answer);
-        let mut out = wire::Stream::begin(exchange.stream, exchange.head, answer.status, &headers)?;
+        let mut out =
+            http_server::Stream::begin(exchange.stream, exchange.head, answer.status, &headers)?;
         out.send(&rest)?;
         loop {
             match replies.recv() {

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::environment::Environment;
-use crate::lifecycle::groups;
-use crate::process;
-use crate::setup::Setup;
+use crate::function::environment::Environment;
+use crate::function::lifecycle::groups;
+use crate::function::process;
+use crate::function::variables::Setup;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 

@@ -10,7 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-use crate::output::{Output, Source};
+use crate::log::{Output, Source};
 
 /// Starts a program in its own group with exactly this environment; `exited` is called when it has ended. The group is returned.
 pub fn spawn(

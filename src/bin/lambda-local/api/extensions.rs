@@ -7,12 +7,12 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
+use crate::api::runtime::{finish, posted_fault, refuse};
 use crate::clock;
-use crate::environment::Environment;
+use crate::function::environment::Environment;
+use crate::http_server::{self, Body, Head};
 use crate::invocation::Refusal;
 use crate::json::object;
-use crate::runtime_api::{finish, posted_fault, refuse};
-use crate::wire::{self, Body, Head};
 
 const IDENTIFIER: &str = "lambda-extension-identifier";
 const ERROR_TYPE: &str = "lambda-extension-function-error-type";
@@ -32,7 +32,7 @@ pub fn handle<R: BufRead>(
                         ("content-type", "application/json"),
                         ("lambda-extension-event-identifier", &clock::uuid()),
                     ];
-                    wire::respond(stream, head, 200, &headers, event.as_bytes())
+                    http_server::respond(stream, head, 200, &headers, event.as_bytes())
                 }
                 // Nobody is served any more: the extension is about to be ended.
                 Ok(None) => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -56,7 +56,7 @@ pub fn handle<R: BufRead>(
             };
             refuse(&refusal, head, stream)
         }
-        _ => wire::respond(
+        _ => http_server::respond(
             stream,
             head,
             404,
@@ -92,9 +92,9 @@ fn register<R: BufRead>(
                 .header("lambda-extension-accept-feature")
                 .is_some_and(|features| features.contains("accountId"))
             {
-                answer.push("accountId", crate::runtime_api::ACCOUNT.into());
+                answer.push("accountId", crate::api::runtime::ACCOUNT.into());
             }
-            wire::respond(
+            http_server::respond(
                 stream,
                 head,
                 200,

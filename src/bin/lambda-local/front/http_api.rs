@@ -6,11 +6,11 @@
 use serde_json::Value;
 
 use super::{
-    HttpAnswer, HttpRequest, body, parse, parts, scalar, single_headers, status, with_content_type,
+    HttpAnswer, HttpRequest, body, common, parse, scalar, single_headers, status, with_content_type,
 };
 use crate::clock;
+use crate::http_server;
 use crate::json::{Json, object};
-use crate::wire;
 
 const URL_ID: &str = "localfunctionurl";
 const API_ID: &str = "localhttp0";
@@ -24,7 +24,7 @@ pub fn function_url_event(request: &HttpRequest, path: &str, query: &str) -> Jso
         &domain,
         "$default",
         "$default",
-        &parts::decode(path, false),
+        &common::decode(path, false),
     );
     event(request, path, query, "$default", context, true, None)
 }
@@ -38,7 +38,7 @@ pub fn http_api_event(
 ) -> Json {
     let domain = format!("{API_ID}.execute-api.us-east-1.amazonaws.com");
     // This front decodes the path, and what is a question mark then ends it: so it is on AWS.
-    let decoded = parts::decode(path, false);
+    let decoded = common::decode(path, false);
     let decoded = decoded.split('?').next().unwrap_or_default();
     let route = "ANY /{proxy+}";
     let context = context(
@@ -50,7 +50,7 @@ pub fn http_api_event(
         stage.unwrap_or("$default"),
         decoded,
     );
-    let proxy = parts::decode(inner.trim_start_matches('/'), false);
+    let proxy = common::decode(inner.trim_start_matches('/'), false);
     event(
         request,
         decoded,
@@ -71,7 +71,7 @@ fn context(
     stage: &str,
     path: &str,
 ) -> Json {
-    let agent = wire::header(&request.headers, "user-agent").unwrap_or_default();
+    let agent = http_server::header(&request.headers, "user-agent").unwrap_or_default();
     object([
         ("accountId", account.into()),
         ("apiId", api.into()),
@@ -104,7 +104,7 @@ fn event(
     keeps_cookie_header: bool,
     proxy: Option<String>,
 ) -> Json {
-    let mut headers = parts::lower_case(parts::headers(request));
+    let mut headers = common::lower_case(common::headers(request));
     let cookies: Vec<String> = headers
         .iter()
         .filter(|(name, _)| name == "cookie")
@@ -128,11 +128,11 @@ fn event(
     if !cookies.is_empty() {
         event.push("cookies", cookies.into());
     }
-    event.push("headers", parts::joined(&headers, ","));
+    event.push("headers", common::joined(&headers, ","));
     if !query.is_empty() {
         event.push(
             "queryStringParameters",
-            parts::joined(&parts::decoded_query_pairs(query), ","),
+            common::joined(&common::decoded_query_pairs(query), ","),
         );
     }
     event.push("requestContext", context);
@@ -141,7 +141,7 @@ fn event(
     }
     let mut is_base64 = false;
     if !request.body.is_empty() {
-        let (body, encoded) = parts::body(request, parts::is_text);
+        let (body, encoded) = common::body(request, common::is_text);
         event.push("body", body.into());
         is_base64 = encoded;
     }

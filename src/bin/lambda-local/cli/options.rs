@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::words::{Words, parse_pair, unknown_word};
+use crate::cli::arg_reader::{Words, parse_pair, unknown_word};
 
 pub const HELP: &str = "\
 lambda-local: AWS Lambda on your machine, for web apps. No Docker.

@@ -6,12 +6,12 @@
 use serde_json::Value;
 
 use super::{
-    HttpAnswer, HttpRequest, body, multi_headers, parse, parts, single_headers, status,
+    HttpAnswer, HttpRequest, body, common, multi_headers, parse, single_headers, status,
     with_content_type,
 };
 use crate::clock;
+use crate::http_server;
 use crate::json::{Json, object};
-use crate::wire;
 
 const API_ID: &str = "localrest0";
 const DOMAIN: &str = "localrest0.execute-api.us-east-1.amazonaws.com";
@@ -25,25 +25,25 @@ pub fn event(
 ) -> Json {
     let proxy = inner.trim_start_matches('/');
     let resource = if proxy.is_empty() { "/" } else { "/{proxy+}" };
-    let headers = parts::headers(request);
-    let query = parts::decoded_query_pairs(query);
+    let headers = common::headers(request);
+    let query = common::decoded_query_pairs(query);
     let has_query = !query.is_empty();
-    let (text, is_base64) = parts::body(request, |media_type| {
-        parts::is_text(media_type)
+    let (text, is_base64) = common::body(request, |media_type| {
+        common::is_text(media_type)
             || media_type.is_empty()
             || media_type == "application/x-www-form-urlencoded"
     });
-    let agent = wire::header(&request.headers, "user-agent");
+    let agent = http_server::header(&request.headers, "user-agent");
     object([
         ("resource", resource.into()),
         ("path", inner.into()),
         ("httpMethod", request.method.as_str().into()),
-        ("headers", parts::last(&headers)),
-        ("multiValueHeaders", parts::lists(&headers)),
+        ("headers", common::last(&headers)),
+        ("multiValueHeaders", common::lists(&headers)),
         (
             "queryStringParameters",
             if has_query {
-                parts::last(&query)
+                common::last(&query)
             } else {
                 Json::Null
             },
@@ -51,7 +51,7 @@ pub fn event(
         (
             "multiValueQueryStringParameters",
             if has_query {
-                parts::lists(&query)
+                common::lists(&query)
             } else {
                 Json::Null
             },
@@ -135,7 +135,7 @@ pub fn head(answer: &Value) -> Result<HttpAnswer, String> {
     headers.extend(
         single
             .into_iter()
-            .filter(|(name, _)| wire::header(&headers, name).is_none())
+            .filter(|(name, _)| http_server::header(&headers, name).is_none())
             .collect::<Vec<_>>(),
     );
     if let Some(cookies) = answer.get("cookies").and_then(Value::as_array) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::output::Report;
+use crate::log::Report;
 
 #[derive(Default)]
 pub struct Summary {

@@ -11,9 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock;
+use crate::function::state::{Extension, Phase, Restore, Running, State, wrong_state};
 use crate::invocation::{Fault, Invocation, Refusal};
 use crate::json::object;
-use crate::state::{Extension, Phase, Restore, Running, State, wrong_state};
 
 /// The life of one environment, from init to shutdown.
 pub struct Environment {

@@ -7,16 +7,16 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use crate::args::{EventSource, Send};
+use crate::api::runtime::PAYLOAD_LIMIT;
 use crate::base64;
+use crate::cli::options::{EventSource, Send};
+use crate::cli::samples;
 use crate::clock;
+use crate::front::gateway::collect;
 use crate::function::Function;
-use crate::gateway::collect;
+use crate::http_server::{self, Body, Head, Headers};
 use crate::invocation::{Reply, Request};
 use crate::json::object;
-use crate::runtime_api::PAYLOAD_LIMIT;
-use crate::samples;
-use crate::wire::{self, Body, Head, Headers};
 
 pub fn is_invocation(path: &str) -> bool {
     path.strip_prefix("/2015-03-31/functions/")
@@ -66,7 +66,7 @@ pub fn serve<R: BufRead>(
         .header("x-amz-invocation-type")
         .unwrap_or("RequestResponse");
     if invocation_type == "DryRun" {
-        return wire::respond(stream, head, 204, &[("x-amzn-requestid", &id)], b"");
+        return http_server::respond(stream, head, 204, &[("x-amzn-requestid", &id)], b"");
     }
     let tenant = head
         .header("x-amz-tenant-id")
@@ -86,7 +86,7 @@ pub fn serve<R: BufRead>(
     if invocation_type == "Event" {
         // Asynchronous: nobody waits for the answer, but somebody has to take it.
         std::thread::spawn(move || replies.iter().for_each(drop));
-        return wire::respond(stream, head, 202, &[("x-amzn-requestid", &id)], b"");
+        return http_server::respond(stream, head, 202, &[("x-amzn-requestid", &id)], b"");
     }
     let mut failed = false;
     let payload = match replies.recv() {
@@ -121,7 +121,7 @@ pub fn serve<R: BufRead>(
             base64::encode(function.setup.output.tail().as_bytes()),
         ));
     }
-    wire::respond(stream, head, 200, &headers, &payload)
+    http_server::respond(stream, head, 200, &headers, &payload)
 }
 
 fn root_of(trace: &str) -> Option<String> {
@@ -139,7 +139,7 @@ fn refuse(
     stream: &TcpStream,
 ) -> io::Result<()> {
     let body = object([("Type", "User".into()), ("Message", message.into())]).bytes();
-    wire::respond(
+    http_server::respond(
         stream,
         head,
         status,
@@ -175,7 +175,7 @@ pub fn send(send: &Send) -> Result<bool, String> {
     out.write_all(&body)
         .and_then(|()| out.write_all(b"\n"))
         .map_err(|error| format!("failed to write to standard output: {error}"))?;
-    if let Some(kind) = wire::header(&head.headers, "x-amz-function-error") {
+    if let Some(kind) = http_server::header(&head.headers, "x-amz-function-error") {
         eprintln!("lambda-local: the function failed ({kind})");
         return Ok(false);
     }

@@ -8,10 +8,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::args::{Adapter, Init, Options};
+use crate::cli::arg_reader::parse_pair;
+use crate::cli::options::{Adapter, Init, Options};
 use crate::clock;
-use crate::output::Output;
-use crate::words::parse_pair;
+use crate::log::Output;
 
 /// What an extension does not see, though the runtime does.
 const RUNTIME_ONLY: [&str; 11] = [

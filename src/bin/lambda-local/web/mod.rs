@@ -1,0 +1,3 @@
+//! The page that shows an app what reaches it.
+
+pub mod demo;

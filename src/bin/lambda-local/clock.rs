@@ -1,7 +1,9 @@
-//! Dates as AWS writes them, and identifiers as AWS makes them.
+//! Timestamps and identifiers in the formats of AWS.
 //!
-//! Time stamps come in three spellings: ISO 8601 in logs, the Apache one in an event's `requestContext.time`, RFC 9110 5.6.7 in a `Date` header.
-//! Identifiers are random UUIDs and X-Ray trace ids; the randomness is the standard library's hasher seed, which is enough where nothing is secret.
+//! Timestamps have three formats: ISO 8601 in logs, the Apache log format in
+//! `requestContext.time`, and IMF-fixdate (RFC 9110 5.6.7) in `Date` headers. Identifiers are UUIDs
+//! and X-Ray trace ids. Their randomness is the standard library's hasher seed, which is enough
+//! because none of them is a secret.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -56,7 +58,7 @@ pub fn http(ms: i64) -> String {
     )
 }
 
-/// A random (version 4) UUID.
+/// Returns a random (version 4) UUID.
 pub fn uuid() -> String {
     let (high, low) = (random(), random());
     let version = (high & 0x0fff) | 0x4000;
@@ -69,7 +71,7 @@ pub fn uuid() -> String {
     )
 }
 
-/// The root of an X-Ray trace: `1-<seconds, hex>-<24 hex digits>`.
+/// Returns the root of an X-Ray trace: `1-<seconds, hex>-<24 hex digits>`.
 pub fn trace_root(ms: i64) -> String {
     format!(
         "1-{:08x}-{:016x}{:08x}",
@@ -83,6 +85,7 @@ pub fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
+#[derive(Debug)]
 struct Date {
     year: i64,
     month: i64,
@@ -94,7 +97,8 @@ struct Date {
 }
 
 impl Date {
-    /// Days to a date in the proleptic Gregorian calendar, counting years from March so that the leap day comes last.
+    /// Converts days to a date of the proleptic Gregorian calendar. Years are counted from March,
+    /// so that the leap day is the last day of a year.
     fn from_ms(ms: i64) -> Date {
         let seconds = ms.div_euclid(1000);
         let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -152,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_in_all_three_spellings() {
+    fn a_timestamp_has_three_formats() {
         let ms = 1_770_113_472_345;
         assert_eq!(iso(ms), "2026-02-03T10:11:12.345Z");
         assert_eq!(apache(ms), "03/Feb/2026:10:11:12 +0000");
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn leap_days_and_the_epoch_are_right() {
+    fn leap_days_and_the_epoch_are_converted() {
         assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(iso(1_709_251_199_000), "2024-02-29T23:59:59.000Z");

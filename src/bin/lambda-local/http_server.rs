@@ -1,18 +1,192 @@
-//! HTTP/1.1 on the server's side: heads, bodies with their trailers, answers in one write or in chunks (RFC 9112).
+//! HTTP/1.1 on the server's side (RFC 9112): request heads, bodies with trailers, and responses
+//! that are written whole or in chunks.
 //!
-//! Written here because the three servers of this program (front, Runtime API, Extensions API) need what ready-made ones do not give:
-//! the trailers of a streamed response, each chunk as soon as it arrives, chunks sent as soon as they are there, and a connection
-//! that can be broken off to show the client that its answer is not whole.
+//! The front end, the Runtime API and the Extensions API need more than a server library offers:
+//! the trailers of a streamed response, each chunk as soon as it arrives or is sent, and a
+//! connection that can be aborted so that the client detects a truncated response. The HTTP code of
+//! the adapter is not used, because it is under test here.
 
-use std::io::{self, BufRead, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
-use crate::reason::reason;
+use lambda_adapter::http::reason::reason;
 
 const HEAD_LIMIT: usize = 1 << 20;
+const CHUNK_LINE_LIMIT: usize = 4096;
+/// CRLF and one byte more: a line that fills the limit is an error.
+const CHUNK_END_LIMIT: usize = 3;
 
 pub type Headers = Vec<(String, String)>;
 
+/// Returns the first value of a header; names are case-insensitive.
+pub fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}
+
+/// Serves each connection on a thread of its own. `is_stopped` is checked whenever a connection is
+/// accepted, so one more connection ends the loop.
+pub fn serve(
+    listener: TcpListener,
+    is_stopped: impl Fn() -> bool,
+    handle: impl Fn(&mut Exchange<'_>) -> io::Result<()> + Clone + Send + 'static,
+) {
+    for stream in listener.incoming() {
+        if is_stopped() {
+            return;
+        }
+        // The client closed the connection before it was accepted.
+        let Ok(stream) = stream else { continue };
+        let handle = handle.clone();
+        std::thread::spawn(move || {
+            // A client that disconnects or violates the protocol loses only its own connection.
+            let _ = serve_connection(&stream, &handle);
+            let _ = stream.shutdown(Shutdown::Both);
+        });
+    }
+}
+
+fn serve_connection(
+    mut stream: &TcpStream,
+    handle: &impl Fn(&mut Exchange<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::with_capacity(64 << 10, stream.try_clone()?);
+    loop {
+        let head = match Head::read(&mut reader) {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return reject(stream, &error);
+            }
+            Err(error) => return Err(error),
+        };
+        let body = Body::new(&head, &mut reader)?;
+        let expect = head.header("expect").unwrap_or_default();
+        if expect.eq_ignore_ascii_case("100-continue") {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let keep_alive = head.keep_alive;
+        let mut exchange = Exchange { head, body, stream };
+        handle(&mut exchange)?;
+        if !exchange.body.is_complete() || !keep_alive {
+            return Ok(());
+        }
+    }
+}
+
+fn reject(mut stream: &TcpStream, error: &io::Error) -> io::Result<()> {
+    let body = format!("{error}\n");
+    let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n";
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// One request, and the connection for its response.
+#[derive(Debug)]
+pub struct Exchange<'c> {
+    pub head: Head,
+    pub body: Body<'c, BufReader<TcpStream>>,
+    pub stream: &'c TcpStream,
+}
+
+impl Exchange<'_> {
+    /// Sends a whole response in one write, with `content-length`.
+    pub fn respond<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        status: u16,
+        headers: &[(K, V)],
+        body: &[u8],
+    ) -> io::Result<()> {
+        let is_head = self.head.method == "HEAD";
+        let mut names = headers.iter().map(|(name, _)| name.as_ref());
+        let has_length = names.any(|name| name.eq_ignore_ascii_case("content-length"));
+        let mut response = Vec::with_capacity(512 + body.len());
+        push_head(&mut response, status, headers);
+        // RFC 9110 8.6: no length with 204 and 304. The response to HEAD has the length that GET
+        // would have, or none if it is not known.
+        let is_unsized = matches!(status, 204 | 304) || (is_head && body.is_empty());
+        if !has_length && !is_unsized {
+            write!(response, "content-length: {}\r\n", body.len())?;
+        }
+        response.extend_from_slice(b"\r\n");
+        if !is_head && !matches!(status, 100..=199 | 204 | 304) {
+            response.extend_from_slice(body);
+        }
+        let mut stream = self.stream;
+        stream.write_all(&response)
+    }
+
+    /// Sends the head of a response whose length is not known.
+    pub fn begin_stream(
+        &self,
+        status: u16,
+        headers: &[(String, String)],
+    ) -> io::Result<ResponseStream<'_>> {
+        let mut head = Vec::with_capacity(512);
+        push_head(&mut head, status, headers);
+        // HTTP/1.0 clients do not know chunks: the end of the connection ends the body.
+        let is_chunked = !self.head.is_http_1_0;
+        head.extend_from_slice(if is_chunked {
+            b"transfer-encoding: chunked\r\n\r\n"
+        } else {
+            b"connection: close\r\n\r\n"
+        });
+        let mut connection = self.stream;
+        connection.write_all(&head)?;
+        Ok(ResponseStream {
+            connection,
+            is_chunked,
+        })
+    }
+}
+
+/// The body of a response whose length is not known.
+#[derive(Debug)]
+pub struct ResponseStream<'s> {
+    connection: &'s TcpStream,
+    is_chunked: bool,
+}
+
+impl ResponseStream<'_> {
+    /// Sends data at once. Empty data is not sent: an empty chunk would end the body.
+    pub fn send(&mut self, data: &[u8]) -> io::Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        if !self.is_chunked {
+            return self.connection.write_all(data);
+        }
+        let size = format!("{:x}\r\n", data.len());
+        self.connection
+            .write_all(&[size.as_bytes(), data, b"\r\n"].concat())
+    }
+
+    /// Ends the body. The error for an HTTP/1.0 client makes the caller close the connection.
+    pub fn end(mut self) -> io::Result<()> {
+        if !self.is_chunked {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        self.connection.write_all(b"0\r\n\r\n")
+    }
+}
+
+fn push_head<K: AsRef<str>, V: AsRef<str>>(out: &mut Vec<u8>, status: u16, headers: &[(K, V)]) {
+    out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
+    for (name, value) in headers {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        // Against header injection: a name or value that could end the line is dropped.
+        if !name.is_empty()
+            && !name.contains(['\r', '\n', '\0', ':', ' '])
+            && !value.contains(['\r', '\n', '\0'])
+        {
+            out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+    }
+}
+
+#[derive(Debug)]
 pub struct Head {
     pub method: String,
     pub target: String,
@@ -22,7 +196,42 @@ pub struct Head {
 }
 
 impl Head {
-    /// The first value of a header, whatever the case of its name.
+    /// Reads a request head; `None` if the client closed the connection between two requests.
+    pub fn read(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
+        let mut limit = HEAD_LIMIT;
+        let mut first = read_line(reader, &mut limit)?;
+        // RFC 9112 2.2: ignore one empty line before the request line.
+        if first.as_deref() == Some("") {
+            first = read_line(reader, &mut limit)?;
+        }
+        let Some(first) = first else { return Ok(None) };
+        let mut words = first.split(' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(malformed("request line"));
+        };
+        if method.is_empty() || target.is_empty() || !version.starts_with("HTTP/1.") {
+            return Err(malformed("request line"));
+        }
+        let headers = read_fields(reader, &mut limit)?;
+        let connection = header(&headers, "connection").map(str::to_ascii_lowercase);
+        let connection = connection.unwrap_or_default();
+        let is_http_1_0 = version == "HTTP/1.0";
+        let keep_alive = if is_http_1_0 {
+            connection.contains("keep-alive")
+        } else {
+            !connection.contains("close")
+        };
+        Ok(Some(Head {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+            is_http_1_0,
+            keep_alive,
+        }))
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
@@ -32,53 +241,10 @@ impl Head {
     }
 }
 
-pub fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
-}
-
-/// Reads one head; `None` when the peer has closed between two requests.
-pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
-    let mut left = HEAD_LIMIT;
-    let mut first = read_line(reader, &mut left)?;
-    if first.as_deref() == Some("") {
-        first = read_line(reader, &mut left)?;
-    }
-    let Some(first) = first else { return Ok(None) };
-    let mut words = first.split(' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(malformed("request line"));
-    };
-    if method.is_empty() || target.is_empty() || !version.starts_with("HTTP/1.") {
-        return Err(malformed("request line"));
-    }
-    let headers = read_fields(reader, &mut left)?;
-    let connection = header(&headers, "connection")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let is_http_1_0 = version == "HTTP/1.0";
-    let keep_alive = if is_http_1_0 {
-        connection.contains("keep-alive")
-    } else {
-        !connection.contains("close")
-    };
-    Ok(Some(Head {
-        method: method.to_owned(),
-        target: target.to_owned(),
-        headers,
-        is_http_1_0,
-        keep_alive,
-    }))
-}
-
-fn read_fields(reader: &mut impl BufRead, left: &mut usize) -> io::Result<Headers> {
+fn read_fields(reader: &mut impl BufRead, limit: &mut usize) -> io::Result<Headers> {
     let mut headers = Headers::new();
     loop {
-        let Some(line) = read_line(reader, left)? else {
+        let Some(line) = read_line(reader, limit)? else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         if line.is_empty() {
@@ -93,16 +259,15 @@ fn read_fields(reader: &mut impl BufRead, left: &mut usize) -> io::Result<Header
     }
 }
 
-/// One line without its end. Bytes that are not UTF-8 are read as Latin-1, so that nothing is lost.
-fn read_line(reader: &mut impl BufRead, left: &mut usize) -> io::Result<Option<String>> {
+/// Reads a line of at most `limit` bytes, and lowers the limit by its length. A line that is not
+/// UTF-8 is decoded as ISO 8859-1, so that no byte is lost.
+fn read_line(reader: &mut impl BufRead, limit: &mut usize) -> io::Result<Option<String>> {
     let mut line = Vec::new();
-    let read = reader
-        .by_ref()
-        .take(*left as u64)
-        .read_until(b'\n', &mut line)?;
-    *left -= read;
+    let mut limited = reader.by_ref().take(*limit as u64);
+    let read = limited.read_until(b'\n', &mut line)?;
+    *limit -= read;
     if line.pop() != Some(b'\n') {
-        return match (read, *left) {
+        return match (read, *limit) {
             (_, 0) => Err(malformed("line: too long")),
             (0, _) => Ok(None),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -116,18 +281,22 @@ fn read_line(reader: &mut impl BufRead, left: &mut usize) -> io::Result<Option<S
     })))
 }
 
-fn malformed(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("malformed {what}"))
+fn malformed(part: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("malformed {part}"))
 }
 
+#[derive(Clone, Copy, Debug)]
 enum Framing {
-    Sized(u64),
-    /// Bytes left of the current chunk; `None` before the next size line.
-    Chunked(Option<u64>),
-    Ended,
+    /// Bytes left.
+    Length(u64),
+    ChunkSize,
+    /// Bytes left of this chunk.
+    ChunkData(u64),
+    Complete,
 }
 
-/// The body of a message, whatever its framing. A body that ends early is an `UnexpectedEof`.
+/// A request body. Reading one that ends early is an `UnexpectedEof`.
+#[derive(Debug)]
 pub struct Body<'r, R> {
     reader: &'r mut R,
     framing: Framing,
@@ -135,18 +304,14 @@ pub struct Body<'r, R> {
 }
 
 impl<'r, R: BufRead> Body<'r, R> {
-    pub fn of(head: &Head, reader: &'r mut R) -> io::Result<Body<'r, R>> {
-        let framing = if let Some(coding) = head.header("transfer-encoding") {
-            if !coding.eq_ignore_ascii_case("chunked") {
-                return Err(malformed("transfer-encoding"));
-            }
-            Framing::Chunked(None)
-        } else {
-            match head.header("content-length").map(str::parse) {
-                None | Some(Ok(0)) => Framing::Ended,
-                Some(Ok(length)) => Framing::Sized(length),
-                Some(Err(_)) => return Err(malformed("content-length")),
-            }
+    pub fn new(head: &Head, reader: &'r mut R) -> io::Result<Body<'r, R>> {
+        let length = head.header("content-length").map(str::parse);
+        let framing = match (head.header("transfer-encoding"), length) {
+            (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Framing::ChunkSize,
+            (Some(_), _) => return Err(malformed("transfer-encoding")),
+            (None, None) => Framing::Complete,
+            (None, Some(Ok(length))) => Framing::Length(length),
+            (None, Some(Err(_))) => return Err(malformed("content-length")),
         };
         Ok(Body {
             reader,
@@ -155,240 +320,80 @@ impl<'r, R: BufRead> Body<'r, R> {
         })
     }
 
-    /// What has arrived of the body, as soon as it has; 0 at its end, when `trailers` are there too.
-    pub fn piece(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    /// Reads the data that is available, after blocking for the first byte. Returns 0 at the end of
+    /// the body, when `trailers` is filled in.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.framing {
-                Framing::Ended => return Ok(0),
-                Framing::Sized(left) => {
-                    let read = self.read_some(into, left)?;
-                    self.framing = if read as u64 == left {
-                        Framing::Ended
-                    } else {
-                        Framing::Sized(left - read as u64)
-                    };
+                Framing::Complete | Framing::Length(0) => return Ok(0),
+                Framing::Length(left) => {
+                    let read = self.read_data(buffer, left)?;
+                    self.framing = Framing::Length(left - read as u64);
                     return Ok(read);
                 }
-                Framing::Chunked(Some(0)) => {
-                    if !read_line(self.reader, &mut 3)?
-                        .ok_or(io::ErrorKind::UnexpectedEof)?
-                        .is_empty()
-                    {
+                Framing::ChunkData(0) => {
+                    let line = read_line(self.reader, &mut { CHUNK_END_LIMIT })?;
+                    if !line.ok_or(io::ErrorKind::UnexpectedEof)?.is_empty() {
                         return Err(malformed("chunk"));
                     }
-                    self.framing = Framing::Chunked(None);
+                    self.framing = Framing::ChunkSize;
                 }
-                Framing::Chunked(Some(left)) => {
-                    let read = self.read_some(into, left)?;
-                    self.framing = Framing::Chunked(Some(left - read as u64));
+                Framing::ChunkData(left) => {
+                    let read = self.read_data(buffer, left)?;
+                    self.framing = Framing::ChunkData(left - read as u64);
                     return Ok(read);
                 }
-                Framing::Chunked(None) => {
-                    let line =
-                        read_line(self.reader, &mut 4096)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-                    let digits = line.split(';').next().unwrap_or_default().trim();
-                    let size =
-                        u64::from_str_radix(digits, 16).map_err(|_| malformed("chunk size"))?;
-                    if size == 0 {
-                        self.trailers = read_fields(self.reader, &mut HEAD_LIMIT.clone())?;
-                        self.framing = Framing::Ended;
-                    } else {
-                        self.framing = Framing::Chunked(Some(size));
-                    }
-                }
+                Framing::ChunkSize => self.framing = self.read_chunk_size()?,
             }
         }
     }
 
-    fn read_some(&mut self, into: &mut [u8], left: u64) -> io::Result<usize> {
-        let wanted = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+    fn read_chunk_size(&mut self) -> io::Result<Framing> {
+        let line = read_line(self.reader, &mut { CHUNK_LINE_LIMIT })?;
+        let line = line.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let digits = line.split(';').next().unwrap_or_default().trim();
+        match u64::from_str_radix(digits, 16) {
+            Ok(0) => {
+                self.trailers = read_fields(self.reader, &mut { HEAD_LIMIT })?;
+                Ok(Framing::Complete)
+            }
+            Ok(size) => Ok(Framing::ChunkData(size)),
+            Err(_) => Err(malformed("chunk size")),
+        }
+    }
+
+    fn read_data(&mut self, buffer: &mut [u8], left: u64) -> io::Result<usize> {
+        let len = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         let read = self
             .reader
-            .read(into.get_mut(..wanted).unwrap_or_default())?;
+            .read(buffer.get_mut(..len).unwrap_or_default())?;
         if read == 0 {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        } else {
-            Ok(read)
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        Ok(read)
     }
 
-    /// The whole body, or `None` when it is larger than the limit (read to its end all the same, so that the answer can be heard).
-    pub fn all(&mut self, limit: usize) -> io::Result<Option<Vec<u8>>> {
-        let (mut whole, mut too_large) = (Vec::new(), false);
-        let mut piece = vec![0; 64 << 10];
+    /// Reads the whole body; `None` if it is larger than the limit. It is read to its end in this
+    /// case, too: a client that is still sending might not read the error response.
+    pub fn read_all(&mut self, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let (mut body, mut too_large) = (Vec::new(), false);
+        let mut buffer = vec![0; 64 << 10];
         loop {
-            let read = self.piece(&mut piece)?;
+            let read = self.read(&mut buffer)?;
             if read == 0 {
-                return Ok((!too_large).then_some(whole));
+                return Ok((!too_large).then_some(body));
             }
-            too_large |= whole.len() + read > limit;
+            too_large |= body.len() + read > limit;
             if !too_large {
-                whole.extend_from_slice(piece.get(..read).unwrap_or_default());
+                body.extend_from_slice(buffer.get(..read).unwrap_or_default());
             }
         }
     }
 
-    pub fn ended(&self) -> bool {
-        matches!(self.framing, Framing::Ended)
-    }
-}
-
-/// Serves connections, a thread each, until `handle` has been told to stop by its owner and a last connection has woken the listener.
-pub fn serve<H>(listener: TcpListener, stopped: impl Fn() -> bool, handle: H)
-where
-    H: Fn(&Head, &mut Body<'_, io::BufReader<TcpStream>>, &TcpStream) -> io::Result<()>
-        + Clone
-        + Send
-        + 'static,
-{
-    for stream in listener.incoming() {
-        if stopped() {
-            return;
-        }
-        // A connection that was given up before it was accepted is its peer's affair.
-        let Ok(stream) = stream else { continue };
-        let handle = handle.clone();
-        std::thread::spawn(move || {
-            // A peer that goes away, or speaks no HTTP, ends its own connection only.
-            let _ = serve_connection(&stream, handle);
-            let _ = stream.shutdown(std::net::Shutdown::Both);
-        });
-    }
-}
-
-fn serve_connection<H>(stream: &TcpStream, handle: H) -> io::Result<()>
-where
-    H: Fn(&Head, &mut Body<'_, io::BufReader<TcpStream>>, &TcpStream) -> io::Result<()>,
-{
-    stream.set_nodelay(true)?;
-    let mut reader = io::BufReader::with_capacity(64 << 10, stream.try_clone()?);
-    loop {
-        let head = match read_head(&mut reader) {
-            Ok(Some(head)) => head,
-            Ok(None) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return respond(
-                    stream,
-                    &head_of("GET"),
-                    400,
-                    &[("connection", "close")],
-                    format!("{error}\n").as_bytes(),
-                );
-            }
-            Err(error) => return Err(error),
-        };
-        let mut body = Body::of(&head, &mut reader)?;
-        if head
-            .header("expect")
-            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-        {
-            let mut out = stream;
-            out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
-        handle(&head, &mut body, stream)?;
-        if !body.ended() || !head.keep_alive {
-            return Ok(());
-        }
-    }
-}
-
-fn head_of(method: &str) -> Head {
-    Head {
-        method: method.to_owned(),
-        target: "/".to_owned(),
-        headers: Headers::new(),
-        is_http_1_0: false,
-        keep_alive: false,
-    }
-}
-
-/// A whole answer in one write, with the headers given and its length.
-pub fn respond<K: AsRef<str>, V: AsRef<str>>(
-    mut stream: &TcpStream,
-    head: &Head,
-    status: u16,
-    headers: &[(K, V)],
-    body: &[u8],
-) -> io::Result<()> {
-    let mut out = Vec::with_capacity(512 + body.len());
-    push_head(&mut out, status, headers);
-    // RFC 9110 8.6: 204 and 304 have no length here, and a HEAD answer names the length it would have had, or none.
-    let bodiless = head.method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
-    let unsized_answer = matches!(status, 204 | 304) || (head.method == "HEAD" && body.is_empty());
-    let given = headers
-        .iter()
-        .any(|(name, _)| name.as_ref().eq_ignore_ascii_case("content-length"));
-    if !unsized_answer && !given {
-        out.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
-    if !bodiless {
-        out.extend_from_slice(body);
-    }
-    stream.write_all(&out)
-}
-
-/// An answer whose length is not known when it begins: in chunks, or up to the end of the connection for a client that knows no chunks.
-pub struct Stream<'s> {
-    connection: &'s TcpStream,
-    chunked: bool,
-}
-
-impl<'s> Stream<'s> {
-    pub fn begin(
-        mut connection: &'s TcpStream,
-        head: &Head,
-        status: u16,
-        headers: &[(String, String)],
-    ) -> io::Result<Stream<'s>> {
-        let chunked = !head.is_http_1_0;
-        let mut out = Vec::with_capacity(512);
-        push_head(&mut out, status, headers);
-        let framing: &[u8] = if chunked {
-            b"transfer-encoding: chunked\r\n\r\n"
-        } else {
-            b"connection: close\r\n\r\n"
-        };
-        out.extend_from_slice(framing);
-        connection.write_all(&out)?;
-        Ok(Stream {
-            connection,
-            chunked,
-        })
-    }
-
-    /// Sends a piece at once. An empty one would be the end, and is not sent.
-    pub fn send(&mut self, piece: &[u8]) -> io::Result<()> {
-        let mut connection = self.connection;
-        match (piece, self.chunked) {
-            ([], _) => Ok(()),
-            (piece, false) => connection.write_all(piece),
-            (piece, true) => connection
-                .write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()),
-        }
-    }
-
-    pub fn end(self) -> io::Result<()> {
-        let mut connection = self.connection;
-        if self.chunked {
-            connection.write_all(b"0\r\n\r\n")
-        } else {
-            Err(io::ErrorKind::ConnectionAborted.into())
-        }
-    }
-}
-
-fn push_head<K: AsRef<str>, V: AsRef<str>>(out: &mut Vec<u8>, status: u16, headers: &[(K, V)]) {
-    out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
-    for (name, value) in headers {
-        // What could end the line early is left out rather than sent.
-        let (name, value) = (name.as_ref(), value.as_ref());
-        if !name.is_empty()
-            && !name.contains(['\r', '\n', '\0', ':', ' '])
-            && !value.contains(['\r', '\n', '\0'])
-        {
-            out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-        }
+    pub fn is_complete(&self) -> bool {
+        matches!(self.framing, Framing::Complete | Framing::Length(0))
     }
 }
 
@@ -398,10 +403,10 @@ mod tests {
 
     fn body_of(message: &str) -> io::Result<(Vec<u8>, Headers)> {
         let mut reader = message.as_bytes();
-        let head = read_head(&mut reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let mut body = Body::of(&head, &mut reader)?;
-        let whole = body.all(1 << 20)?.ok_or(io::ErrorKind::InvalidData)?;
-        Ok((whole, body.trailers))
+        let head = Head::read(&mut reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut body = Body::new(&head, &mut reader)?;
+        let data = body.read_all(1 << 20)?.ok_or(io::ErrorKind::InvalidData)?;
+        Ok((data, body.trailers))
     }
 
     #[test]
@@ -412,8 +417,9 @@ mod tests {
     }
 
     #[test]
-    fn a_chunked_body_is_joined_and_its_trailers_are_kept() {
-        let message = "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT-One: 1\r\nt-two:2\r\n\r\n";
+    fn chunks_are_joined_and_trailers_are_kept() {
+        let message = "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n\
+            3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT-One: 1\r\nt-two:2\r\n\r\n";
         let (body, trailers) = body_of(message).expect("body");
         assert_eq!(body, b"abcde");
         assert_eq!(header(&trailers, "t-one"), Some("1"));
@@ -421,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_of_a_chunked_message_is_an_early_end() {
+    fn every_prefix_of_a_chunked_message_is_an_unexpected_eof() {
         let message =
             "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nt: 1\r\n\r\n";
         for end in 1..message.len() {
@@ -432,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_is_none_is_malformed() {
+    fn an_invalid_head_is_malformed() {
         for head in [
             "GET /\r\n\r\n",
             "GET / x HTTP/1.1\r\n\r\n",
@@ -440,14 +446,14 @@ mod tests {
             "GET / HTTP/1.1\r\nno colon\r\n\r\n",
             "GET / HTTP/1.1\r\na b: c\r\n\r\n",
         ] {
-            let error = read_head(&mut head.as_bytes()).err().expect(head);
+            let error = Head::read(&mut head.as_bytes()).expect_err(head);
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{head:?}");
         }
     }
 
     #[test]
-    fn header_bytes_that_are_not_utf8_are_read_as_latin_1() {
-        let head = read_head(&mut &b"GET / HTTP/1.1\r\nx: caf\xe9\r\n\r\n"[..])
+    fn header_bytes_that_are_not_utf8_are_read_as_iso_8859_1() {
+        let head = Head::read(&mut &b"GET / HTTP/1.1\r\nx: caf\xe9\r\n\r\n"[..])
             .expect("head")
             .expect("head");
         assert_eq!(head.header("X"), Some("café"));

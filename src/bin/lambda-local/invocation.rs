@@ -1,24 +1,26 @@
-//! One invocation, what may come back of it, and why it may fail: the words that the rooms of this program use among themselves.
+//! One invocation: the request for it, the reply to it, and the errors that replace the reply.
 
-use std::sync::mpsc::SyncSender;
+use std::fmt;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::json::object;
 
-/// An event and what comes with it.
-#[derive(Default)]
-pub struct Request {
+/// A request to invoke the function, from a front end or from the Invoke API.
+#[derive(Debug, Default)]
+pub struct InvokeRequest {
     pub id: String,
     pub payload: Vec<u8>,
-    /// The trace's root, `1-...-...`.
+    /// Root of the X-Ray trace, `1-...-...`.
     pub trace: String,
     pub client_context: Option<String>,
     pub tenant: Option<String>,
 }
 
-/// One invocation as the runtime is to see it, and where its answer goes.
+/// An invocation as the runtime receives it, with the channel for its reply.
+#[derive(Debug)]
 pub struct Invocation {
     pub id: String,
-    /// `Lambda-Runtime-Invocation-Id`: an answer that names another one belongs to somebody else.
+    /// `Lambda-Runtime-Invocation-Id`: a response with a different value is for an earlier attempt.
     pub token: String,
     pub payload: Vec<u8>,
     pub deadline_ms: i64,
@@ -28,43 +30,54 @@ pub struct Invocation {
     pub reply: SyncSender<Reply>,
 }
 
-/// What comes back of an invocation, in the order in which it comes: `Whole`, `Failed`, or `Stream`, `Piece`s and `End`.
+/// The reply to an invocation: `Buffered`, `Failed`, or a `StreamStart` followed by `Chunk`s and
+/// one `StreamEnd`.
+#[derive(Debug)]
 pub enum Reply {
-    Whole(Vec<u8>),
+    Buffered(Vec<u8>),
     Failed(Fault),
-    Stream { content_type: String },
-    Piece(Vec<u8>),
-    End(Option<Fault>),
+    StreamStart { content_type: String },
+    Chunk(Vec<u8>),
+    StreamEnd(Option<Fault>),
 }
 
-/// Why something failed, as Lambda would put it.
+/// Reads the rest of a stream into one buffer.
+pub fn collect_stream(replies: &Receiver<Reply>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    while let Ok(Reply::Chunk(chunk)) = replies.recv() {
+        payload.extend_from_slice(&chunk);
+    }
+    payload
+}
+
+/// An error of the function or of its environment, in the terms of Lambda.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    pub kind: String,
+    pub error_type: String,
     pub message: String,
-    /// What the runtime itself has posted; it goes to the caller verbatim.
+    /// The body that the runtime posted with the error; the invoker receives it unchanged.
     pub body: Option<Vec<u8>>,
 }
 
 impl Fault {
-    pub fn new(kind: &str, message: impl Into<String>) -> Fault {
+    pub fn new(error_type: &str, message: impl Into<String>) -> Fault {
         Fault {
-            kind: kind.to_owned(),
+            error_type: error_type.to_owned(),
             message: message.into(),
             body: None,
         }
     }
 
     pub fn is_timeout(&self) -> bool {
-        self.kind == "Sandbox.Timedout"
+        self.error_type == "Sandbox.Timedout"
     }
 
-    /// The error as the invoker gets it.
+    /// Returns the error payload that the invoker receives.
     pub fn payload(&self, request_id: &str) -> Vec<u8> {
-        let message = format!("RequestId: {request_id} Error: {}", self.message);
         self.body.clone().unwrap_or_else(|| {
+            let message = format!("RequestId: {request_id} Error: {}", self.message);
             object([
-                ("errorType", self.kind.as_str().into()),
+                ("errorType", self.error_type.as_str().into()),
                 ("errorMessage", message.into()),
             ])
             .bytes()
@@ -72,9 +85,98 @@ impl Fault {
     }
 }
 
-/// An answer of the core that is not a success.
-pub struct Refusal {
-    pub status: u16,
-    pub kind: &'static str,
-    pub message: String,
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error_type, self.message)
+    }
+}
+
+/// An error response of the Runtime API or the Extensions API, with the status, type and message
+/// that Lambda sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiError {
+    InvalidRequestId,
+    InvokeTimeout,
+    InvalidStateTransition {
+        from: &'static str,
+        to: &'static str,
+    },
+    InvalidResponseMode(String),
+    ResponseTooLarge {
+        limit: usize,
+    },
+    TruncatedRequest,
+    RegistrationClosed,
+    AlreadyRegistered,
+    TooManyExtensions,
+    InvalidEventType,
+    InvalidExtensionName,
+    InvalidRegistration,
+    MissingExtensionId,
+    UnknownExtensionId,
+}
+
+impl ApiError {
+    pub fn status(&self) -> u16 {
+        match self {
+            ApiError::InvalidRequestId
+            | ApiError::InvalidResponseMode(_)
+            | ApiError::TruncatedRequest => 400,
+            ApiError::InvokeTimeout => 410,
+            ApiError::ResponseTooLarge { .. } => 413,
+            _ => 403,
+        }
+    }
+
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            ApiError::InvalidRequestId => "InvalidRequestID",
+            ApiError::InvokeTimeout => "InvokeTimeout",
+            ApiError::InvalidStateTransition { .. } => "InvalidStateTransition",
+            ApiError::InvalidResponseMode(_) => "InvalidFunctionResponseMode",
+            ApiError::ResponseTooLarge { .. } => "RequestEntityTooLarge",
+            ApiError::TruncatedRequest => "TruncatedHTTPRequest",
+            ApiError::RegistrationClosed => "Extension.RegistrationClosed",
+            ApiError::AlreadyRegistered => "Extension.InvalidExtensionState",
+            ApiError::TooManyExtensions => "Extension.TooManyExtensions",
+            ApiError::InvalidEventType => "Extension.InvalidEventType",
+            ApiError::InvalidExtensionName => "Extension.InvalidExtensionName",
+            ApiError::InvalidRegistration => "InvalidRequestFormat",
+            ApiError::MissingExtensionId => "Extension.MissingExtensionIdentifier",
+            ApiError::UnknownExtensionId => "Extension.UnknownExtensionIdentifier",
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApiError::InvalidRequestId => f.write_str("Invalid request ID"),
+            ApiError::InvokeTimeout => f.write_str("Invoke timeout"),
+            ApiError::InvalidStateTransition { from, to } => write!(
+                f,
+                "State transition from {from} to {to} failed for runtime. \
+                 Error: State transition is not allowed"
+            ),
+            ApiError::InvalidResponseMode(mode) => {
+                write!(f, "Invalid function response mode: {mode}")
+            }
+            ApiError::ResponseTooLarge { limit } => {
+                write!(f, "Exceeded maximum allowed payload size ({limit} bytes).")
+            }
+            ApiError::TruncatedRequest => f.write_str("HTTP request truncated"),
+            ApiError::RegistrationClosed => f.write_str("Extension registration closed already"),
+            ApiError::AlreadyRegistered => f.write_str("Extension is registered already"),
+            ApiError::TooManyExtensions => f.write_str("Extension limit (10) reached"),
+            ApiError::InvalidEventType => {
+                f.write_str("An event of this type cannot be subscribed here")
+            }
+            ApiError::InvalidExtensionName => f.write_str("Invalid extension name"),
+            ApiError::InvalidRegistration => f.write_str("Invalid request format"),
+            ApiError::MissingExtensionId => {
+                f.write_str("Missing Lambda-Extension-Identifier header")
+            }
+            ApiError::UnknownExtensionId => f.write_str("Unknown extension identifier"),
+        }
+    }
 }

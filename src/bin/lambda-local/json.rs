@@ -1,8 +1,9 @@
-//! JSON to write, with the keys in the order given.
+//! JSON output with the keys in the order given.
 //!
-//! AWS documents its events with their keys in a certain order and people compare them by eye; a query or a header list has an order too.
-//! `serde_json::Value` sorts its keys unless built with a feature that the adapter does not want, hence this small type for what is written.
-//! What is read stays `serde_json::Value`.
+//! AWS documents its events with a fixed key order and people compare them by eye; query parameters
+//! and headers are ordered, too. `serde_json::Value` sorts its keys unless it is built with
+//! `preserve_order`, a feature that the adapter in the same build does not want. JSON that is read
+//! is still a `serde_json::Value`.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -17,7 +18,7 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// An object from its pairs, in their order.
+/// Builds an object that keeps the order of its pairs.
 pub fn object<const N: usize>(pairs: [(&str, Json); N]) -> Json {
     Json::Object(
         pairs
@@ -28,7 +29,7 @@ pub fn object<const N: usize>(pairs: [(&str, Json); N]) -> Json {
 }
 
 impl Json {
-    /// Adds a pair to an object; anything else is left as it is.
+    /// Adds a pair to an object; has no effect on any other value.
     pub fn push(&mut self, key: &str, value: Json) {
         if let Json::Object(pairs) = self {
             pairs.push((key.to_owned(), value));

@@ -1,18 +1,24 @@
-//! `lambda-local`: a small, honest AWS Lambda on localhost.
+//! `lambda-local`: AWS Lambda on localhost, for web apps and without Docker.
 //!
-//! It starts the adapter as an external extension and the app as the runtime process, speaks the Runtime and Extensions APIs to them, and
-//! stands in front of them as one of AWS's HTTP front ends:
+//! It starts the adapter as an external extension and the app as the runtime process, serves the
+//! Runtime and Extensions APIs to them, and emulates one of the AWS services that invoke functions
+//! over HTTP:
 //!
 //! ```text
-//! browser -> gateway (front/) -> function -> environment <- runtime_api    <- adapter -> app
-//!                                               lifecycle <- extensions_api <-
+//! browser -> front/ -> function/ -> environment <- api/ <- adapter -> app
 //! ```
 //!
-//! `gateway` takes HTTP and asks `front` for the event; `function` gives it an environment and a turn; `environment` is what the two APIs share;
-//! `lifecycle` starts and ends processes in Lambda's order. The adapter never links any of this.
+//! - `front/` turns an HTTP request into an event, and a reply into an HTTP response.
+//! - `function/` queues invocations, and starts, freezes, resets and stops the environment: its
+//!   processes in the order that Lambda uses, and the state that it shares with `api/`.
+//! - `api/` serves the Runtime API and the Extensions API of the environment.
+//! - `log/` prints START, END and REPORT lines and the output of the processes.
+//! - `cli/` parses the command line and has the `invoke` and `events` commands.
+//! - `web/` is the demo app.
+//!
+//! The adapter links none of this.
 
 mod api;
-mod base64;
 mod cli;
 mod clock;
 mod front;
@@ -21,106 +27,111 @@ mod http_server;
 mod invocation;
 mod json;
 mod log;
-mod reason;
 mod signals;
 mod web;
 
-use std::io::Write;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cli::options::{self, Options, Task};
-use cli::samples;
-use front::{gateway, invoke_api};
-use web::demo;
+use cli::options::{self, Command, Options};
+use cli::{invoke, samples};
+use front::Front;
+use front::gateway::Gateway;
+use function::Function;
+use function::variables::Setup;
 
 fn main() -> ExitCode {
-    let task = match options::parse(std::env::args().skip(1)) {
-        Ok(task) => task,
+    let command = match options::parse(std::env::args().skip(1)) {
+        Ok(command) => command,
         Err(error) => {
             eprintln!("lambda-local: {error}");
             return ExitCode::from(2);
         }
     };
-    match perform(task) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("lambda-local: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(command).unwrap_or_else(|error| {
+        eprintln!("lambda-local: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn perform(task: Task) -> Result<ExitCode, String> {
-    match task {
-        Task::Help => show(options::HELP),
-        Task::Version => show(&format!("lambda-local {}\n", env!("CARGO_PKG_VERSION"))),
-        Task::Events(None) => show(&samples::list()),
-        Task::Events(Some(name)) => show(samples::find(&name)?),
-        Task::Invoke(send) => {
-            return invoke_api::send(&send).map(|good| {
-                if good {
-                    ExitCode::SUCCESS
-                } else {
-                    ExitCode::FAILURE
-                }
-            });
-        }
-        Task::DemoApp => demo::run()?,
-        Task::Run(options) => run(*options)?,
+fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Help => print(options::HELP),
+        Command::Version => print(&format!("lambda-local {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Events(None) => print(&samples::list()),
+        Command::Events(Some(name)) => print(samples::find(&name)?),
+        Command::Invoke(options) => return Ok(invoke::run(&options)?),
+        Command::DemoApp => web::demo::run()?,
+        Command::Run(options) => run_function(*options)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(text: &str) {
-    // Whoever has seen enough (`| head`) may close the pipe.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+fn print(text: &str) {
+    // A closed pipe (`lambda-local events | head`) is not an error.
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
-fn run(options: Options) -> Result<(), String> {
-    let signals = signals::catch()?;
-    let (host, port) = (options.host.as_str(), options.port);
-    let in_use =
-        |error| format!("failed to listen on `{host}:{port}`: {error} (another port: --port N)");
-    let listener = TcpListener::bind((host, port)).map_err(in_use)?;
-    let bound = listener.local_addr().map_err(in_use)?;
-    let setup = Arc::new(function::variables::Setup::new(options)?);
-    let function = function::Function::new(setup.clone());
-    let front = front::Front {
+/// Runs the function until a signal arrives.
+fn run_function(options: Options) -> Result<(), Box<dyn Error>> {
+    let signals = signals::subscribe().map_err(|error| RunError::Signals { error })?;
+    let listen_error = |error| RunError::Listen {
+        address: format!("{}:{}", options.host, options.port),
+        error,
+    };
+    let listener =
+        TcpListener::bind((options.host.as_str(), options.port)).map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    let setup = Arc::new(Setup::new(options)?);
+    let function = Function::new(setup.clone());
+    let front = Front {
         kind: setup.options.kind,
         stage: setup.options.stage.clone(),
     };
-    let gateway = Arc::new(gateway::Gateway {
+    let stage = setup.options.stage.as_ref();
+    let stage = stage.map(|stage| format!("/{stage}")).unwrap_or_default();
+    let gateway = Arc::new(Gateway {
         function: function.clone(),
         front,
-        port: bound.port(),
+        port: address.port(),
     });
     std::thread::spawn(move || {
-        http_server::serve(
-            listener,
-            || false,
-            move |head, body, stream| gateway.handle(head, body, stream),
-        )
+        http_server::serve(listener, || false, move |exchange| gateway.handle(exchange))
     });
-    let url = format!(
-        "http://{bound}{}",
-        setup
-            .options
-            .stage
-            .as_ref()
-            .map(|stage| format!("/{stage}"))
-            .unwrap_or_default()
-    );
-    let (warming, output) = (function.clone(), setup.output.clone());
+    let (initializing, logger) = (function.clone(), setup.logger.clone());
     std::thread::spawn(move || {
-        warming.warm_up();
-        if !warming.is_stopping() {
-            output.note(&format!("listening on {url} - try: curl -i {url}/"));
+        initializing.init_early();
+        if !initializing.is_stopping() {
+            let url = format!("http://{address}{stage}");
+            logger.info(&format!("listening on {url} - try: curl -i {url}/"));
         }
     });
     signals::wait(signals);
     let summary = function.stop();
-    setup.output.note(&summary);
+    setup.logger.info(&summary);
     Ok(())
+}
+
+#[derive(Debug)]
+enum RunError {
+    Signals { error: io::Error },
+    Listen { address: String, error: io::Error },
+}
+
+impl Error for RunError {}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Signals { error } => write!(f, "failed to register signals: {error}"),
+            RunError::Listen { address, error } => write!(
+                f,
+                "failed to listen on `{address}`: {error} (choose another port with --port N)"
+            ),
+        }
+    }
 }

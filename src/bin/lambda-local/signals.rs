@@ -1,7 +1,8 @@
-//! Ctrl-C and its kin: the request to end.
+//! SIGINT, SIGTERM and SIGHUP: the request to shut down.
 //!
-//! Every process that is started here has a group of its own, so a terminal's Ctrl-C reaches this program alone, which then ends the others in
-//! Lambda's order. The handler only writes a byte into a socket; whoever waits reads it.
+//! Each child process has a process group of its own, so Ctrl-C in a terminal reaches this program
+//! alone, which then shuts the children down in the order that Lambda uses. The handler only writes
+//! one byte to a socket pair.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -9,20 +10,17 @@ use std::os::unix::net::UnixStream;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
-/// From here on the signals no longer kill; they end the wait of the one who reads this.
-pub fn catch() -> Result<UnixStream, String> {
-    let register = || -> io::Result<UnixStream> {
-        let (reader, writer) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            pipe::register(signal, writer.try_clone()?)?;
-        }
-        Ok(reader)
-    };
-    register().map_err(|error| format!("failed to catch signals: {error}"))
+/// Redirects the signals to the returned stream; they no longer end the process.
+pub fn subscribe() -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        pipe::register(signal, writer.try_clone()?)?;
+    }
+    Ok(reader)
 }
 
-/// Blocks until one of the signals has come.
-pub fn wait(mut caught: UnixStream) {
-    // A wait that cannot go on is over, too.
-    let _ = caught.read_exact(&mut [0]);
+/// Blocks until one of the signals arrives.
+pub fn wait(mut signals: UnixStream) {
+    // A stream that cannot be read cannot deliver a signal later: shut down in this case, too.
+    let _ = signals.read_exact(&mut [0]);
 }

@@ -123,7 +123,7 @@ fn a_command_that_is_not_there_is_named() {
 #[test]
 fn an_extension_that_ends_fails_the_init() {
     let mut local = start(&["--extension", "/bin/true"], &[]);
-    local.wait_for("init failed: extension true ended: exit status 0");
+    local.wait_for("init failed: extension true exited: exit status 0");
     assert!(local.invoke("{}", &[]).text().contains("Extension.Crash"));
 }
 

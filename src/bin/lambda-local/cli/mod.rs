@@ -1,5 +1,6 @@
-//! The command line: options, the arguments they are read from, and the commands that need no function.
+//! The command line: its options, and the commands that run without a function.
 
 pub mod arg_reader;
+pub mod invoke;
 pub mod options;
 pub mod samples;

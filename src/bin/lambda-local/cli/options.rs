@@ -1,65 +1,67 @@
-//! The command line: every option, its meaning and its default, in one place with the help that tells them.
+//! The command line: each option with its default, its help and its parser in one file.
 //!
-//! Parsed by hand: two dozen flags do not need a library. An option that is not known is an error (exit 2), since a misspelt `--timeout` that
-//! silently does nothing would make the local Lambda lie.
+//! Parsed by hand: two dozen flags do not need a library. An unknown option is an error (exit 2): a
+//! misspelt `--timeout` must not be ignored silently.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::arg_reader::{Words, parse_pair, unknown_word};
+use crate::cli::arg_reader::{ArgReader, UsageError, parse_pair};
+use crate::log::{Color, Format};
 
 pub const HELP: &str = "\
-lambda-local: AWS Lambda on your machine, for web apps. No Docker.
+lambda-local: run a web app as an AWS Lambda function on this machine, without Docker.
 
 Usage:
   lambda-local [options] [-- command...]      run your app as a Lambda function
   lambda-local invoke FILE | --sample NAME    send one event to a running lambda-local
   lambda-local events [NAME]                  list the sample events, or print one
 
-The command starts your app; the app must listen on $PORT (also in $AWS_LWA_PORT).
-Without a command a demo app runs. Then open http://127.0.0.1:3000.
+The command starts your app, which must listen on $PORT (also in $AWS_LWA_PORT).
+Without a command, a demo app runs. Then open http://127.0.0.1:3000.
 
   lambda-local -- node server.js
   lambda-local --event alb --app-port 8000 -- python3 -m http.server
   lambda-local --invoke-mode response_stream --timeout 60 -- ./my-app
 
-What comes in:
-  --event KIND          what stands in front of the function [function-url]:
+Front end:
+  --event KIND          event source to emulate [function-url]:
                         function-url, http-api, rest-api, alb, alb-multi-value, lattice
   --stage NAME          stage of an http-api or rest-api; URLs then begin with /NAME
   --invoke-mode MODE    buffered or response_stream [buffered]
-  --port N              port of the front [3000]
-  --host ADDRESS        address of the front [127.0.0.1]
-  --tenant ID           tenant id given with each HTTP request
-  Raw events: POST them to /2015-03-31/functions/function/invocations,
-  or: aws lambda invoke --endpoint-url http://127.0.0.1:3000 --function-name x out.json
+  --port N              port to listen on [3000]
+  --host ADDRESS        address to listen on [127.0.0.1]
+  --tenant ID           tenant id of each HTTP request
+  Raw events: POST them to /2015-03-31/functions/function/invocations, or use
+  aws lambda invoke --endpoint-url http://127.0.0.1:3000 --function-name x out.json
 
-The function:
-  --timeout SECONDS     time limit of an invocation [30; Lambda's own default is 3]
-  --memory MB           memory size: reported, and the limit above which it is killed [1024]
-  --env NAME=VALUE      an environment variable; may be repeated
-  --env-file FILE       a file of NAME=VALUE lines; may be repeated
-  --app-port N          port the app listens on [a free one, or AWS_LWA_PORT or PORT if set]
-  --function-name NAME  [function]
+Function:
+  --timeout SECONDS     timeout of an invocation [30; the default of Lambda is 3]
+  --memory MB           memory size; a function that uses more is killed [1024]
+  --env NAME=VALUE      set an environment variable; may be repeated
+  --env-file FILE       read NAME=VALUE lines from a file; may be repeated
+  --app-port N          port of the app [AWS_LWA_PORT, PORT or a free port]
+  --function-name NAME  name of the function [function]
 
-The life cycle:
+Lifecycle:
   --init TYPE           on-demand, provisioned or snap-start [on-demand]
-  --concurrency N       Managed Instances: N invocations at a time in one environment;
-                        without it they are taken one by one, as on classic Lambda
-  --freeze              stop all processes between invocations, as Lambda does
+  --concurrency N       Managed Instances: up to N concurrent invocations in one environment;
+                        otherwise one invocation at a time
+  --freeze              suspend all processes between invocations, as Lambda does
 
-The processes:
-  --adapter PATH        the adapter binary [lambda-adapter beside this program]
-  --no-adapter          no adapter: the command is a runtime that speaks the Runtime API
-  --extension PATH      one more external extension; may be repeated
+Processes:
+  --adapter PATH        adapter binary [lambda-adapter beside this program]
+  --no-adapter          no adapter: the command is a runtime that uses the Runtime API
+  --extension PATH      start another external extension; may be repeated
 
-The output:
+Output:
   --log-format FORMAT   text or json [text]
   --color WHEN          auto, always or never [auto]
-  -h, --help            this text
-  -V, --version         the version
+  -h, --help            print this help
+  -V, --version         print the version
 ";
 
+/// Event kind: the service in front of the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     FunctionUrl,
@@ -80,6 +82,17 @@ pub const KINDS: [(&str, Kind); 6] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvokeMode {
+    Buffered,
+    ResponseStream,
+}
+
+const INVOKE_MODES: [(&str, InvokeMode); 2] = [
+    ("buffered", InvokeMode::Buffered),
+    ("response_stream", InvokeMode::ResponseStream),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
     OnDemand,
     Provisioned,
@@ -92,10 +105,19 @@ const INITS: [(&str, Init); 3] = [
     ("snap-start", Init::SnapStart),
 ];
 
+const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+const COLORS: [(&str, Color); 3] = [
+    ("auto", Color::Auto),
+    ("always", Color::Always),
+    ("never", Color::Never),
+];
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Adapter {
-    Beside,
-    At(PathBuf),
+    /// `lambda-adapter` in the directory of this program.
+    Default,
+    Path(PathBuf),
     None,
 }
 
@@ -103,7 +125,7 @@ pub enum Adapter {
 pub struct Options {
     pub kind: Kind,
     pub stage: Option<String>,
-    pub stream: bool,
+    pub invoke_mode: InvokeMode,
     pub host: String,
     pub port: u16,
     pub tenant: Option<String>,
@@ -118,8 +140,8 @@ pub struct Options {
     pub freeze: bool,
     pub adapter: Adapter,
     pub extensions: Vec<PathBuf>,
-    pub json: bool,
-    pub color: Option<bool>,
+    pub format: Format,
+    pub color: Color,
     /// Empty: the demo app.
     pub command: Vec<String>,
 }
@@ -129,7 +151,7 @@ impl Default for Options {
         Options {
             kind: Kind::FunctionUrl,
             stage: None,
-            stream: false,
+            invoke_mode: InvokeMode::Buffered,
             host: "127.0.0.1".to_owned(),
             port: 3000,
             tenant: None,
@@ -142,22 +164,13 @@ impl Default for Options {
             init: Init::OnDemand,
             concurrency: None,
             freeze: false,
-            adapter: Adapter::Beside,
+            adapter: Adapter::Default,
             extensions: Vec::new(),
-            json: false,
-            color: None,
+            format: Format::Text,
+            color: Color::Auto,
             command: Vec::new(),
         }
     }
-}
-
-/// What `lambda-local invoke` sends and where to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Send {
-    pub event: EventSource,
-    pub host: String,
-    pub port: u16,
-    pub tenant: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -167,149 +180,156 @@ pub enum EventSource {
     Sample(String),
 }
 
+/// The options of `lambda-local invoke`.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Task {
+pub struct InvokeOptions {
+    pub event: EventSource,
+    pub host: String,
+    pub port: u16,
+    pub tenant: Option<String>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Command {
     Run(Box<Options>),
-    Invoke(Send),
+    Invoke(InvokeOptions),
+    /// Print the sample event of this name, or the list of all.
     Events(Option<String>),
     DemoApp,
     Help,
     Version,
 }
 
-/// What the command line asks for; the error is one line for the user.
-pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, String> {
-    let mut words = Words::new(args);
-    match words.peek() {
-        Some("invoke") => parse_invoke(words),
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageError> {
+    let mut args = ArgReader::new(args);
+    match args.peek() {
+        Some("invoke") => parse_invoke(args),
         Some("events") => {
-            words.skip();
-            let name = words.flag();
-            match (name.as_deref(), words.flag()) {
-                (_, Some(more)) => Err(unknown_word(&more)),
-                (Some("-h" | "--help"), None) => Ok(Task::Help),
-                (Some(flag), None) if flag.starts_with('-') => Err(unknown_word(flag)),
-                _ => Ok(Task::Events(name)),
+            args.skip();
+            let name = args.option();
+            match (name.as_deref(), args.option()) {
+                (_, Some(more)) => Err(UsageError::unknown(&more)),
+                (Some("-h" | "--help"), None) => Ok(Command::Help),
+                (Some(option), None) if option.starts_with('-') => Err(UsageError::unknown(option)),
+                _ => Ok(Command::Events(name)),
             }
         }
-        // How the program starts its own demo app; not for people, so not in the help.
-        Some("demo-app") => Ok(Task::DemoApp),
-        _ => parse_run(words),
+        // Not in the help: lambda-local starts its own demo app with it.
+        Some("demo-app") => Ok(Command::DemoApp),
+        _ => parse_run(args),
     }
 }
 
-fn parse_run(mut words: Words) -> Result<Task, String> {
+fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
     let mut options = Options::default();
-    while let Some(flag) = words.flag() {
-        match flag.as_str() {
+    while let Some(option) = args.option() {
+        match option.as_str() {
             "--" => {
-                options.command = words.rest();
+                options.command = args.rest();
                 if options.command.is_empty() {
-                    return Err(
-                        "`--` must be followed by the command that starts the app".to_owned()
-                    );
+                    return Err(UsageError::Invalid(
+                        "`--` must be followed by the command that starts the app",
+                    ));
                 }
                 break;
             }
-            "-h" | "--help" => return Ok(Task::Help),
-            "-V" | "--version" => return Ok(Task::Version),
-            "--event" => options.kind = words.one_of(&KINDS)?,
-            "--stage" => options.stage = Some(words.value()?.trim_matches('/').to_owned()),
-            "--invoke-mode" => {
-                options.stream = words.one_of(&[("buffered", false), ("response_stream", true)])?
+            "-h" | "--help" => return Ok(Command::Help),
+            "-V" | "--version" => return Ok(Command::Version),
+            "--event" => options.kind = args.one_of(&KINDS)?,
+            "--stage" => options.stage = Some(args.value()?.trim_matches('/').to_owned()),
+            "--invoke-mode" => options.invoke_mode = args.one_of(&INVOKE_MODES)?,
+            "--port" => options.port = args.number(0, 65_535)?,
+            "--host" => options.host = args.value()?,
+            "--tenant" => options.tenant = Some(args.value()?),
+            "--timeout" => options.timeout = args.seconds()?,
+            "--memory" => options.memory = args.number(32, 1 << 20)?,
+            "--env" => options.env.push(parse_pair(&args.value()?)?),
+            "--env-file" => options.env_files.push(args.value()?.into()),
+            "--app-port" => options.app_port = Some(args.number(1, 65_535)?),
+            "--function-name" => options.function_name = args.value()?,
+            "--init" => options.init = args.one_of(&INITS)?,
+            "--concurrency" => options.concurrency = Some(args.number(1, 10_000)?),
+            "--freeze" => {
+                args.no_value()?;
+                options.freeze = true;
             }
-            "--port" => options.port = words.number(0, 65_535)?,
-            "--host" => options.host = words.value()?,
-            "--tenant" => options.tenant = Some(words.value()?),
-            "--timeout" => options.timeout = words.seconds()?,
-            "--memory" => options.memory = words.number(32, 1 << 20)?,
-            "--env" => options.env.push(parse_pair(&words.value()?)?),
-            "--env-file" => options.env_files.push(words.value()?.into()),
-            "--app-port" => options.app_port = Some(words.number(1, 65_535)?),
-            "--function-name" => options.function_name = words.value()?,
-            "--init" => options.init = words.one_of(&INITS)?,
-            "--concurrency" => options.concurrency = Some(words.number(1, 10_000)?),
-            "--freeze" => options.freeze = words.switch()?,
-            "--adapter" => options.adapter = Adapter::At(words.value()?.into()),
+            "--adapter" => options.adapter = Adapter::Path(args.value()?.into()),
             "--no-adapter" => {
+                args.no_value()?;
                 options.adapter = Adapter::None;
-                words.switch()?;
             }
-            "--extension" => options.extensions.push(words.value()?.into()),
-            "--log-format" => options.json = words.one_of(&[("text", false), ("json", true)])?,
-            "--color" => {
-                options.color = words.one_of(&[
-                    ("auto", None),
-                    ("always", Some(true)),
-                    ("never", Some(false)),
-                ])?
-            }
-            unknown => return Err(unknown_word(unknown)),
+            "--extension" => options.extensions.push(args.value()?.into()),
+            "--log-format" => options.format = args.one_of(&FORMATS)?,
+            "--color" => options.color = args.one_of(&COLORS)?,
+            unknown => return Err(UsageError::unknown(unknown)),
         }
     }
-    check(options)
+    match contradiction(&options) {
+        Some(error) => Err(UsageError::Invalid(error)),
+        None => Ok(Command::Run(Box::new(options))),
+    }
 }
 
-/// Combinations that Lambda does not have are refused instead of guessed at.
-fn check(options: Options) -> Result<Task, String> {
-    let staged = matches!(options.kind, Kind::HttpApi | Kind::RestApi);
-    if options.stage.is_some() && !staged {
-        return Err("`--stage` belongs to `--event http-api` or `--event rest-api`".to_owned());
+/// Returns why Lambda has no such function.
+fn contradiction(options: &Options) -> Option<&'static str> {
+    let has_stages = matches!(options.kind, Kind::HttpApi | Kind::RestApi);
+    let can_stream = matches!(options.kind, Kind::FunctionUrl | Kind::RestApi);
+    if options.stage.is_some() && !has_stages {
+        return Some("`--stage` needs `--event http-api` or `--event rest-api`");
     }
     if options.stage.as_deref() == Some("") {
-        return Err("`--stage` must not be empty".to_owned());
+        return Some("`--stage` must not be empty");
     }
-    if options.stream && !matches!(options.kind, Kind::FunctionUrl | Kind::RestApi) {
-        return Err("`--invoke-mode response_stream` needs `--event function-url` or `rest-api`: the others cannot stream".to_owned());
-    }
-    if options.concurrency.is_some() && options.init != Init::OnDemand {
-        return Err(
-            "`--concurrency` (Managed Instances) and `--init` exclude each other".to_owned(),
+    if options.invoke_mode == InvokeMode::ResponseStream && !can_stream {
+        return Some(
+            "`--invoke-mode response_stream` needs `--event function-url` or `--event rest-api`",
         );
     }
+    if options.concurrency.is_some() && options.init != Init::OnDemand {
+        return Some("`--concurrency` (Managed Instances) and `--init` exclude each other");
+    }
     if options.concurrency.is_some() && options.freeze {
-        return Err(
-            "`--freeze` and `--concurrency` exclude each other: Managed Instances are never frozen"
-                .to_owned(),
+        return Some(
+            "`--freeze` and `--concurrency` exclude each other: \
+             Managed Instances are never frozen",
         );
     }
     if options.adapter == Adapter::None && options.command.is_empty() {
-        return Err(
-            "`--no-adapter` needs a command: a runtime that speaks the Runtime API".to_owned(),
-        );
+        return Some("`--no-adapter` needs a command: a runtime that uses the Runtime API");
     }
-    Ok(Task::Run(Box::new(options)))
+    None
 }
 
-fn parse_invoke(mut words: Words) -> Result<Task, String> {
-    words.skip();
+fn parse_invoke(mut args: ArgReader) -> Result<Command, UsageError> {
+    args.skip();
     let (mut event, mut host, mut port, mut tenant) = (None, "127.0.0.1".to_owned(), 3000, None);
-    while let Some(flag) = words.flag() {
-        let source = match flag.as_str() {
-            "-h" | "--help" => return Ok(Task::Help),
+    while let Some(option) = args.option() {
+        let source = match option.as_str() {
+            "-h" | "--help" => return Ok(Command::Help),
             "--host" => {
-                host = words.value()?;
+                host = args.value()?;
                 continue;
             }
             "--port" => {
-                port = words.number(1, 65_535)?;
+                port = args.number(1, 65_535)?;
                 continue;
             }
             "--tenant" => {
-                tenant = Some(words.value()?);
+                tenant = Some(args.value()?);
                 continue;
             }
-            "--sample" => EventSource::Sample(words.value()?),
+            "--sample" => EventSource::Sample(args.value()?),
             file if file == "-" || !file.starts_with('-') => EventSource::File(file.into()),
-            unknown => return Err(unknown_word(unknown)),
+            unknown => return Err(UsageError::unknown(unknown)),
         };
         if event.replace(source).is_some() {
-            return Err("`invoke` sends one event at a time".to_owned());
+            return Err(UsageError::Invalid("`invoke` sends one event at a time"));
         }
     }
-    let event =
-        event.ok_or("`invoke` needs a file, or `--sample NAME` (see `lambda-local events`)")?;
-    Ok(Task::Invoke(Send {
+    let event = event.ok_or(UsageError::Invalid(
+        "`invoke` needs a file, or `--sample NAME` (see `lambda-local events`)",
+    ))?;
+    Ok(Command::Invoke(InvokeOptions {
         event,
         host,
         port,
@@ -323,13 +343,14 @@ mod tests {
 
     fn run(line: &str) -> Options {
         match parse(line.split_whitespace().map(str::to_owned)) {
-            Ok(Task::Run(options)) => *options,
+            Ok(Command::Run(options)) => *options,
             other => panic!("{line}: {other:?}"),
         }
     }
 
     fn error(line: &str) -> String {
-        parse(line.split_whitespace().map(str::to_owned)).expect_err(line)
+        let error = parse(line.split_whitespace().map(str::to_owned)).expect_err(line);
+        error.to_string()
     }
 
     #[test]
@@ -343,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_an_error_that_names_it() {
+    fn an_invalid_argument_is_named_in_the_error() {
         assert!(error("--timout 3").contains("`--timout`"));
         assert!(error("node server.js").contains("lambda-local -- node"));
         assert!(error("--timeout -- x").contains("`--timeout` needs a value"));
@@ -355,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lambda_does_not_have_is_refused() {
+    fn options_that_lambda_does_not_combine_are_rejected() {
         for line in [
             "--stage live",
             "--event alb --invoke-mode response_stream",
@@ -372,7 +393,7 @@ mod tests {
         let sent = parse(["invoke", "--sample", "sqs", "--port", "3001"].map(str::to_owned));
         assert_eq!(
             sent,
-            Ok(Task::Invoke(Send {
+            Ok(Command::Invoke(InvokeOptions {
                 event: EventSource::Sample("sqs".to_owned()),
                 host: "127.0.0.1".to_owned(),
                 port: 3001,
@@ -384,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_and_the_parser_know_the_same_options() {
+    fn the_parser_knows_every_option_of_the_help() {
         let flags: Vec<&str> = HELP
             .lines()
             .filter_map(|line| line.strip_prefix("  --"))
@@ -392,10 +413,10 @@ mod tests {
             .collect();
         assert!(flags.len() > 15, "{flags:?}");
         for flag in flags {
-            let answer = parse([format!("--{flag}"), "1".to_owned()]);
+            let parsed = parse([format!("--{flag}"), "1".to_owned()]);
             assert!(
-                !matches!(&answer, Err(error) if error.contains("unknown option")),
-                "--{flag}: {answer:?}"
+                !matches!(parsed, Err(UsageError::UnknownOption(_))),
+                "--{flag}"
             );
         }
     }

@@ -1,6 +1,8 @@
-//! Sample events, as their sources send them.
+//! Sample events of AWS services that invoke functions with something else than an HTTP request.
 //!
-//! For trying what an app does with something that is no HTTP request: the adapter posts these to the app's pass-through path.
+//! The adapter posts such an event to the pass-through path of the app.
+
+use std::fmt;
 
 pub const SAMPLES: [(&str, &str, &str); 9] = [
     (
@@ -35,7 +37,7 @@ pub const SAMPLES: [(&str, &str, &str); 9] = [
     ),
     (
         "eventbridge",
-        "an event of a bus",
+        "an event of an event bus",
         include_str!("samples/eventbridge.json"),
     ),
     (
@@ -45,26 +47,38 @@ pub const SAMPLES: [(&str, &str, &str); 9] = [
     ),
     (
         "alb-health-check",
-        "a load balancer asks whether the target lives",
+        "a load balancer checks the health of its target",
         include_str!("samples/alb-health-check.json"),
     ),
 ];
 
-/// A sample by its name; the error tells the names that there are.
-pub fn find(name: &str) -> Result<&'static str, String> {
-    let found = SAMPLES.iter().find(|(known, _, _)| *known == name);
-    let names = SAMPLES.map(|(name, _, _)| name).join(", ");
-    found
-        .map(|(_, _, event)| *event)
-        .ok_or_else(|| format!("no sample event `{name}`: there are {names}"))
+#[derive(Debug)]
+pub struct UnknownSample(String);
+
+impl std::error::Error for UnknownSample {}
+
+impl fmt::Display for UnknownSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = SAMPLES.map(|(name, _, _)| name).join(", ");
+        write!(
+            f,
+            "unknown sample event `{}`: expected one of {names}",
+            self.0
+        )
+    }
 }
 
-/// The list that `lambda-local events` prints.
+pub fn find(name: &str) -> Result<&'static str, UnknownSample> {
+    let found = SAMPLES.iter().find(|(known, _, _)| *known == name);
+    found
+        .map(|(_, _, event)| *event)
+        .ok_or_else(|| UnknownSample(name.to_owned()))
+}
+
+/// Returns the list that `lambda-local events` prints.
 pub fn list() -> String {
-    SAMPLES
-        .iter()
-        .map(|(name, meaning, _)| format!("{name:<18}{meaning}\n"))
-        .collect()
+    let lines = SAMPLES.map(|(name, meaning, _)| format!("{name:<18}{meaning}\n"));
+    lines.concat()
 }
 
 #[cfg(test)]
@@ -72,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sample_is_json() {
+    fn every_sample_is_a_json_object() {
         for (name, _, event) in SAMPLES {
             let parsed: Result<serde_json::Value, _> = serde_json::from_str(event);
             assert!(parsed.is_ok_and(|event| event.is_object()), "{name}");

@@ -1,126 +1,98 @@
-//! The front's I/O: one HTTP request in, one invocation, one HTTP answer out, buffered or as it comes.
+//! The I/O of the front ends: one HTTP request, one invocation, one HTTP response, buffered or
+//! streamed.
 //!
-//! What a front does with event and answer is in `front/`; here it meets sockets. A streamed answer goes on chunk by chunk; when it breaks off,
-//! so does the connection, since a client must be able to tell half an answer from a whole one.
+//! A streamed response is sent chunk by chunk. If the stream fails, the connection is closed before
+//! the last chunk, so that the client detects a truncated response.
 
-use std::io::{self, BufRead};
-use std::net::TcpStream;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::cli::options::Kind;
+use super::{Front, GatewayError, HttpRequest, HttpResponse, ReplyError, invoke_api};
+use crate::cli::options::{InvokeMode, Kind};
 use crate::clock;
-use crate::front::invoke_api;
-use crate::front::{Front, HttpAnswer, HttpRequest, Trouble};
 use crate::function::Function;
-use crate::http_server::{self, Body, Head, Headers};
-use crate::invocation::{Reply, Request};
+use crate::http_server::{Exchange, Headers};
+use crate::invocation::{InvokeRequest, Reply, collect_stream};
 
-/// More than any front takes; what is larger is not even kept.
+/// Larger than the limit of any front end.
 const BODY_LIMIT: usize = 16 << 20;
 const PRELUDE_LIMIT: usize = 16 << 10;
 const DELIMITER: [u8; 8] = [0; 8];
 const INTEGRATION_RESPONSE: &str = "application/vnd.awslambda.http-integration-response";
 
+/// Headers of the function that the front end replaces or drops.
+const CONNECTION_HEADERS: [&str; 6] = [
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "date",
+    "upgrade",
+    "trailer",
+];
+
+#[derive(Debug)]
 pub struct Gateway {
     pub function: Arc<Function>,
     pub front: Front,
     pub port: u16,
 }
 
-/// One request, and the way back to its client.
-struct Exchange<'e> {
-    id: String,
+/// The identifiers of one request.
+struct Ids {
+    request: String,
     trace: String,
-    head: &'e Head,
-    stream: &'e TcpStream,
 }
 
 impl Gateway {
-    pub fn handle<R: BufRead>(
-        &self,
-        head: &Head,
-        body: &mut Body<'_, R>,
-        stream: &TcpStream,
-    ) -> io::Result<()> {
-        if head.method == "POST" && invoke_api::is_invocation(head.path()) {
-            return invoke_api::serve(&self.function, head, body, stream);
+    pub fn handle(&self, exchange: &mut Exchange<'_>) -> io::Result<()> {
+        if exchange.head.method == "POST" && invoke_api::is_invocation(exchange.head.path()) {
+            return invoke_api::handle(&self.function, exchange);
         }
-        let exchange = Exchange {
-            id: clock::uuid(),
+        let ids = Ids {
+            request: clock::uuid(),
             trace: clock::trace_root(clock::now_ms()),
-            head,
-            stream,
         };
-        let payload = match self.event(&exchange, body)? {
+        let payload = match self.read_event(exchange, &ids)? {
             Ok(payload) => payload,
-            Err(trouble) => return self.send(&exchange, &self.front.trouble(trouble)),
+            Err(error) => return self.send(exchange, &ids, &self.front.error_response(error)),
         };
-        let options = &self.function.setup.options;
-        let replies = self.function.invoke(Request {
-            id: exchange.id.clone(),
+        let replies = self.function.invoke(InvokeRequest {
+            id: ids.request.clone(),
             payload,
-            trace: exchange.trace.clone(),
+            trace: ids.trace.clone(),
             client_context: None,
-            tenant: options.tenant.clone(),
+            tenant: self.function.setup.options.tenant.clone(),
         });
-        let answer = match self.first(&replies) {
-            Ok(Reply::Stream { content_type }) if options.stream => {
-                return self.stream(&exchange, &replies, &content_type);
+        let response = match self.first_reply(&replies) {
+            Ok(Reply::StreamStart { content_type }) if self.is_streaming() => {
+                return self.stream(exchange, &ids, &replies, &content_type);
             }
-            Ok(Reply::Whole(payload)) if options.stream => Ok(self.unstreamed(payload)),
-            Ok(Reply::Whole(payload)) => self
-                .front
-                .answer(&payload)
-                .map_err(|error| self.malformed(&error)),
-            Ok(Reply::Stream { .. }) => {
-                let answer = self.front.answer(&collect(&replies));
-                answer.map_err(|error| {
-                    self.malformed(&format!(
-                        "it was streamed to a buffered front (see --invoke-mode): {error}"
-                    ))
-                })
-            }
-            Ok(Reply::Failed(fault) | Reply::End(Some(fault))) => {
-                self.warn(&format!(
-                    "the invocation failed: {}: {}",
-                    fault.kind, fault.message
-                ));
-                Err(if fault.is_timeout() {
-                    Trouble::Timeout
-                } else {
-                    Trouble::Function
-                })
-            }
-            Ok(Reply::Piece(_) | Reply::End(None)) | Err(RecvTimeoutError::Disconnected) => {
-                Err(Trouble::Function)
-            }
+            Ok(reply) => self.buffered_response(reply, &replies),
+            Err(RecvTimeoutError::Disconnected) => Err(GatewayError::FunctionFailed),
             Err(RecvTimeoutError::Timeout) => {
-                self.warn(
-                    "this front waits no longer for the function, which goes on all the same",
-                );
-                Err(Trouble::Timeout)
+                self.warn("integration timeout of the front end: the function continues");
+                Err(GatewayError::Timeout)
             }
         };
-        self.send(
-            &exchange,
-            &answer.unwrap_or_else(|trouble| self.front.trouble(trouble)),
-        )
+        let response = response.unwrap_or_else(|error| self.front.error_response(error));
+        self.send(exchange, &ids, &response)
     }
 
-    /// Reads the request and makes it an event; the inner error is what the front answers without asking the function.
-    fn event<R: BufRead>(
+    /// Reads the request and returns its event. The inner error is one that the front end reports
+    /// itself.
+    fn read_event(
         &self,
-        exchange: &Exchange,
-        body: &mut Body<'_, R>,
-    ) -> io::Result<Result<Vec<u8>, Trouble>> {
-        let Some(body) = body.all(BODY_LIMIT)? else {
-            return Ok(Err(Trouble::TooLarge));
+        exchange: &mut Exchange<'_>,
+        ids: &Ids,
+    ) -> io::Result<Result<Vec<u8>, GatewayError>> {
+        let Some(body) = exchange.body.read_all(BODY_LIMIT)? else {
+            return Ok(Err(GatewayError::RequestTooLarge));
         };
         let request = HttpRequest {
-            id: exchange.id.clone(),
-            trace: exchange.trace.clone(),
+            id: ids.request.clone(),
+            trace: ids.trace.clone(),
             time_ms: clock::now_ms(),
             method: exchange.head.method.clone(),
             target: origin_form(&exchange.head.target).to_owned(),
@@ -132,113 +104,126 @@ impl Gateway {
         Ok(self.front.event(&request))
     }
 
-    /// API Gateway gives up after a time of its own.
-    fn first(&self, replies: &Receiver<Reply>) -> Result<Reply, RecvTimeoutError> {
-        let patience = match self.front.kind {
-            Kind::RestApi if !self.function.setup.options.stream => 29,
+    fn is_streaming(&self) -> bool {
+        self.function.setup.options.invoke_mode == InvokeMode::ResponseStream
+    }
+
+    /// Waits for the reply; API Gateway has a timeout of its own.
+    fn first_reply(&self, replies: &Receiver<Reply>) -> Result<Reply, RecvTimeoutError> {
+        let seconds = match self.front.kind {
+            Kind::RestApi if !self.is_streaming() => 29,
             Kind::HttpApi => 30,
             _ => return replies.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        replies.recv_timeout(Duration::from_secs(patience))
+        replies.recv_timeout(Duration::from_secs(seconds))
     }
 
-    fn warn(&self, text: &str) {
-        self.function.setup.output.warn(text);
-    }
-
-    fn malformed(&self, error: &str) -> Trouble {
-        self.warn(&format!("the function's answer is no HTTP answer: {error}"));
-        Trouble::Function
-    }
-
-    /// A streaming front relays what was not streamed as it is, JSON and all.
-    fn unstreamed(&self, payload: Vec<u8>) -> HttpAnswer {
-        self.warn("the answer was not streamed, though --invoke-mode is response_stream: the client gets its JSON");
-        let headers = vec![(
-            "content-type".to_owned(),
-            "application/octet-stream".to_owned(),
-        )];
-        HttpAnswer {
-            status: 200,
-            headers,
-            body: payload,
+    fn buffered_response(
+        &self,
+        reply: Reply,
+        replies: &Receiver<Reply>,
+    ) -> Result<HttpResponse, GatewayError> {
+        match reply {
+            Reply::Buffered(payload) if self.is_streaming() => {
+                // AWS passes a reply on unchanged that was expected to be streamed.
+                self.warn(
+                    "the reply was not streamed, although --invoke-mode is response_stream: \
+                     the client receives its JSON",
+                );
+                Ok(HttpResponse::new(200, "application/octet-stream", payload))
+            }
+            Reply::Buffered(payload) => {
+                let response = self.front.response(&payload);
+                response.map_err(|error| self.invalid_reply(&error))
+            }
+            Reply::StreamStart { .. } => {
+                let response = self.front.response(&collect_stream(replies));
+                response.map_err(|error| {
+                    self.warn(
+                        "the reply was streamed, although --invoke-mode is buffered: \
+                         set AWS_LWA_INVOKE_MODE and --invoke-mode to the same value",
+                    );
+                    self.invalid_reply(&error)
+                })
+            }
+            Reply::Failed(fault) | Reply::StreamEnd(Some(fault)) => {
+                self.warn(&format!("the invocation failed: {fault}"));
+                Err(if fault.is_timeout() {
+                    GatewayError::Timeout
+                } else {
+                    GatewayError::FunctionFailed
+                })
+            }
+            Reply::Chunk(_) | Reply::StreamEnd(None) => Err(GatewayError::FunctionFailed),
         }
     }
 
-    fn send(&self, exchange: &Exchange, answer: &HttpAnswer) -> io::Result<()> {
-        let headers = self.finished_headers(exchange, answer);
-        http_server::respond(
-            exchange.stream,
-            exchange.head,
-            answer.status,
-            &headers,
-            &answer.body,
-        )
+    fn invalid_reply(&self, error: &ReplyError) -> GatewayError {
+        self.warn(&format!("the reply is not a valid HTTP response: {error}"));
+        GatewayError::FunctionFailed
     }
 
-    /// The answer's headers and the front's own; the connection's are the front's business alone.
-    fn finished_headers(&self, exchange: &Exchange, answer: &HttpAnswer) -> Headers {
-        let own = [
-            "connection",
-            "keep-alive",
-            "transfer-encoding",
-            "date",
-            "upgrade",
-            "trailer",
-        ];
-        let mut headers = answer.headers.clone();
+    fn warn(&self, text: &str) {
+        self.function.setup.logger.warn(text);
+    }
+
+    fn send(&self, exchange: &Exchange<'_>, ids: &Ids, response: &HttpResponse) -> io::Result<()> {
+        let headers = self.response_headers(exchange, ids, response);
+        exchange.respond(response.status, &headers, &response.body)
+    }
+
+    fn response_headers(
+        &self,
+        exchange: &Exchange<'_>,
+        ids: &Ids,
+        response: &HttpResponse,
+    ) -> Headers {
+        let is_head = exchange.head.method == "HEAD";
+        let mut headers = response.headers.clone();
         headers.retain(|(name, _)| {
             let name = name.to_ascii_lowercase();
-            !own.contains(&name.as_str())
-                && (name != "content-length" || exchange.head.method == "HEAD")
+            !CONNECTION_HEADERS.contains(&name.as_str()) && (name != "content-length" || is_head)
         });
         headers.push(("date".to_owned(), clock::http(clock::now_ms())));
-        headers.extend(self.front.stamps(&exchange.id, &exchange.trace));
+        headers.extend(self.front.id_headers(&ids.request, &ids.trace));
         headers
     }
 
-    /// Sends each piece as it comes, after a head made of the prelude.
+    /// Sends the head that the prelude contains, then each chunk as it arrives.
     fn stream(
         &self,
-        exchange: &Exchange,
+        exchange: &Exchange<'_>,
+        ids: &Ids,
         replies: &Receiver<Reply>,
         content_type: &str,
     ) -> io::Result<()> {
         let begun = if content_type == INTEGRATION_RESPONSE {
-            prelude_of(replies)
-                .and_then(|(prelude, rest)| Ok((self.front.prelude(&prelude)?, rest)))
+            read_prelude(replies)
+                .and_then(|(prelude, rest)| Ok((self.front.stream_head(&prelude)?, rest)))
         } else {
-            // Bytes without a prelude are a body by themselves.
-            let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-            Ok((
-                HttpAnswer {
-                    status: 200,
-                    headers,
-                    body: Vec::new(),
-                },
-                Vec::new(),
-            ))
+            // A stream of another type has no prelude.
+            let head = HttpResponse::new(200, content_type, Vec::new());
+            Ok((head, Vec::new()))
         };
-        let (answer, rest) = match begun {
+        let (head, rest) = match begun {
             Ok(begun) => begun,
-            Err(error) => return self.send(exchange, &self.front.trouble(self.malformed(&error))),
+            Err(error) => {
+                let error = self.invalid_reply(&error);
+                return self.send(exchange, ids, &self.front.error_response(error));
+            }
         };
-        if exchange.head.method == "HEAD" || matches!(answer.status, 204 | 304) {
-            return self.send(exchange, &answer);
+        if exchange.head.method == "HEAD" || matches!(head.status, 204 | 304) {
+            return self.send(exchange, ids, &head);
         }
-        let headers = self.finished_headers(exchange, &answer);
-        let mut out =
-            http_server::Stream::begin(exchange.stream, exchange.head, answer.status, &headers)?;
-        out.send(&rest)?;
+        let headers = self.response_headers(exchange, ids, &head);
+        let mut stream = exchange.begin_stream(head.status, &headers)?;
+        stream.send(&rest)?;
         loop {
             match replies.recv() {
-                Ok(Reply::Piece(piece)) => out.send(&piece)?,
-                Ok(Reply::End(None)) => return out.end(),
-                Ok(Reply::End(Some(fault))) => {
-                    self.warn(&format!(
-                        "the stream broke off: {}: {}",
-                        fault.kind, fault.message
-                    ));
+                Ok(Reply::Chunk(chunk)) => stream.send(&chunk)?,
+                Ok(Reply::StreamEnd(None)) => return stream.end(),
+                Ok(Reply::StreamEnd(Some(fault))) => {
+                    self.warn(&format!("the response stream failed: {fault}"));
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 Ok(_) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -247,82 +232,72 @@ impl Gateway {
     }
 }
 
-/// The prelude of a stream, and what has come of the body with it.
-fn prelude_of(replies: &Receiver<Reply>) -> Result<(Vec<u8>, Vec<u8>), String> {
-    let mut gathered = Vec::new();
+/// Reads the prelude of a stream; returns it and the part of the body that came with it.
+fn read_prelude(replies: &Receiver<Reply>) -> Result<(Vec<u8>, Vec<u8>), ReplyError> {
+    let mut received = Vec::new();
     loop {
         match replies.recv() {
-            Ok(Reply::Piece(piece)) => gathered.extend_from_slice(&piece),
-            Ok(Reply::End(Some(fault))) => {
-                return Err(format!("{}: {}", fault.kind, fault.message));
-            }
-            _ => return Err("the stream ended before its prelude did".to_owned()),
+            Ok(Reply::Chunk(chunk)) => received.extend_from_slice(&chunk),
+            Ok(Reply::StreamEnd(Some(fault))) => return Err(ReplyError::Failed(fault)),
+            _ => return Err(ReplyError::PreludeCutOff),
         }
-        if let Some(end) = gathered
-            .windows(DELIMITER.len())
-            .position(|window| window == DELIMITER)
-        {
-            let body = gathered.split_off(end + DELIMITER.len());
-            gathered.truncate(end);
-            return Ok((gathered, body));
+        let mut windows = received.windows(DELIMITER.len());
+        if let Some(end) = windows.position(|window| window == DELIMITER) {
+            let body = received.split_off(end + DELIMITER.len());
+            received.truncate(end);
+            return Ok((received, body));
         }
-        if gathered.len() > PRELUDE_LIMIT {
-            return Err("no end of its prelude in the first 16 KB".to_owned());
+        if received.len() > PRELUDE_LIMIT {
+            return Err(ReplyError::PreludeTooLong {
+                limit: PRELUDE_LIMIT,
+            });
         }
     }
 }
 
-/// All that was streamed, in one.
-pub fn collect(replies: &Receiver<Reply>) -> Vec<u8> {
-    let mut whole = Vec::new();
-    while let Ok(Reply::Piece(piece)) = replies.recv() {
-        whole.extend_from_slice(&piece);
-    }
-    whole
-}
-
-/// A client that takes this for a proxy sends a whole URL (RFC 9112 3.2.2).
+/// Reduces an absolute URI to its path and query: clients send one to a proxy (RFC 9112 3.2.2).
 fn origin_form(target: &str) -> &str {
-    let rest = ["http://", "https://"]
+    let after_scheme = ["http://", "https://"]
         .iter()
         .find_map(|scheme| target.strip_prefix(scheme));
-    rest.map_or(target, |rest| {
-        rest.find('/')
-            .and_then(|start| rest.get(start..))
-            .unwrap_or("/")
-    })
+    let Some(rest) = after_scheme else {
+        return target;
+    };
+    let path = rest.find('/').and_then(|start| rest.get(start..));
+    path.unwrap_or("/")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn streamed(pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), String> {
+    fn prelude_of(chunks: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), ReplyError> {
         let (sender, receiver) = std::sync::mpsc::channel();
-        pieces
-            .iter()
-            .for_each(|piece| drop(sender.send(Reply::Piece(piece.to_vec()))));
+        for chunk in chunks {
+            sender.send(Reply::Chunk(chunk.to_vec())).expect("sent");
+        }
         drop(sender);
-        prelude_of(&receiver)
+        read_prelude(&receiver)
     }
 
     #[test]
-    fn a_prelude_ends_at_eight_nuls_wherever_the_pieces_end() {
-        let whole = b"{}\0\0\0\0\0\0\0\0body";
-        for cut in 1..whole.len() {
-            let (prelude, mut body) = streamed(&[&whole[..cut], &whole[cut..]]).expect("a prelude");
+    fn a_prelude_ends_at_eight_nuls_wherever_the_chunks_end() {
+        let stream = b"{}\0\0\0\0\0\0\0\0body";
+        for cut in 1..stream.len() {
+            let (prelude, mut body) =
+                prelude_of(&[&stream[..cut], &stream[cut..]]).expect("a prelude");
             assert_eq!(prelude, b"{}");
             body.truncate(4);
             assert!(b"body".starts_with(&body), "cut at {cut}");
         }
-        assert!(streamed(&[b"{}\0\0"]).is_err());
-        assert!(
-            streamed(&[&[b' '; PRELUDE_LIMIT + 1]]).is_err_and(|error| error.contains("16 KB"))
-        );
+        let cut_off = prelude_of(&[b"{}\0\0"]);
+        assert!(matches!(cut_off, Err(ReplyError::PreludeCutOff)));
+        let too_long = prelude_of(&[&[b' '; PRELUDE_LIMIT + 1]]);
+        assert!(matches!(too_long, Err(ReplyError::PreludeTooLong { .. })));
     }
 
     #[test]
-    fn a_whole_url_is_reduced_to_its_path() {
+    fn an_absolute_uri_is_reduced_to_its_path() {
         assert_eq!(origin_form("http://h:1/a?b"), "/a?b");
         assert_eq!(origin_form("http://h"), "/");
         assert_eq!(origin_form("//h/a"), "//h/a");

@@ -1,193 +1,166 @@
 //! Payload format 2.0: HTTP APIs and function URLs.
 //!
-//! "AWS Lambda proxy integrations for HTTP APIs" and "Invoking Lambda function URLs" describe it. The two differ in small things: an HTTP API
-//! decodes the path and takes the cookies out of the headers, a function URL does neither.
+//! "AWS Lambda proxy integrations for HTTP APIs" and "Invoking Lambda function URLs". They differ
+//! in details: an HTTP API decodes the path and removes the `Cookie` header, a function URL does
+//! neither.
 
 use serde_json::Value;
 
-use super::{
-    HttpAnswer, HttpRequest, body, common, parse, scalar, single_headers, status, with_content_type,
-};
+use super::common::{self, Plus, Target};
+use super::{HttpRequest, HttpResponse, ReplyError};
 use crate::clock;
+use crate::function::variables::ACCOUNT_ID;
 use crate::http_server;
 use crate::json::{Json, object};
 
 const URL_ID: &str = "localfunctionurl";
+const URL_DOMAIN: &str = "localfunctionurl.lambda-url.us-east-1.on.aws";
 const API_ID: &str = "localhttp0";
+const API_DOMAIN: &str = "localhttp0.execute-api.us-east-1.amazonaws.com";
 
-pub fn function_url_event(request: &HttpRequest, path: &str, query: &str) -> Json {
-    let domain = format!("{URL_ID}.lambda-url.us-east-1.on.aws");
-    let context = context(
-        request,
-        "anonymous",
-        URL_ID,
-        &domain,
-        "$default",
-        "$default",
-        &common::decode(path, false),
-    );
-    event(request, path, query, "$default", context, true, None)
-}
-
-pub fn http_api_event(
-    request: &HttpRequest,
-    path: &str,
-    inner: &str,
-    query: &str,
-    stage: Option<&str>,
-) -> Json {
-    let domain = format!("{API_ID}.execute-api.us-east-1.amazonaws.com");
-    // This front decodes the path, and what is a question mark then ends it: so it is on AWS.
-    let decoded = common::decode(path, false);
-    let decoded = decoded.split('?').next().unwrap_or_default();
-    let route = "ANY /{proxy+}";
-    let context = context(
-        request,
-        "111122223333",
-        API_ID,
-        &domain,
-        route,
-        stage.unwrap_or("$default"),
-        decoded,
-    );
-    let proxy = common::decode(inner.trim_start_matches('/'), false);
-    event(
-        request,
-        decoded,
-        query,
-        route,
-        context,
-        false,
-        (!proxy.is_empty()).then_some(proxy),
-    )
-}
-
-fn context(
-    request: &HttpRequest,
-    account: &str,
-    api: &str,
-    domain: &str,
-    route: &str,
-    stage: &str,
-    path: &str,
-) -> Json {
-    let agent = http_server::header(&request.headers, "user-agent").unwrap_or_default();
-    object([
-        ("accountId", account.into()),
-        ("apiId", api.into()),
-        ("domainName", domain.into()),
-        ("domainPrefix", api.into()),
-        (
-            "http",
-            object([
-                ("method", request.method.as_str().into()),
-                ("path", path.into()),
-                ("protocol", "HTTP/1.1".into()),
-                ("sourceIp", request.source_ip.as_str().into()),
-                ("userAgent", agent.into()),
-            ]),
-        ),
-        ("requestId", request.id.as_str().into()),
-        ("routeKey", route.into()),
-        ("stage", stage.into()),
-        ("time", clock::apache(request.time_ms).into()),
-        ("timeEpoch", request.time_ms.into()),
-    ])
-}
-
-fn event(
-    request: &HttpRequest,
-    raw_path: &str,
-    query: &str,
-    route: &str,
-    context: Json,
-    keeps_cookie_header: bool,
+/// The parts in which the two events differ.
+struct Route<'a> {
+    account: &'a str,
+    api_id: &'a str,
+    domain: &'a str,
+    key: &'a str,
+    stage: &'a str,
+    raw_path: &'a str,
+    /// `requestContext.http.path`
+    path: &'a str,
     proxy: Option<String>,
-) -> Json {
+    cookie_header: CookieHeader,
+}
+
+#[derive(PartialEq, Eq)]
+enum CookieHeader {
+    Keep,
+    Remove,
+}
+
+pub fn function_url_event(request: &HttpRequest, target: &Target<'_>) -> Json {
+    let route = Route {
+        account: "anonymous",
+        api_id: URL_ID,
+        domain: URL_DOMAIN,
+        key: "$default",
+        stage: "$default",
+        raw_path: target.path,
+        path: &common::decode(target.path, Plus::Literal),
+        proxy: None,
+        cookie_header: CookieHeader::Keep,
+    };
+    event(request, target.query, route)
+}
+
+pub fn http_api_event(request: &HttpRequest, target: &Target<'_>, stage: Option<&str>) -> Json {
+    // API Gateway cuts the decoded path at an encoded question mark.
+    let path = common::decode(target.path, Plus::Literal);
+    let path = path.split('?').next().unwrap_or_default();
+    let proxy = target.resource_path.trim_start_matches('/');
+    let route = Route {
+        account: ACCOUNT_ID,
+        api_id: API_ID,
+        domain: API_DOMAIN,
+        key: "ANY /{proxy+}",
+        stage: stage.unwrap_or("$default"),
+        raw_path: path,
+        path,
+        proxy: (!proxy.is_empty()).then(|| common::decode(proxy, Plus::Literal)),
+        cookie_header: CookieHeader::Remove,
+    };
+    event(request, target.query, route)
+}
+
+fn event(request: &HttpRequest, query: &str, route: Route<'_>) -> Json {
     let mut headers = common::lower_case(common::headers(request));
     let cookies: Vec<String> = headers
         .iter()
         .filter(|(name, _)| name == "cookie")
-        .flat_map(|(_, value)| {
-            value
-                .split(';')
-                .map(|cookie| cookie.trim().to_owned())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|(_, value)| value.split(';'))
+        .map(|cookie| cookie.trim().to_owned())
         .filter(|cookie| !cookie.is_empty())
         .collect();
-    if !keeps_cookie_header {
+    if route.cookie_header == CookieHeader::Remove {
         headers.retain(|(name, _)| name != "cookie");
     }
     let mut event = object([
         ("version", "2.0".into()),
-        ("routeKey", route.into()),
-        ("rawPath", raw_path.into()),
+        ("routeKey", route.key.into()),
+        ("rawPath", route.raw_path.into()),
         ("rawQueryString", query.into()),
     ]);
     if !cookies.is_empty() {
         event.push("cookies", cookies.into());
     }
-    event.push("headers", common::joined(&headers, ","));
+    event.push("headers", common::joined(&headers));
     if !query.is_empty() {
-        event.push(
-            "queryStringParameters",
-            common::joined(&common::decoded_query_pairs(query), ","),
-        );
+        let query = common::decoded_query_pairs(query);
+        event.push("queryStringParameters", common::joined(&query));
     }
-    event.push("requestContext", context);
-    if let Some(proxy) = proxy {
+    event.push("requestContext", context(request, &route));
+    if let Some(proxy) = route.proxy {
         event.push("pathParameters", object([("proxy", proxy.into())]));
     }
     let mut is_base64 = false;
     if !request.body.is_empty() {
-        let (body, encoded) = common::body(request, common::is_text);
+        let (body, is_encoded) = common::event_body(request, common::is_text);
         event.push("body", body.into());
-        is_base64 = encoded;
+        is_base64 = is_encoded;
     }
     event.push("isBase64Encoded", is_base64.into());
     event
 }
 
-/// Without a `statusCode` any JSON is a body by itself.
-pub fn answer(payload: &[u8], content_type: &str) -> Result<HttpAnswer, String> {
-    let given: Value =
-        serde_json::from_slice(payload).map_err(|error| format!("it is not JSON: {error}"))?;
-    if given.get("statusCode").is_none() {
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        return Ok(HttpAnswer {
-            status: 200,
-            headers,
-            body: payload.to_vec(),
-        });
-    }
-    let answer = parse(payload)?;
-    let mut rendered = head(&answer)?;
-    rendered.body = body(&answer)?;
-    Ok(if rendered.body.is_empty() {
-        rendered
-    } else {
-        with_content_type(rendered, content_type)
-    })
+fn context(request: &HttpRequest, route: &Route<'_>) -> Json {
+    let agent = http_server::header(&request.headers, "user-agent").unwrap_or_default();
+    let http = object([
+        ("method", request.method.as_str().into()),
+        ("path", route.path.into()),
+        ("protocol", "HTTP/1.1".into()),
+        ("sourceIp", request.source_ip.as_str().into()),
+        ("userAgent", agent.into()),
+    ]);
+    object([
+        ("accountId", route.account.into()),
+        ("apiId", route.api_id.into()),
+        ("domainName", route.domain.into()),
+        ("domainPrefix", route.api_id.into()),
+        ("http", http),
+        ("requestId", request.id.as_str().into()),
+        ("routeKey", route.key.into()),
+        ("stage", route.stage.into()),
+        ("time", clock::apache(request.time_ms).into()),
+        ("timeEpoch", request.time_ms.into()),
+    ])
 }
 
-/// Status, headers and cookies; a streamed answer begins with the same.
-pub fn head(answer: &Value) -> Result<HttpAnswer, String> {
-    let mut headers = single_headers(answer)?;
-    match answer.get("cookies") {
-        None | Some(Value::Null) => {}
-        Some(cookies) => {
-            let cookies = cookies.as_array().ok_or("`cookies` is not a list")?;
-            headers.extend(
-                cookies
-                    .iter()
-                    .filter_map(scalar)
-                    .map(|cookie| ("set-cookie".to_owned(), cookie)),
-            );
-        }
+/// JSON without a `statusCode` is the body of a response with status 200.
+pub fn response(payload: &[u8], content_type: &str) -> Result<HttpResponse, ReplyError> {
+    let reply: Value = serde_json::from_slice(payload).map_err(ReplyError::NotJson)?;
+    if reply.get("statusCode").is_none() {
+        let body = payload.to_vec();
+        return Ok(HttpResponse::new(200, "application/json", body));
     }
-    Ok(HttpAnswer {
-        status: status(answer)?,
+    let mut response = head(&reply)?;
+    response.body = common::reply_body(&reply)?;
+    if response.body.is_empty() {
+        return Ok(response);
+    }
+    Ok(common::with_content_type(response, content_type))
+}
+
+/// Reads status, headers and cookies, also of the prelude of a stream.
+pub fn head(reply: &Value) -> Result<HttpResponse, ReplyError> {
+    let mut headers = common::single_headers(reply)?;
+    if let Some(cookies) = common::field(reply, "cookies") {
+        let cookies = cookies.as_array();
+        let cookies = cookies.ok_or_else(|| common::wrong_type("cookies", "a list"))?;
+        let values = cookies.iter().filter_map(common::scalar);
+        headers.extend(values.map(|cookie| ("set-cookie".to_owned(), cookie)));
+    }
+    Ok(HttpResponse {
+        status: common::status(reply)?,
         headers,
         body: Vec::new(),
     })

@@ -1,22 +1,24 @@
-//! Raw events: the Invoke API that `aws lambda invoke` and the SDKs speak, and the `invoke` and `events` commands.
+//! The Invoke API, which `aws lambda invoke` and the SDKs use to send raw events.
 //!
-//! "Invoke" in the Lambda API reference: `POST /2015-03-31/functions/NAME/invocations`, with the invocation type, the client context and the
-//! wish for a log tail in headers. A failed function is a 200 with `X-Amz-Function-Error`.
+//! "Invoke" in the Lambda API reference: `POST /2015-03-31/functions/NAME/invocations`, with the
+//! invocation type, the client context and the log type in headers. The response for a failed
+//! function has status 200 and `X-Amz-Function-Error`.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
-use crate::api::runtime::PAYLOAD_LIMIT;
-use crate::base64;
-use crate::cli::options::{EventSource, Send};
-use crate::cli::samples;
+use serde::de::IgnoredAny;
+
+use super::common::{decode_base64, encode_base64};
+use crate::api::PAYLOAD_LIMIT;
 use crate::clock;
-use crate::front::gateway::collect;
 use crate::function::Function;
-use crate::http_server::{self, Body, Head, Headers};
-use crate::invocation::{Reply, Request};
+use crate::http_server::{Exchange, Head, Headers};
+use crate::invocation::{Fault, InvokeRequest, Reply, collect_stream};
 use crate::json::object;
+
+const INVALID_CONTENT: &str = "InvalidRequestContentException";
 
 pub fn is_invocation(path: &str) -> bool {
     path.strip_prefix("/2015-03-31/functions/")
@@ -24,201 +26,132 @@ pub fn is_invocation(path: &str) -> bool {
         .is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-pub fn serve<R: BufRead>(
-    function: &Arc<Function>,
-    head: &Head,
-    body: &mut Body<'_, R>,
-    stream: &TcpStream,
-) -> io::Result<()> {
+/// An error response of the Invoke API.
+#[derive(Debug)]
+struct InvokeError {
+    status: u16,
+    error_type: &'static str,
+    message: String,
+}
+
+pub fn handle(function: &Arc<Function>, exchange: &mut Exchange<'_>) -> io::Result<()> {
     let id = clock::uuid();
-    let Some(mut payload) = body.all(PAYLOAD_LIMIT)? else {
-        let message = format!(
-            "Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction operation"
-        );
-        return refuse(413, "RequestTooLargeException", &message, head, stream);
+    let body = exchange.body.read_all(PAYLOAD_LIMIT)?;
+    let mut request = match parse_request(&exchange.head, body, &id) {
+        Ok(request) => request,
+        Err(error) => return respond_error(exchange, &error),
     };
+    if request.tenant.is_none() {
+        request.tenant.clone_from(&function.setup.options.tenant);
+    }
+    let id_header = [("x-amzn-requestid", &id)];
+    match exchange.head.header("x-amz-invocation-type") {
+        Some("DryRun") => exchange.respond(204, &id_header, b""),
+        Some("Event") => {
+            let replies = function.invoke(request);
+            // The invocation blocks when the channel is full, so the reply must be received.
+            std::thread::spawn(move || replies.iter().for_each(drop));
+            exchange.respond(202, &id_header, b"")
+        }
+        _ => {
+            let replies = function.invoke(request);
+            respond(function, exchange, id, &replies)
+        }
+    }
+}
+
+fn parse_request(
+    head: &Head,
+    body: Option<Vec<u8>>,
+    id: &str,
+) -> Result<InvokeRequest, InvokeError> {
+    let invalid_content = |message: String| InvokeError {
+        status: 400,
+        error_type: INVALID_CONTENT,
+        message,
+    };
+    let mut payload = body.ok_or_else(|| InvokeError {
+        status: 413,
+        error_type: "RequestTooLargeException",
+        message: format!(
+            "Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction operation"
+        ),
+    })?;
     if payload.is_empty() {
         payload = b"{}".to_vec();
     }
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
-        return refuse(
-            400,
-            "InvalidRequestContentException",
-            &format!("Could not parse request body into json: {error}"),
-            head,
-            stream,
-        );
-    }
-    let client_context = match head.header("x-amz-client-context").map(base64::decode) {
+    serde_json::from_slice::<IgnoredAny>(&payload).map_err(|error| {
+        invalid_content(format!("Could not parse request body into json: {error}"))
+    })?;
+    let client_context = match head.header("x-amz-client-context") {
         None => None,
-        Some(Some(context)) => Some(String::from_utf8_lossy(&context).into_owned()),
-        Some(None) => {
-            return refuse(
-                400,
-                "InvalidRequestContentException",
-                "Client context must be a valid Base64-encoded JSON object",
-                head,
-                stream,
-            );
+        Some(context) => {
+            let message = "Client context must be a valid Base64-encoded JSON object";
+            let context = decode_base64(context);
+            let context = context.ok_or_else(|| invalid_content(message.to_owned()))?;
+            Some(String::from_utf8_lossy(&context).into_owned())
         }
     };
-    let invocation_type = head
-        .header("x-amz-invocation-type")
-        .unwrap_or("RequestResponse");
-    if invocation_type == "DryRun" {
-        return http_server::respond(stream, head, 204, &[("x-amzn-requestid", &id)], b"");
-    }
-    let tenant = head
-        .header("x-amz-tenant-id")
-        .map(str::to_owned)
-        .or_else(|| function.setup.options.tenant.clone());
-    let trace = head
-        .header("x-amzn-trace-id")
-        .and_then(root_of)
-        .unwrap_or_else(|| clock::trace_root(clock::now_ms()));
-    let replies = function.invoke(Request {
-        id: id.clone(),
+    let trace = head.header("x-amzn-trace-id").and_then(parse_root);
+    Ok(InvokeRequest {
+        id: id.to_owned(),
         payload,
-        trace,
+        trace: trace.unwrap_or_else(|| clock::trace_root(clock::now_ms())),
         client_context,
-        tenant,
-    });
-    if invocation_type == "Event" {
-        // Asynchronous: nobody waits for the answer, but somebody has to take it.
-        std::thread::spawn(move || replies.iter().for_each(drop));
-        return http_server::respond(stream, head, 202, &[("x-amzn-requestid", &id)], b"");
-    }
-    let mut failed = false;
-    let payload = match replies.recv() {
-        Ok(Reply::Whole(payload)) => payload,
-        Ok(Reply::Stream { .. }) => collect(&replies),
-        Ok(Reply::Failed(fault) | Reply::End(Some(fault))) => {
-            failed = true;
-            function.setup.output.warn(&format!(
-                "the invocation failed: {}: {}",
-                fault.kind, fault.message
-            ));
-            fault.payload(&id)
-        }
+        tenant: head.header("x-amz-tenant-id").map(str::to_owned),
+    })
+}
+
+fn parse_root(trace: &str) -> Option<String> {
+    let mut fields = trace.split(';');
+    let root = fields.find_map(|field| field.trim().strip_prefix("Root="));
+    root.map(str::to_owned)
+}
+
+/// Responds with the reply of the function.
+fn respond(
+    function: &Function,
+    exchange: &Exchange<'_>,
+    id: String,
+    replies: &Receiver<Reply>,
+) -> io::Result<()> {
+    let result: Result<Vec<u8>, Fault> = match replies.recv() {
+        Ok(Reply::Buffered(payload)) => Ok(payload),
+        Ok(Reply::StreamStart { .. }) => Ok(collect_stream(replies)),
+        Ok(Reply::Failed(fault) | Reply::StreamEnd(Some(fault))) => Err(fault),
         Ok(_) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
-    let mut headers: Headers = vec![
-        ("content-type".to_owned(), "application/json".to_owned()),
-        ("x-amzn-requestid".to_owned(), id),
-        ("x-amz-executed-version".to_owned(), "$LATEST".to_owned()),
-    ];
-    if failed {
-        headers.push(("x-amz-function-error".to_owned(), "Unhandled".to_owned()));
-    }
-    if head
-        .header("x-amz-log-type")
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("tail"))
-    {
-        // The channel closes when the invocation has been reported: the REPORT line belongs to the tail.
+    let logger = &function.setup.logger;
+    let mut headers: Headers = Vec::new();
+    let mut push = |name: &str, value: String| headers.push((name.to_owned(), value));
+    push("content-type", "application/json".to_owned());
+    push("x-amz-executed-version", "$LATEST".to_owned());
+    let payload = result.unwrap_or_else(|fault| {
+        logger.warn(&format!("the invocation failed: {fault}"));
+        push("x-amz-function-error", "Unhandled".to_owned());
+        fault.payload(&id)
+    });
+    push("x-amzn-requestid", id);
+    let log_type = exchange.head.header("x-amz-log-type");
+    if log_type.is_some_and(|log_type| log_type.eq_ignore_ascii_case("tail")) {
+        // The REPORT line is a part of the tail: wait until the invocation has been reported, when
+        // the channel closes.
         replies.iter().for_each(drop);
-        headers.push((
-            "x-amz-log-result".to_owned(),
-            base64::encode(function.setup.output.tail().as_bytes()),
-        ));
+        push("x-amz-log-result", encode_base64(logger.tail().as_bytes()));
     }
-    http_server::respond(stream, head, 200, &headers, &payload)
+    exchange.respond(200, &headers, &payload)
 }
 
-fn root_of(trace: &str) -> Option<String> {
-    trace
-        .split(';')
-        .find_map(|part| part.trim().strip_prefix("Root="))
-        .map(str::to_owned)
-}
-
-fn refuse(
-    status: u16,
-    kind: &str,
-    message: &str,
-    head: &Head,
-    stream: &TcpStream,
-) -> io::Result<()> {
-    let body = object([("Type", "User".into()), ("Message", message.into())]).bytes();
-    http_server::respond(
-        stream,
-        head,
-        status,
-        &[
-            ("content-type", "application/json"),
-            ("x-amzn-errortype", kind),
-        ],
-        &body,
-    )
-}
-
-/// `lambda-local invoke`: sends one event and prints what comes back. False when the function failed.
-pub fn send(send: &Send) -> Result<bool, String> {
-    let event = match &send.event {
-        EventSource::Sample(name) => samples::find(name)?.as_bytes().to_vec(),
-        EventSource::File(path) if path.as_os_str() == "-" => {
-            let mut event = Vec::new();
-            io::stdin()
-                .read_to_end(&mut event)
-                .map_err(|error| format!("failed to read standard input: {error}"))?;
-            event
-        }
-        EventSource::File(path) => std::fs::read(path)
-            .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?,
-    };
-    let address = format!("{}:{}", send.host, send.port);
-    let stream = TcpStream::connect((send.host.as_str(), send.port)).map_err(|error| {
-        format!("failed to connect to `{address}`: {error} (is lambda-local running there?)")
-    })?;
-    let (head, body) = post(&stream, &address, send.tenant.as_deref(), &event)
-        .map_err(|error| format!("failed to invoke at `{address}`: {error}"))?;
-    let mut out = io::stdout().lock();
-    out.write_all(&body)
-        .and_then(|()| out.write_all(b"\n"))
-        .map_err(|error| format!("failed to write to standard output: {error}"))?;
-    if let Some(kind) = http_server::header(&head.headers, "x-amz-function-error") {
-        eprintln!("lambda-local: the function failed ({kind})");
-        return Ok(false);
-    }
-    Ok(head.status.starts_with('2'))
-}
-
-struct AnswerHead {
-    status: String,
-    headers: Headers,
-}
-
-fn post(
-    mut stream: &TcpStream,
-    address: &str,
-    tenant: Option<&str>,
-    event: &[u8],
-) -> io::Result<(AnswerHead, Vec<u8>)> {
-    let tenant = tenant
-        .map(|tenant| format!("x-amz-tenant-id: {tenant}\r\n"))
-        .unwrap_or_default();
-    let head = format!(
-        "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{tenant}content-length: {}\r\n\r\n",
-        event.len()
-    );
-    stream.write_all(&[head.as_bytes(), event].concat())?;
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = Headers::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) => headers.push((name.to_owned(), value.to_owned())),
-            None => break,
-        }
-    }
-    let mut body = Vec::new();
-    reader.read_to_end(&mut body)?;
-    Ok((AnswerHead { status, headers }, body))
+fn respond_error(exchange: &Exchange<'_>, error: &InvokeError) -> io::Result<()> {
+    let body = object([
+        ("Type", "User".into()),
+        ("Message", error.message.as_str().into()),
+    ]);
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-amzn-errortype", error.error_type),
+    ];
+    exchange.respond(error.status, &headers, &body.bytes())
 }
 
 #[cfg(test)]
@@ -226,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_function_name_may_be_invoked() {
+    fn any_function_name_can_be_invoked() {
         assert!(is_invocation("/2015-03-31/functions/function/invocations"));
         assert!(is_invocation(
             "/2015-03-31/functions/my-app:live/invocations"
@@ -241,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn the_root_of_a_trace_is_found_among_its_parts() {
+    fn the_root_of_a_trace_is_one_of_its_fields() {
         assert_eq!(
-            root_of("Self=1-a; Root=1-b;Parent=c").as_deref(),
+            parse_root("Self=1-a; Root=1-b;Parent=c").as_deref(),
             Some("1-b")
         );
-        assert_eq!(root_of("Parent=c"), None);
+        assert_eq!(parse_root("Parent=c"), None);
     }
 }

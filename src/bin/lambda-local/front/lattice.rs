@@ -1,60 +1,53 @@
 //! VPC Lattice, event version 2.0.
 //!
-//! "Lambda functions as targets in VPC Lattice": headers and query values are lists in the event and joined strings in the answer; a repeated
-//! Set-Cookie cannot be carried, as there is no list in the answer.
+//! "Lambda functions as targets in VPC Lattice": headers and query values are lists in the event
+//! but strings in the reply, so a response cannot have more than one `Set-Cookie`.
 
-use super::{HttpAnswer, HttpRequest, body, common, parse, single_headers, status};
+use super::common::{self, Target};
+use super::{HttpRequest, HttpResponse, ReplyError};
 use crate::json::{Json, object};
 
-pub fn event(request: &HttpRequest, path: &str, query: &str) -> Json {
+const VPC: &str = "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-0123456789abcdef0";
+
+pub fn event(request: &HttpRequest, target: &Target<'_>) -> Json {
     let arn = |rest: &str| Json::from(format!("arn:aws:vpc-lattice:us-east-1:111122223333:{rest}"));
     let headers = common::lower_case(common::headers(request));
     let mut event = object([
         ("version", "2.0".into()),
-        ("path", path.into()),
+        ("path", target.path.into()),
         ("method", request.method.as_str().into()),
         ("headers", common::lists(&headers)),
     ]);
-    if !query.is_empty() {
-        event.push(
-            "queryStringParameters",
-            common::lists(&common::query_pairs(query)),
-        );
+    if !target.query.is_empty() {
+        let query = common::query_pairs(target.query);
+        event.push("queryStringParameters", common::lists(&query));
     }
     if !request.body.is_empty() {
-        let (text, is_base64) = common::body(request, common::is_text);
-        event.push("body", text.into());
+        let (body, is_base64) = common::event_body(request, common::is_text);
+        event.push("body", body.into());
         event.push("isBase64Encoded", is_base64.into());
     }
-    event.push(
-        "requestContext",
-        object([
-            (
-                "serviceNetworkArn",
-                arn("servicenetwork/sn-0123456789abcdef0"),
-            ),
-            ("serviceArn", arn("service/svc-0123456789abcdef0")),
-            ("targetGroupArn", arn("targetgroup/tg-0123456789abcdef0")),
-            (
-                "identity",
-                object([(
-                    "sourceVpcArn",
-                    "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-0123456789abcdef0".into(),
-                )]),
-            ),
-            ("region", "us-east-1".into()),
-            // A string, in microseconds.
-            ("timeEpoch", format!("{}000", request.time_ms).into()),
-        ]),
-    );
+    let context = object([
+        (
+            "serviceNetworkArn",
+            arn("servicenetwork/sn-0123456789abcdef0"),
+        ),
+        ("serviceArn", arn("service/svc-0123456789abcdef0")),
+        ("targetGroupArn", arn("targetgroup/tg-0123456789abcdef0")),
+        ("identity", object([("sourceVpcArn", VPC.into())])),
+        ("region", "us-east-1".into()),
+        // Microseconds, as a string.
+        ("timeEpoch", format!("{}000", request.time_ms).into()),
+    ]);
+    event.push("requestContext", context);
     event
 }
 
-pub fn answer(payload: &[u8]) -> Result<HttpAnswer, String> {
-    let answer = parse(payload)?;
-    Ok(HttpAnswer {
-        status: status(&answer)?,
-        headers: single_headers(&answer)?,
-        body: body(&answer)?,
+pub fn response(payload: &[u8]) -> Result<HttpResponse, ReplyError> {
+    let reply = common::parse_object(payload)?;
+    Ok(HttpResponse {
+        status: common::status(&reply)?,
+        headers: common::single_headers(&reply)?,
+        body: common::reply_body(&reply)?,
     })
 }

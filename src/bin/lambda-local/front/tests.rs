@@ -1,4 +1,4 @@
-//! Golden shapes: one request through each front, and each kind of answer back.
+//! The event of one request for each front end, and the response to each kind of reply.
 
 use super::*;
 use serde_json::json;
@@ -38,12 +38,12 @@ fn event(kind: Kind) -> Value {
     serde_json::from_slice(&event).expect("JSON")
 }
 
-fn answer(kind: Kind, payload: Value) -> Result<HttpAnswer, String> {
-    front(kind).answer(payload.to_string().as_bytes())
+fn render(kind: Kind, payload: Value) -> Result<HttpResponse, ReplyError> {
+    front(kind).response(payload.to_string().as_bytes())
 }
 
-fn headers(answer: &HttpAnswer) -> Vec<(&str, &str)> {
-    answer
+fn headers(response: &HttpResponse) -> Vec<(&str, &str)> {
+    response
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -51,7 +51,7 @@ fn headers(answer: &HttpAnswer) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_function_url_keeps_the_path_and_gives_cookies_twice() {
+fn a_function_url_keeps_the_path_and_has_cookies_twice() {
     let event = event(Kind::FunctionUrl);
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["rawPath"], "/live/caf%C3%A9/a%20b");
@@ -75,7 +75,7 @@ fn a_function_url_keeps_the_path_and_gives_cookies_twice() {
 }
 
 #[test]
-fn an_http_api_decodes_the_path_and_takes_the_cookies_out_of_the_headers() {
+fn an_http_api_decodes_the_path_and_removes_the_cookie_header() {
     let event = event(Kind::HttpApi);
     assert_eq!(event["rawPath"], "/live/café/a b");
     assert_eq!(event["pathParameters"]["proxy"], "café/a b");
@@ -100,7 +100,7 @@ fn a_rest_api_keeps_the_case_of_names_and_decodes_the_query_once() {
 }
 
 #[test]
-fn a_load_balancer_leaves_the_query_encoded_and_has_one_form_of_headers() {
+fn a_load_balancer_does_not_decode_the_query_and_has_one_format_of_headers() {
     let single = event(Kind::Alb);
     assert_eq!(
         single["queryStringParameters"],
@@ -118,7 +118,7 @@ fn a_load_balancer_leaves_the_query_encoded_and_has_one_form_of_headers() {
 }
 
 #[test]
-fn lattice_gives_lists_and_microseconds_in_a_string() {
+fn lattice_has_lists_and_microseconds_in_a_string() {
     let event = event(Kind::Lattice);
     assert_eq!(event["path"], "/live/caf%C3%A9/a%20b");
     assert_eq!(event["queryStringParameters"]["t"], json!(["1", "x+y%26"]));
@@ -127,7 +127,7 @@ fn lattice_gives_lists_and_microseconds_in_a_string() {
 }
 
 #[test]
-fn no_front_passes_on_what_belongs_to_the_connection() {
+fn no_front_end_forwards_hop_by_hop_headers() {
     for (name, kind) in crate::cli::options::KINDS {
         let event = event(kind).to_string().to_ascii_lowercase();
         for gone in ["x-hop", "\"connection\"", "transfer-encoding"] {
@@ -138,7 +138,7 @@ fn no_front_passes_on_what_belongs_to_the_connection() {
 }
 
 #[test]
-fn text_is_text_only_when_it_is_utf8() {
+fn a_text_body_must_be_utf8() {
     for (content_type, body, encoded) in [
         ("text/plain; charset=utf-8", &b"caf\xc3\xa9"[..], false),
         ("text/plain", b"caf\xe9", true),
@@ -160,19 +160,19 @@ fn text_is_text_only_when_it_is_utf8() {
 }
 
 #[test]
-fn each_front_refuses_what_is_too_large_or_outside_its_stage() {
+fn each_front_end_rejects_large_requests_and_paths_outside_its_stage() {
     let large = |bytes| HttpRequest {
         body: vec![b'x'; bytes],
         ..request()
     };
     assert_eq!(
         front(Kind::Alb).event(&large((1 << 20) + 1)),
-        Err(Trouble::TooLarge)
+        Err(GatewayError::RequestTooLarge)
     );
     assert!(front(Kind::Lattice).event(&large((1 << 20) + 1)).is_ok());
     assert_eq!(
         front(Kind::FunctionUrl).event(&large(6 << 20)),
-        Err(Trouble::TooLarge)
+        Err(GatewayError::RequestTooLarge)
     );
     let elsewhere = HttpRequest {
         target: "/other/x".to_owned(),
@@ -180,52 +180,66 @@ fn each_front_refuses_what_is_too_large_or_outside_its_stage() {
     };
     assert_eq!(
         front(Kind::RestApi).event(&elsewhere),
-        Err(Trouble::NoStage)
+        Err(GatewayError::NotInStage)
     );
-    assert_eq!(front(Kind::RestApi).trouble(Trouble::NoStage).status, 403);
-    assert_eq!(front(Kind::HttpApi).trouble(Trouble::NoStage).status, 404);
+    assert_eq!(
+        front(Kind::RestApi)
+            .error_response(GatewayError::NotInStage)
+            .status,
+        403
+    );
+    assert_eq!(
+        front(Kind::HttpApi)
+            .error_response(GatewayError::NotInStage)
+            .status,
+        404
+    );
 }
 
 #[test]
-fn cookies_come_back_in_the_way_of_each_front() {
+fn each_front_end_has_its_own_format_of_cookies() {
     let v2 =
         json!({"statusCode": 200, "headers": {"x-a": "1, 2"}, "cookies": ["s=1; Path=/", "t=2"]});
-    let rendered = answer(Kind::HttpApi, v2).expect("an answer");
+    let response = render(Kind::HttpApi, v2).expect("a response");
     assert_eq!(
-        headers(&rendered),
+        headers(&response),
         [
             ("x-a", "1, 2"),
             ("set-cookie", "s=1; Path=/"),
             ("set-cookie", "t=2")
         ]
     );
-    let both = json!({"statusCode": 200, "headers": {"set-cookie": "s=1"}, "multiValueHeaders": {"set-cookie": ["s=1", "t=2"]}});
+    let both = json!({
+        "statusCode": 200,
+        "headers": {"set-cookie": "s=1"},
+        "multiValueHeaders": {"set-cookie": ["s=1", "t=2"]}
+    });
     assert_eq!(
-        headers(&answer(Kind::Alb, both.clone()).expect("an answer")),
+        headers(&render(Kind::Alb, both.clone()).expect("a response")),
         [("set-cookie", "s=1")]
     );
     assert_eq!(
-        headers(&answer(Kind::AlbMultiValue, both.clone()).expect("an answer")),
+        headers(&render(Kind::AlbMultiValue, both.clone()).expect("a response")),
         [("set-cookie", "s=1"), ("set-cookie", "t=2")]
     );
     assert_eq!(
-        headers(&answer(Kind::RestApi, both).expect("an answer")),
+        headers(&render(Kind::RestApi, both).expect("a response")),
         [("set-cookie", "s=1"), ("set-cookie", "t=2")]
     );
 }
 
 #[test]
-fn base64_is_decoded_and_must_be_base64() {
+fn an_invalid_base64_body_is_an_error() {
     for (name, kind) in crate::cli::options::KINDS {
         let good = json!({"statusCode": 200, "body": "AAH/", "isBase64Encoded": true});
-        assert_eq!(answer(kind, good).expect(name).body, [0, 1, 255], "{name}");
+        assert_eq!(render(kind, good).expect(name).body, [0, 1, 255], "{name}");
         let bad = json!({"statusCode": 200, "body": "AAH", "isBase64Encoded": true});
-        assert!(answer(kind, bad).is_err(), "{name}");
+        assert!(render(kind, bad).is_err(), "{name}");
     }
 }
 
 #[test]
-fn a_malformed_answer_is_told_by_what_is_wrong_with_it() {
+fn the_error_names_the_invalid_field_of_a_reply() {
     for (payload, word) in [
         (json!({"statusCode": "x"}), "statusCode"),
         (json!({"statusCode": 20}), "statusCode"),
@@ -234,7 +248,9 @@ fn a_malformed_answer_is_told_by_what_is_wrong_with_it() {
     ] {
         for (name, kind) in crate::cli::options::KINDS {
             let expected = kind != Kind::AlbMultiValue || word != "headers";
-            let error = answer(kind, payload.clone()).err();
+            let error = render(kind, payload.clone())
+                .err()
+                .map(|error| error.to_string());
             assert_eq!(
                 error.is_some_and(|error| error.contains(word)),
                 expected,
@@ -242,30 +258,42 @@ fn a_malformed_answer_is_told_by_what_is_wrong_with_it() {
             );
         }
     }
-    assert_eq!(front(Kind::RestApi).trouble(Trouble::Function).status, 502);
-    assert_eq!(front(Kind::HttpApi).trouble(Trouble::Function).status, 500);
     assert_eq!(
-        front(Kind::FunctionUrl).trouble(Trouble::Function).status,
+        front(Kind::RestApi)
+            .error_response(GatewayError::FunctionFailed)
+            .status,
+        502
+    );
+    assert_eq!(
+        front(Kind::HttpApi)
+            .error_response(GatewayError::FunctionFailed)
+            .status,
+        500
+    );
+    assert_eq!(
+        front(Kind::FunctionUrl)
+            .error_response(GatewayError::FunctionFailed)
+            .status,
         502
     );
 }
 
 #[test]
-fn format_2_takes_any_json_for_a_body_and_the_others_do_not() {
-    let rendered = answer(Kind::FunctionUrl, json!({"hello": 1})).expect("an answer");
+fn only_format_2_accepts_any_json_as_a_body() {
+    let response = render(Kind::FunctionUrl, json!({"hello": 1})).expect("a response");
     assert_eq!(
-        (rendered.status, rendered.body.as_slice()),
+        (response.status, response.body.as_slice()),
         (200, &br#"{"hello":1}"#[..])
     );
     for kind in [Kind::RestApi, Kind::Alb, Kind::Lattice] {
-        assert!(answer(kind, json!({"hello": 1})).is_err());
+        assert!(render(kind, json!({"hello": 1})).is_err());
     }
 }
 
 #[test]
-fn some_names_are_the_fronts_own() {
+fn reserved_headers_are_renamed() {
     let given = json!({"statusCode": 401, "headers": {"www-authenticate": "Basic", "server": "x"}});
-    let remapped = answer(Kind::FunctionUrl, given.clone()).expect("an answer");
+    let remapped = render(Kind::FunctionUrl, given.clone()).expect("a response");
     assert_eq!(
         headers(&remapped),
         [
@@ -274,22 +302,29 @@ fn some_names_are_the_fronts_own() {
         ]
     );
     assert_eq!(
-        headers(&answer(Kind::Alb, given).expect("an answer")),
+        headers(&render(Kind::Alb, given).expect("a response")),
         [("server", "x"), ("www-authenticate", "Basic")]
     );
 }
 
 #[test]
-fn a_load_balancer_takes_one_megabyte_of_answer() {
+fn a_load_balancer_accepts_a_reply_of_one_megabyte() {
     let payload = json!({"statusCode": 200, "body": "x".repeat(1 << 20)});
-    assert!(answer(Kind::Alb, payload.clone()).is_err());
-    assert!(answer(Kind::Lattice, payload).is_ok());
+    assert!(render(Kind::Alb, payload.clone()).is_err());
+    assert!(render(Kind::Lattice, payload).is_ok());
 }
 
 #[test]
-fn a_prelude_is_the_head_of_a_streamed_answer() {
-    let prelude = br#"{"statusCode":201,"headers":{"x-a":"1","x-list":["a","b"]},"multiValueHeaders":{"x-m":["1","2"]},"cookies":["s=1"]}"#;
-    let url = front(Kind::FunctionUrl).prelude(prelude).expect("a head");
+fn a_prelude_is_the_head_of_a_streamed_response() {
+    let prelude = br#"{
+        "statusCode": 201,
+        "headers": {"x-a": "1", "x-list": ["a", "b"]},
+        "multiValueHeaders": {"x-m": ["1", "2"]},
+        "cookies": ["s=1"]
+    }"#;
+    let url = front(Kind::FunctionUrl)
+        .stream_head(prelude)
+        .expect("a head");
     assert_eq!(
         headers(&url),
         [
@@ -298,7 +333,7 @@ fn a_prelude_is_the_head_of_a_streamed_answer() {
             ("content-type", "application/octet-stream")
         ]
     );
-    let rest = front(Kind::RestApi).prelude(prelude).expect("a head");
+    let rest = front(Kind::RestApi).stream_head(prelude).expect("a head");
     assert_eq!(
         headers(&rest),
         [
@@ -309,5 +344,5 @@ fn a_prelude_is_the_head_of_a_streamed_answer() {
             ("content-type", "application/octet-stream")
         ]
     );
-    assert!(front(Kind::FunctionUrl).prelude(b"nonsense").is_err());
+    assert!(front(Kind::FunctionUrl).stream_head(b"nonsense").is_err());
 }

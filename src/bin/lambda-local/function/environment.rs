@@ -1,8 +1,10 @@
-//! One execution environment: what the Runtime API and the Extensions API may do to it, and who waits for what.
+//! One execution environment: the calls of the Runtime API and the Extensions API, and the waits of
+//! the lifecycle.
 //!
-//! Everything the two APIs share is one `State` (`state.rs`) behind one lock and one condition: pollers park in it, the life cycle (`lifecycle.rs`) watches
-//! it. An environment lives from init to shutdown; a reset throws it away, listener and all, and makes a new one, so nothing of the old
-//! processes can reach the new ones. The rules are those of the Runtime API and Extensions API pages of the Lambda developer guide.
+//! The APIs and the lifecycle share one `State` behind one lock and one condition variable: pollers
+//! block on it, `lifecycle.rs` waits for changes. An environment exists from init to shutdown. A
+//! reset drops it with its listener and creates a new one, so no process of the old environment can
+//! reach the new one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,57 +13,59 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock;
-use crate::function::state::{Extension, Phase, Restore, Running, State, wrong_state};
-use crate::invocation::{Fault, Invocation, Refusal};
+use crate::function::state::{Compute, Extension, Phase, Restore, Running, State};
+use crate::function::variables::function_arn;
+use crate::invocation::{ApiError, Fault, Invocation};
 use crate::json::object;
 
-/// The life of one environment, from init to shutdown.
+const MAX_EXTENSIONS: usize = 10;
+
+#[derive(Debug)]
 pub struct Environment {
+    /// Address of the APIs.
     pub address: SocketAddr,
-    pub function_name: String,
-    /// Managed Instances: this many invocations at once. `None`: classic, one at a time.
-    pub concurrency: Option<u32>,
-    pub snap_start: bool,
-    /// File names of the external extensions: a registration under any other name is an internal one.
-    pub externals: Vec<String>,
-    pub tenant: Option<String>,
+    pub profile: Profile,
     state: Mutex<State>,
     changed: Condvar,
 }
 
+/// The properties of an environment that do not change.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub function_name: String,
+    pub compute: Compute,
+    pub snap_start: bool,
+    /// File names of the external extensions. One that registers under another name is internal.
+    pub externals: Vec<String>,
+    pub tenant: Option<String>,
+}
+
 impl Environment {
-    pub fn new(
-        address: SocketAddr,
-        function_name: String,
-        concurrency: Option<u32>,
-        snap_start: bool,
-        externals: Vec<String>,
-        tenant: Option<String>,
-    ) -> Environment {
+    pub fn new(address: SocketAddr, profile: Profile) -> Environment {
         Environment {
             address,
-            function_name,
-            concurrency,
-            snap_start,
-            externals,
-            tenant,
+            profile,
             state: Mutex::default(),
             changed: Condvar::new(),
         }
+    }
+
+    pub fn function_arn(&self) -> String {
+        function_arn(&self.profile.function_name)
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and wakes whoever waits for a change.
+    /// Changes the state and wakes all waiting threads.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.lock());
         self.changed.notify_all();
         result
     }
 
-    /// Waits until `ready` gives something; `None` when the deadline comes first.
+    /// Waits until `ready` returns a value; `None` if the deadline passes first.
     pub fn wait<T>(
         &self,
         deadline: Instant,
@@ -83,206 +87,170 @@ impl Environment {
         }
     }
 
-    /// Sleeps until something changes. Whoever has changed something before must have said so: parkers that woke each other would never rest.
-    fn park<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    /// Blocks until the state changes. The caller notifies of its own changes only once and before
+    /// this: pollers that notify in a loop would wake one another for ever.
+    fn block<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         self.changed
             .wait(state)
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `GET /runtime/invocation/next`: blocks until there is an event; `None` when there will be none for this caller.
+    /// `GET /runtime/invocation/next`: blocks until there is an event. Returns `None` if the
+    /// environment is closed, or if the caller has disconnected.
     pub fn next(&self, caller: &TcpStream) -> Option<Arc<Invocation>> {
         let mut state = self.lock();
-        state.started = true;
-        if self.concurrency.is_none() {
-            // The classic core hands the running event to whoever asks again, rather than let it wait.
-            if let Some(running) = state
-                .running
-                .first()
-                .filter(|running| running.phase != Phase::Answered)
-            {
-                return Some(running.invocation.clone());
-            }
+        state.has_polled = true;
+        if self.profile.compute == Compute::Standard
+            && let Some(running) = state.running.first()
+            && running.phase != Phase::Responded
+        {
+            // Lambda sends the current event again to a runtime that polls without a response.
+            return Some(running.invocation.clone());
         }
-        state.parked += 1;
+        state.pollers += 1;
         self.changed.notify_all();
-        let found = loop {
-            if state.over {
+        let next = loop {
+            if state.is_closed || (!state.queue.is_empty() && is_disconnected(caller)) {
                 break None;
             }
-            if !state.waiting.is_empty() {
-                if is_closed(caller) {
-                    break None;
-                }
-                if let Some(invocation) = state.waiting.pop_front() {
-                    state.running.push(Running {
-                        invocation: invocation.clone(),
-                        phase: Phase::Sent,
-                        error: None,
-                    });
-                    break Some(invocation);
-                }
+            if let Some(invocation) = state.queue.pop_front() {
+                state.running.push(Running {
+                    invocation: invocation.clone(),
+                    phase: Phase::Sent,
+                    error_type: None,
+                });
+                break Some(invocation);
             }
-            state = self.park(state);
+            state = self.block(state);
         };
-        state.parked -= 1;
+        state.pollers -= 1;
         drop(state);
         self.changed.notify_all();
-        found
+        next
     }
 
-    /// The start of a `/response` or `/error`: whose answer is it, and may it be given?
-    pub fn begin_answer(&self, id: &str, token: Option<&str>) -> Result<Arc<Invocation>, Refusal> {
+    /// The start of `POST /response` or `/error`: checks that the invocation is running and has no
+    /// response yet.
+    pub fn begin_response(
+        &self,
+        id: &str,
+        token: Option<&str>,
+    ) -> Result<Arc<Invocation>, ApiError> {
         self.change(|state| {
-            if let Some(place) = state.expired.iter().position(|expired| expired == id) {
-                state.expired.remove(place);
-                return Err(Refusal {
-                    status: 410,
-                    kind: "InvokeTimeout",
-                    message: "Invoke timeout".to_owned(),
-                });
+            if let Some(index) = state.expired.iter().position(|expired| expired == id) {
+                state.expired.remove(index);
+                return Err(ApiError::InvokeTimeout);
             }
             let running = state
                 .running
                 .iter_mut()
-                .find(|running| running.invocation.id == id && running.phase == Phase::Sent);
-            let running = running.ok_or_else(|| Refusal {
-                status: 400,
-                kind: "InvalidRequestID",
-                message: "Invalid request ID".to_owned(),
-            })?;
+                .find(|running| running.invocation.id == id && running.phase == Phase::Sent)
+                .ok_or(ApiError::InvalidRequestId)?;
             if token.is_some_and(|token| token != running.invocation.token) {
-                return Err(Refusal {
-                    status: 410,
-                    kind: "InvokeTimeout",
-                    message: "Invoke timeout".to_owned(),
-                });
+                return Err(ApiError::InvokeTimeout);
             }
-            running.phase = Phase::Answering;
+            running.phase = Phase::Responding;
             Ok(running.invocation.clone())
         })
     }
 
-    /// The end of an answer, with the type of its error if it is one.
-    pub fn finish_answer(&self, id: &str, error: Option<String>) {
+    /// The end of `POST /response` or `/error`.
+    pub fn finish_response(&self, id: &str, error_type: Option<String>) {
         self.change(|state| {
-            for running in state
-                .running
-                .iter_mut()
-                .filter(|running| running.invocation.id == id)
-            {
-                running.phase = Phase::Answered;
-                running.error.clone_from(&error);
+            let mut running = state.running.iter_mut();
+            if let Some(running) = running.find(|running| running.invocation.id == id) {
+                running.phase = Phase::Responded;
+                running.error_type = error_type;
             }
         });
     }
 
     /// `POST /runtime/init/error`, allowed only before the first `/next`.
-    pub fn init_error(&self, fault: Fault) -> Result<(), Refusal> {
+    pub fn init_error(&self, fault: Fault) -> Result<(), ApiError> {
         self.change(|state| {
-            if state.started {
-                return Err(wrong_state(state.runtime_state(), "InitError"));
+            if state.has_polled {
+                return Err(state.invalid_transition("InitError"));
             }
             state.fault.get_or_insert(fault);
             Ok(())
         })
     }
 
-    /// `GET /runtime/restore/next`: blocks until the restore; false when there will be none.
-    pub fn restore_next(&self) -> Result<bool, Refusal> {
+    /// `GET /runtime/restore/next`: blocks until the restore; `None` if the environment is closed
+    /// before it.
+    pub fn restore_next(&self) -> Result<Option<()>, ApiError> {
         let mut state = self.lock();
-        if state.started || state.restore != Restore::NotAsked {
-            return Err(wrong_state(state.runtime_state(), "RestoreReady"));
+        if state.has_polled || state.restore != Restore::NotRequested {
+            return Err(state.invalid_transition("RestoreReady"));
         }
-        state.restore = Restore::Parked;
+        state.restore = Restore::Requested;
         self.changed.notify_all();
-        while state.restore != Restore::Released && !state.over {
-            state = self.park(state);
+        while state.restore != Restore::Released && !state.is_closed {
+            state = self.block(state);
         }
-        Ok(!state.over)
+        Ok((!state.is_closed).then_some(()))
     }
 
-    pub fn register(&self, name: &str, events: &[String]) -> Result<String, Refusal> {
-        let external = self.externals.iter().any(|external| external == name);
-        let refuse = |kind, message: &str| {
-            Err(Refusal {
-                status: 403,
-                kind,
-                message: message.to_owned(),
-            })
-        };
+    /// `POST /extension/register`: returns the identifier of the extension.
+    pub fn register(&self, name: &str, events: &[String]) -> Result<String, ApiError> {
+        let is_external = self.profile.externals.iter().any(|known| known == name);
+        let subscribes = |event: &str| events.iter().any(|subscribed| subscribed == event);
+        let is_known = |event: &String| event == "INVOKE" || event == "SHUTDOWN";
         self.change(|state| {
             if state.registration_closed {
-                return refuse(
-                    "Extension.RegistrationClosed",
-                    "Extension registration closed already",
-                );
+                return Err(ApiError::RegistrationClosed);
             }
-            if state
-                .extensions
-                .iter()
-                .any(|extension| extension.name == name)
+            let mut names = state.extensions.iter().map(|extension| &extension.name);
+            if names.any(|known| known == name) {
+                return Err(ApiError::AlreadyRegistered);
+            }
+            if state.extensions.len() >= MAX_EXTENSIONS {
+                return Err(ApiError::TooManyExtensions);
+            }
+            if !events.iter().all(is_known)
+                || (self.profile.compute == Compute::Managed && subscribes("INVOKE"))
+                || (!is_external && subscribes("SHUTDOWN"))
             {
-                return refuse(
-                    "Extension.InvalidExtensionState",
-                    "Extension is registered already",
-                );
+                return Err(ApiError::InvalidEventType);
             }
-            if state.extensions.len() >= 10 {
-                return refuse(
-                    "Extension.TooManyExtensions",
-                    "Extension limit (10) reached",
-                );
-            }
-            let wants = |event: &str| events.iter().any(|wanted| wanted == event);
-            let known = events
-                .iter()
-                .all(|event| event == "INVOKE" || event == "SHUTDOWN");
-            let managed = self.concurrency.is_some();
-            if !known || (managed && wants("INVOKE")) || (!external && wants("SHUTDOWN")) {
-                return refuse(
-                    "Extension.InvalidEventType",
-                    "An event of this type cannot be subscribed here",
-                );
-            }
-            let extension = Extension {
-                id: clock::uuid(),
+            let id = clock::uuid();
+            state.extensions.push(Extension {
+                id: id.clone(),
                 name: name.to_owned(),
-                external,
-                invoke: wants("INVOKE"),
-                shutdown: wants("SHUTDOWN"),
-                parked: false,
+                is_external,
+                invoke: subscribes("INVOKE"),
+                shutdown: subscribes("SHUTDOWN"),
+                is_polling: false,
                 events: VecDeque::new(),
-            };
-            let id = extension.id.clone();
-            state.extensions.push(extension);
+            });
             Ok(id)
         })
     }
 
-    /// `GET /extension/event/next`: blocks until there is an event; `None` when there will be none.
-    pub fn event_next(&self, id: &str) -> Result<Option<String>, Refusal> {
+    /// `GET /extension/event/next`: blocks until there is an event; `None` if the environment is
+    /// closed.
+    pub fn event_next(&self, id: &str) -> Result<Option<String>, ApiError> {
         let mut state = self.lock();
         loop {
-            let over = state.over;
+            let is_closed = state.is_closed;
             let extension = state.extension(id)?;
-            if over {
+            if is_closed {
                 return Ok(None);
             }
             if let Some(event) = extension.events.pop_front() {
-                extension.parked = false;
+                extension.is_polling = false;
                 return Ok(Some(event));
             }
-            if !extension.parked {
-                extension.parked = true;
+            if !extension.is_polling {
+                extension.is_polling = true;
                 self.changed.notify_all();
             }
-            state = self.park(state);
+            state = self.block(state);
         }
     }
 
     /// `POST /extension/init/error` and `/extension/exit/error`.
-    pub fn extension_error(&self, id: &str, fault: Fault) -> Result<(), Refusal> {
+    pub fn extension_error(&self, id: &str, fault: Fault) -> Result<(), ApiError> {
         self.change(|state| {
             state.extension(id)?;
             state.fault.get_or_insert(fault);
@@ -290,52 +258,53 @@ impl Environment {
         })
     }
 
-    /// Hands an event to the runtime and to the extensions that want to know of it.
-    pub fn dispatch(&self, invocation: Arc<Invocation>, function_arn: &str) {
+    /// Queues an event for the runtime, and for each extension that subscribed to INVOKE.
+    pub fn dispatch(&self, invocation: Arc<Invocation>) {
+        let tracing = object([
+            ("type", "X-Amzn-Trace-Id".into()),
+            ("value", invocation.trace.as_str().into()),
+        ]);
         let event = object([
             ("eventType", "INVOKE".into()),
             ("deadlineMs", invocation.deadline_ms.into()),
             ("requestId", invocation.id.as_str().into()),
-            ("invokedFunctionArn", function_arn.into()),
-            (
-                "tracing",
-                object([
-                    ("type", "X-Amzn-Trace-Id".into()),
-                    ("value", invocation.trace.as_str().into()),
-                ]),
-            ),
+            ("invokedFunctionArn", self.function_arn().into()),
+            ("tracing", tracing),
         ]);
         self.change(|state| {
-            for extension in state
-                .extensions
-                .iter_mut()
-                .filter(|extension| extension.invoke)
-            {
-                extension.parked = false;
-                extension.events.push_back(event.to_string());
+            for extension in &mut state.extensions {
+                if extension.invoke {
+                    extension.is_polling = false;
+                    extension.events.push_back(event.to_string());
+                }
             }
-            state.waiting.push_back(invocation);
+            state.queue.push_back(invocation);
         });
     }
 
-    /// Ends every wait: nobody will be served here any more.
+    /// Ends all polls and stops the listener.
     pub fn close(&self) {
-        self.change(|state| state.over = true);
-        // The listener sleeps in accept; a connection wakes it, so that it sees that its time has come.
+        self.change(|state| state.is_closed = true);
+        // The listener blocks in accept; one more connection makes it check for the stop.
         let _ = TcpStream::connect(self.address);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 }
 
-/// Has the peer closed this connection? Asked before an event is handed to a poller that may be gone.
-fn is_closed(stream: &TcpStream) -> bool {
+/// Returns true if the client has closed the connection: an event must not be lost on it.
+fn is_disconnected(stream: &TcpStream) -> bool {
     if stream.set_nonblocking(true).is_err() {
         return true;
     }
-    let closed = match stream.peek(&mut [0]) {
+    let disconnected = match stream.peek(&mut [0]) {
         Ok(read) => read == 0,
+        // `WouldBlock`: the connection is open and there is nothing to read.
         Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     };
-    stream.set_nonblocking(false).is_err() || closed
+    stream.set_nonblocking(false).is_err() || disconnected
 }
 
 #[cfg(test)]
@@ -344,16 +313,15 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::mpsc::sync_channel;
 
-    fn environment(concurrency: Option<u32>) -> Environment {
-        let address = SocketAddr::from(([127, 0, 0, 1], 9));
-        let environment = Environment::new(
-            address,
-            "f".to_owned(),
-            concurrency,
-            true,
-            vec!["adapter".to_owned()],
-            None,
-        );
+    fn environment(compute: Compute) -> Environment {
+        let profile = Profile {
+            function_name: "f".to_owned(),
+            compute,
+            snap_start: true,
+            externals: vec!["adapter".to_owned()],
+            tenant: None,
+        };
+        let environment = Environment::new(SocketAddr::from(([127, 0, 0, 1], 9)), profile);
         let (reply, _) = sync_channel(8);
         let invocation = Invocation {
             id: "r1".to_owned(),
@@ -365,7 +333,7 @@ mod tests {
             tenant: None,
             reply,
         };
-        environment.dispatch(Arc::new(invocation), "arn");
+        environment.dispatch(Arc::new(invocation));
         environment
     }
 
@@ -381,94 +349,85 @@ mod tests {
             .map(|invocation| invocation.id.clone())
     }
 
-    fn status<T>(answer: Result<T, Refusal>) -> u16 {
-        answer.map_or_else(|refusal| refusal.status, |_| 202)
+    fn status<T>(result: Result<T, ApiError>) -> u16 {
+        result.map_or_else(|error| error.status(), |_| 202)
     }
 
     #[test]
-    fn an_answer_is_taken_once_and_only_for_what_runs() {
-        let environment = environment(None);
+    fn a_response_is_accepted_once_and_only_for_a_running_invocation() {
+        let environment = environment(Compute::Standard);
         assert_eq!(
-            status(environment.begin_answer("r1", None)),
+            status(environment.begin_response("r1", None)),
             400,
             "not handed out yet"
         );
         assert_eq!(next(&environment).as_deref(), Some("r1"));
-        assert_eq!(status(environment.begin_answer("r2", None)), 400);
-        assert_eq!(status(environment.begin_answer("r1", Some("other"))), 410);
-        assert_eq!(status(environment.begin_answer("r1", Some("t1"))), 202);
-        assert_eq!(status(environment.begin_answer("r1", Some("t1"))), 400);
+        assert_eq!(status(environment.begin_response("r2", None)), 400);
+        assert_eq!(status(environment.begin_response("r1", Some("other"))), 410);
+        assert_eq!(status(environment.begin_response("r1", Some("t1"))), 202);
+        assert_eq!(status(environment.begin_response("r1", Some("t1"))), 400);
     }
 
     #[test]
-    fn a_classic_runtime_that_asks_again_gets_the_same_event_again() {
-        let environment = environment(None);
+    fn a_standard_runtime_that_polls_again_gets_the_same_event() {
+        let environment = environment(Compute::Standard);
         assert_eq!(next(&environment).as_deref(), Some("r1"));
         assert_eq!(next(&environment).as_deref(), Some("r1"));
     }
 
     #[test]
-    fn a_late_answer_of_a_managed_instance_is_gone_and_then_unknown() {
-        let environment = environment(Some(2));
+    fn a_late_response_of_a_managed_instance_gets_410_and_then_400() {
+        let environment = environment(Compute::Managed);
         next(&environment);
-        environment.change(|state| state.abandon("r1", true));
-        assert_eq!(status(environment.begin_answer("r1", None)), 410);
-        assert_eq!(status(environment.begin_answer("r1", None)), 400);
+        environment.change(|state| state.abort("r1", Compute::Managed));
+        assert_eq!(status(environment.begin_response("r1", None)), 410);
+        assert_eq!(status(environment.begin_response("r1", None)), 400);
     }
 
     #[test]
-    fn init_errors_and_restores_come_before_the_first_event() {
-        let environment = environment(None);
+    fn init_error_and_restore_next_are_rejected_after_the_first_event() {
+        let environment = environment(Compute::Standard);
         next(&environment);
-        let refusal = environment
+        let error = environment
             .init_error(Fault::new("Runtime.X", "x"))
-            .expect_err("refused");
+            .expect_err("rejected");
         assert_eq!(
-            (refusal.status, refusal.kind),
+            (error.status(), error.error_type()),
             (403, "InvalidStateTransition")
         );
-        assert!(
-            refusal.message.contains("from Running to InitError"),
-            "{}",
-            refusal.message
-        );
-        assert_eq!(
-            environment
-                .restore_next()
-                .err()
-                .map(|refusal| refusal.status),
-            Some(403)
-        );
+        let message = error.to_string();
+        assert!(message.contains("from Running to InitError"), "{message}");
+        assert_eq!(status(environment.restore_next()), 403);
     }
 
     #[test]
-    fn registrations_follow_lambdas_rules() {
-        let classic = environment(None);
+    fn registrations_follow_the_rules_of_lambda() {
+        let standard = environment(Compute::Standard);
         let events = |names: &[&str]| {
             names
                 .iter()
                 .map(|name| (*name).to_owned())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(status(classic.register("adapter", &[])), 202);
-        assert_eq!(status(classic.register("adapter", &[])), 403, "twice");
+        assert_eq!(status(standard.register("adapter", &[])), 202);
+        assert_eq!(status(standard.register("adapter", &[])), 403, "twice");
         assert_eq!(
-            status(classic.register("internal", &events(&["SHUTDOWN"]))),
+            status(standard.register("internal", &events(&["SHUTDOWN"]))),
             403,
             "internal extensions get no SHUTDOWN"
         );
         assert_eq!(
-            status(classic.register("internal", &events(&["INVOKE"]))),
+            status(standard.register("internal", &events(&["INVOKE"]))),
             202
         );
-        assert_eq!(status(classic.register("other", &events(&["LUNCH"]))), 403);
-        classic.change(|state| state.close_registration());
-        assert_eq!(status(classic.register("late", &[])), 403);
+        assert_eq!(status(standard.register("other", &events(&["LUNCH"]))), 403);
+        standard.change(|state| state.registration_closed = true);
+        assert_eq!(status(standard.register("late", &[])), 403);
         assert_eq!(
-            status(environment(Some(2)).register("adapter", &events(&["INVOKE"]))),
+            status(environment(Compute::Managed).register("adapter", &events(&["INVOKE"]))),
             403,
             "Managed Instances have no INVOKE events"
         );
-        assert_eq!(status(classic.event_next("nobody")), 403);
+        assert_eq!(status(standard.event_next("unknown")), 403);
     }
 }

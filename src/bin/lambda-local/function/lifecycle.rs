@@ -1,30 +1,34 @@
-//! The life of one environment: init, the waits of an invocation, shutdown.
+//! The lifecycle of one environment: init, restore, shutdown.
 //!
-//! The order and the times are those of "Understand the Lambda execution environment lifecycle" in the developer guide: all external
-//! extensions are started and registered before the runtime is started; init ends when runtime and extensions wait for their first event; at
-//! shutdown the runtime gets SIGTERM and a part of the time, then extensions that asked for SHUTDOWN get the rest, and nobody gets more.
+//! Order and timeouts follow "Understanding the Lambda execution environment lifecycle" in the
+//! developer guide. All external extensions are started and registered before the runtime is
+//! started. Init ends when the runtime and the extensions poll for their first event. On shutdown
+//! the runtime gets SIGTERM and a part of the time; extensions that subscribed to SHUTDOWN get the
+//! rest.
 
-use std::ffi::OsString;
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{memory_limit, probe};
-use crate::api::{extensions, runtime};
+use crate::api;
 use crate::cli::options::Init;
 use crate::clock;
-use crate::function::environment::Environment;
-use crate::function::process;
-use crate::function::state::{Process, State};
-use crate::function::variables::{Env, Setup, file_name};
-use crate::http_server;
+use crate::function::environment::{Environment, Profile};
+use crate::function::memory_limit;
+use crate::function::process::{self, Launch, Signal};
+use crate::function::state::{Compute, Process, Restore, State};
+use crate::function::variables::{Setup, file_name};
 use crate::invocation::Fault;
-use crate::log::{Platform, Source};
+use crate::log::{PlatformEvent, Source};
 
-const RESTORE_LIMIT: Duration = Duration::from_secs(10);
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The kernel ends a process within this time after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long init may take before Lambda gives up and tries again within the first invocation.
-pub fn init_limit(setup: &Setup) -> Duration {
+/// Returns the timeout after which Lambda repeats init as a part of the first invocation.
+pub fn init_timeout(setup: &Setup) -> Duration {
     match (setup.options.concurrency, setup.options.init) {
         (Some(_), _) => Duration::from_secs(15 * 60),
         (None, Init::OnDemand) => Duration::from_secs(10),
@@ -32,45 +36,36 @@ pub fn init_limit(setup: &Setup) -> Duration {
     }
 }
 
-/// Starts everything and waits for the end of init. On failure all of it has been ended again.
+/// Starts an environment and waits until its init is complete. `on_created` is called before the
+/// first process starts. After a failure no process is left.
 pub fn init(
     setup: &Arc<Setup>,
     tenant: Option<String>,
-    limit: Duration,
-    begun: impl FnOnce(&Arc<Environment>),
+    timeout: Duration,
+    on_created: impl FnOnce(&Arc<Environment>),
 ) -> Result<Arc<Environment>, Fault> {
-    let deadline = Instant::now() + limit;
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| {
-        Fault::new(
-            "Sandbox.Failure",
-            format!("failed to open the Runtime API: {error}"),
-        )
-    })?;
-    let address = listener.local_addr().map_err(|error| {
-        Fault::new(
-            "Sandbox.Failure",
-            format!("failed to open the Runtime API: {error}"),
-        )
-    })?;
-    let externals: Vec<String> = setup
-        .extensions
-        .iter()
-        .map(|path| file_name(path))
-        .collect();
-    let snap_start = setup.options.init == Init::SnapStart;
-    let environment = Environment::new(
-        address,
-        setup.options.function_name.clone(),
-        setup.options.concurrency,
-        snap_start,
-        externals,
+    let deadline = Instant::now() + timeout;
+    let failed = |error: io::Error| {
+        let message = format!("failed to listen for the Runtime API: {error}");
+        Fault::new("Sandbox.Failure", message)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let profile = Profile {
+        function_name: setup.options.function_name.clone(),
+        compute: setup
+            .options
+            .concurrency
+            .map_or(Compute::Standard, |_| Compute::Managed),
+        snap_start: setup.options.init == Init::SnapStart,
+        externals: setup.extensions.iter().map(|p| file_name(p)).collect(),
         tenant,
-    );
-    let environment = Arc::new(environment);
-    begun(&environment);
-    serve_apis(listener, &environment);
-    let result = start_all(setup, &environment, deadline);
-    match result {
+    };
+    let environment = Arc::new(Environment::new(address, profile));
+    on_created(&environment);
+    let served = environment.clone();
+    std::thread::spawn(move || api::serve(listener, served));
+    match start_processes(setup, &environment, deadline) {
         Ok(()) => Ok(environment),
         Err(fault) => {
             shutdown(&environment, "failure");
@@ -79,24 +74,7 @@ pub fn init(
     }
 }
 
-fn serve_apis(listener: TcpListener, environment: &Arc<Environment>) {
-    let (watched, served) = (environment.clone(), environment.clone());
-    std::thread::spawn(move || {
-        http_server::serve(
-            listener,
-            move || watched.lock().is_over(),
-            move |head, body, stream| {
-                if head.path().starts_with("/2018-06-01/") {
-                    runtime::handle(&served, head, body, stream)
-                } else {
-                    extensions::handle(&served, head, body, stream)
-                }
-            },
-        );
-    });
-}
-
-fn start_all(
+fn start_processes(
     setup: &Arc<Setup>,
     environment: &Arc<Environment>,
     deadline: Instant,
@@ -104,271 +82,255 @@ fn start_all(
     let env = setup.extension_env(environment.address);
     for extension in &setup.extensions {
         let name = file_name(extension);
-        start(
-            setup,
-            environment,
-            Some(name),
-            extension.clone().into_os_string(),
-            &[],
-            &env,
-        )?;
+        let launch = Launch {
+            program: extension.as_os_str(),
+            args: &[],
+            env: &env,
+            source: Source::Extension(name.clone()),
+        };
+        start(setup, environment, Some(name), launch)?;
     }
-    memory_limit::watch(setup, environment);
-    let late = || {
-        Fault::new(
-            "Sandbox.Timedout",
-            "no registration of every extension in time",
-        )
-    };
-    wait_or_fault(environment, deadline, late, |state| {
-        state.all_registered(&environment.externals)
+    memory_limit::enforce(setup.options.memory, environment);
+    let timed_out = || "not every extension registered in time".to_owned();
+    wait_for(environment, deadline, timed_out, |state| {
+        state.all_registered(&environment.profile.externals)
     })?;
-    start(
-        setup,
-        environment,
-        None,
-        setup.program.clone(),
-        &setup.args,
-        &setup.runtime_env(environment.address),
-    )?;
-    let late = || {
-        Fault::new(
-            "Sandbox.Timedout",
-            format!(
-                "the runtime has not asked for an event in time{}",
-                last_probe(setup)
-            ),
-        )
+    let launch = Launch {
+        program: &setup.program,
+        args: &setup.args,
+        env: &setup.runtime_env(environment.address),
+        source: Source::App,
     };
-    wait_or_fault(environment, deadline, late, |state| {
-        state.runtime_parked() || state.restore_parked()
+    start(setup, environment, None, launch)?;
+    let timed_out = || {
+        let probe = last_probe(setup);
+        format!("the runtime did not poll for an event in time{probe}")
+    };
+    wait_for(environment, deadline, timed_out, |state| {
+        state.runtime_is_polling() || state.restore_is_requested()
     })?;
-    environment.change(|state| state.close_registration());
-    let late = || {
-        Fault::new(
-            "Sandbox.Timedout",
-            format!(
-                "no event/next in time from extension {}",
-                environment.lock().unparked().join(", ")
-            ),
-        )
+    environment.change(|state| state.registration_closed = true);
+    let timed_out = || {
+        let names = environment.lock().extensions_not_polling().join(", ");
+        format!("extension {names} did not call event/next in time")
     };
-    wait_or_fault(environment, deadline, late, |state| {
-        state.extensions_parked()
+    wait_for(environment, deadline, timed_out, |state| {
+        state.extensions_not_polling().is_empty()
     })
-}
-
-/// An init that takes too long with an adapter in it mostly means an app that does not listen where it should: ask it once more, and say.
-fn last_probe(setup: &Setup) -> String {
-    if setup.extensions.is_empty() {
-        return String::new();
-    }
-    let (port, path) = setup.readiness();
-    let told = probe::get(port, &path);
-    format!("; last readiness probe: GET http://127.0.0.1:{port}{path}: {told}")
-}
-
-pub fn wait_or_fault(
-    environment: &Environment,
-    deadline: Instant,
-    late: impl FnOnce() -> Fault,
-    mut ready: impl FnMut(&State) -> bool,
-) -> Result<(), Fault> {
-    let outcome = environment.wait(deadline, |state| {
-        let stopped = || Fault::new("Sandbox.Terminated", "lambda-local is being stopped");
-        let failure = state.failure().or_else(|| state.stopping.then(stopped));
-        failure.map(Err).or_else(|| ready(state).then_some(Ok(())))
-    });
-    outcome.unwrap_or_else(|| Err(late()))
 }
 
 fn start(
     setup: &Setup,
     environment: &Arc<Environment>,
     extension: Option<String>,
-    program: OsString,
-    args: &[String],
-    env: &Env,
+    launch: Launch<'_>,
 ) -> Result<(), Fault> {
-    let source = extension.clone().map_or(Source::App, Source::Extension);
-    let (watched, name, output) = (environment.clone(), extension.clone(), setup.output.clone());
-    let exited = move |group: u32, ending: String| {
-        if let Some(fault) = note_exit(&watched, group, name.as_deref(), &ending) {
-            output.warn(&format!(
+    let (exited, logger, name) = (environment.clone(), setup.logger.clone(), extension.clone());
+    let on_exit = move |group: u32, status: String| {
+        if let Some(fault) = record_exit(&exited, group, name.as_deref(), &status) {
+            logger.warn(&format!(
                 "{}: a new environment will be started for the next invocation",
                 fault.message
             ));
         }
     };
-    // The lock is held while the process starts, so that its end cannot be noted before its start, nor its start follow a shutdown.
+    // The state is locked during the start, so that an exit cannot be recorded before the start,
+    // and no process is started after a shutdown.
     environment.change(|state| {
-        if state.stopping {
-            return Err(Fault::new(
-                "Sandbox.Terminated",
-                "lambda-local is being stopped",
-            ));
+        if state.is_stopping {
+            return Err(stopping());
         }
-        match process::spawn(&program, args, env, source, &setup.output, exited) {
+        let program = launch.program.to_string_lossy().into_owned();
+        match process::spawn(launch, &setup.logger, on_exit) {
             Ok(group) => {
                 state.processes.push(Process {
-                    extension: extension.clone(),
+                    extension,
                     group,
-                    exited: false,
+                    has_exited: false,
                 });
                 Ok(())
             }
             Err(error) => {
-                let kind = if extension.is_some() {
+                let error_type = if extension.is_some() {
                     "Extension.LaunchError"
                 } else {
                     "Runtime.InvalidEntrypoint"
                 };
-                Err(Fault::new(
-                    kind,
-                    format!("failed to start `{}`: {error}", program.to_string_lossy()),
-                ))
+                let message = format!("failed to start `{program}`: {error}");
+                Err(Fault::new(error_type, message))
             }
         }
     })
 }
 
-/// Any end of a process that nobody asked for fails the environment, also one with exit code 0. Gives the fault when nobody else will tell it,
-/// since nothing is going on.
-fn note_exit(
+fn stopping() -> Fault {
+    Fault::new("Sandbox.Terminated", "lambda-local is shutting down")
+}
+
+/// Waits for a step of init or restore; an exited process or a shutdown ends the wait.
+fn wait_for(
+    environment: &Environment,
+    deadline: Instant,
+    timed_out: impl FnOnce() -> String,
+    mut is_ready: impl FnMut(&State) -> bool,
+) -> Result<(), Fault> {
+    let result = environment.wait(deadline, |state| {
+        let fault = state.failure();
+        match fault.or_else(|| state.is_stopping.then(stopping)) {
+            Some(fault) => Some(Err(fault)),
+            None => is_ready(state).then_some(Ok(())),
+        }
+    });
+    result.unwrap_or_else(|| Err(Fault::new("Sandbox.Timedout", timed_out())))
+}
+
+/// Repeats the readiness probe of the adapter for the error message: most often the app listens on
+/// another port.
+fn last_probe(setup: &Setup) -> String {
+    if setup.extensions.is_empty() {
+        return String::new();
+    }
+    let (port, path) = setup.readiness();
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let result = match probe(&url) {
+        Ok(response) => format!("{:?} {}", response.version(), response.status()),
+        Err(ureq::Error::Timeout(_)) => format!("no response in {} s", PROBE_TIMEOUT.as_secs()),
+        Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            "connection refused: nothing listens on this port".to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    format!("; last readiness probe: GET {url}: {result}")
+}
+
+fn probe(url: &str) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(PROBE_TIMEOUT))
+        .http_status_as_error(false)
+        // The adapter follows no redirect and uses no proxy either.
+        .max_redirects(0)
+        .proxy(None)
+        .build();
+    config.new_agent().get(url).call()
+}
+
+/// Marks a process as exited. Unless the environment is shutting down, any exit is a fault, with
+/// status 0, too. Returns the fault if no invocation is running that would report it.
+fn record_exit(
     environment: &Environment,
     group: u32,
     extension: Option<&str>,
-    ending: &str,
+    status: &str,
 ) -> Option<Fault> {
     environment.change(|state| {
-        for process in state
-            .processes
-            .iter_mut()
-            .filter(|process| process.group == group)
-        {
-            process.exited = true;
+        for process in &mut state.processes {
+            process.has_exited |= process.group == group;
         }
-        if state.stopping || state.fault.is_some() {
+        if state.is_stopping || state.fault.is_some() {
             return None;
         }
-        let fault = match extension {
-            _ if state.out_of_memory => Fault::new(
+        let (error_type, message) = match extension {
+            _ if state.is_out_of_memory => (
                 "Runtime.OutOfMemory",
-                "Runtime exited with error: signal: killed",
+                "Runtime exited with error: signal: killed".to_owned(),
             ),
-            Some(name) => Fault::new(
+            Some(name) => (
                 "Extension.Crash",
-                format!("extension {name} ended: {ending}"),
+                format!("extension {name} exited: {status}"),
             ),
-            None if ending == "exit status 0" => Fault::new(
+            None if status == "exit status 0" => (
                 "Runtime.ExitError",
-                "Runtime exited without providing a reason",
+                "Runtime exited without providing a reason".to_owned(),
             ),
-            None => Fault::new(
+            None => (
                 "Runtime.ExitError",
-                format!("Runtime exited with error: {ending}"),
+                format!("Runtime exited with error: {status}"),
             ),
         };
+        let fault = Fault::new(error_type, message);
         state.fault = Some(fault.clone());
         state.is_idle().then_some(fault)
     })
 }
 
-/// The process groups of those processes that are wanted.
-pub fn groups(environment: &Environment, wanted: impl Fn(&Process) -> bool) -> Vec<u32> {
-    environment
-        .lock()
-        .processes
-        .iter()
-        .filter(|process| wanted(process))
-        .map(|process| process.group)
-        .collect()
-}
-
-/// Tells a runtime that waits for it that it has been restored, and waits until it asks for an event.
+/// Releases a runtime that blocks in `/restore/next`, and waits until it polls for an event.
 pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fault> {
-    setup.output.platform(&Platform::RestoreStart);
+    setup.logger.platform(&PlatformEvent::RestoreStart);
     let started = Instant::now();
-    environment.change(|state| state.release_restore());
-    let text = "the runtime has not asked for an event within 10 seconds of the restore";
-    let late = || Fault::new("Sandbox.Timedout", text);
-    wait_or_fault(environment, started + RESTORE_LIMIT, late, |state| {
-        state.runtime_parked()
-    })?;
+    environment.change(|state| state.restore = Restore::Released);
+    let timed_out =
+        || "the runtime did not poll for an event within 10 seconds of the restore".to_owned();
+    let deadline = started + RESTORE_TIMEOUT;
+    wait_for(environment, deadline, timed_out, State::runtime_is_polling)?;
     let duration = started.elapsed();
-    setup.output.platform(&Platform::RestoreReport { duration });
+    let event = PlatformEvent::RestoreReport { duration };
+    setup.logger.platform(&event);
     Ok(duration)
 }
 
-/// `STOP` or `CONT` for all of it: what Lambda's freeze looks like to the processes.
-pub fn signal_all(environment: &Environment, signal: &str) {
-    process::signal(signal, &groups(environment, |process| !process.exited));
+/// Suspends all processes.
+pub fn freeze(environment: &Environment) {
+    signal(environment, Signal::Stop, |process| !process.has_exited);
 }
 
-/// Ends everything, in Lambda's order and within Lambda's times.
+/// Resumes all processes.
+pub fn thaw(environment: &Environment) {
+    signal(environment, Signal::Continue, |process| !process.has_exited);
+}
+
+/// Stops all processes in the order and with the timeouts of Lambda.
 pub fn shutdown(environment: &Environment, reason: &str) {
-    let (registered, external) = environment.change(|state| {
-        state.stopping = true;
+    let (has_extensions, has_externals) = environment.change(|state| {
+        state.is_stopping = true;
+        let mut extensions = state.extensions.iter();
         (
-            !state.extensions.is_empty(),
-            state.extensions.iter().any(|extension| extension.external),
+            extensions.len() > 0,
+            extensions.any(|extension| extension.is_external),
         )
     });
     let started = Instant::now();
-    let total = Duration::from_millis(if external { 2000 } else { 500 });
-    if registered {
-        // What is stopped gets no signal but SIGKILL.
-        signal_all(environment, "CONT");
-        let grace = match (external, environment.concurrency) {
-            (true, Some(_)) => Duration::from_millis(600),
-            (true, None) => Duration::from_millis(300),
+    let total = Duration::from_millis(if has_externals { 2000 } else { 500 });
+    if has_extensions {
+        // A suspended process receives no signal but SIGKILL.
+        thaw(environment);
+        let timeout = match (has_externals, environment.profile.compute) {
+            (true, Compute::Managed) => Duration::from_millis(600),
+            (true, Compute::Standard) => Duration::from_millis(300),
             (false, _) => total,
         };
-        process::signal(
-            "TERM",
-            &groups(environment, |process| process.extension.is_none()),
-        );
-        wait_for_exit(environment, started + grace, |process| {
-            process.extension.is_none()
-        });
+        signal(environment, Signal::Terminate, Process::is_runtime);
+        wait_for_exit(environment, started + timeout, Process::is_runtime);
     }
-    process::signal(
-        "KILL",
-        &groups(environment, |process| process.extension.is_none()),
-    );
     let subscribers: Vec<String> = environment
         .lock()
         .extensions
         .iter()
-        .filter(|extension| extension.external && extension.shutdown)
+        .filter(|extension| extension.is_external && extension.shutdown)
         .map(|extension| extension.name.clone())
         .collect();
-    let subscribed = |process: &Process| {
-        process
-            .extension
-            .as_ref()
-            .is_some_and(|name| subscribers.contains(name))
+    let is_subscribed = |process: &Process| {
+        let name = process.extension.as_ref();
+        name.is_some_and(|name| subscribers.contains(name))
     };
-    process::signal("KILL", &groups(environment, |process| !subscribed(process)));
+    signal(environment, Signal::Kill, |process| !is_subscribed(process));
     let deadline = started + total;
     let left = deadline.saturating_duration_since(Instant::now());
-    environment
-        .change(|state| state.announce_shutdown(reason, clock::now_ms() + left.as_millis() as i64));
-    wait_for_exit(environment, deadline, subscribed);
-    process::signal("KILL", &groups(environment, |_| true));
-    wait_for_exit(environment, Instant::now() + Duration::from_secs(2), |_| {
-        true
-    });
+    let deadline_ms = clock::now_ms() + left.as_millis() as i64;
+    environment.change(|state| state.send_shutdown(reason, deadline_ms));
+    wait_for_exit(environment, deadline, is_subscribed);
+    signal(environment, Signal::Kill, |_| true);
+    wait_for_exit(environment, Instant::now() + KILL_TIMEOUT, |_| true);
     environment.close();
 }
 
-fn wait_for_exit(environment: &Environment, deadline: Instant, wanted: impl Fn(&Process) -> bool) {
+fn signal(environment: &Environment, signal: Signal, matches: impl Fn(&Process) -> bool) {
+    let groups = environment.lock().groups(matches);
+    process::signal(signal, &groups);
+}
+
+fn wait_for_exit(environment: &Environment, deadline: Instant, matches: impl Fn(&Process) -> bool) {
     environment.wait(deadline, |state| {
-        state
-            .processes
-            .iter()
-            .filter(|process| wanted(process))
-            .all(|process| process.exited)
-            .then_some(())
+        let mut matching = state.processes.iter().filter(|process| matches(process));
+        matching.all(|process| process.has_exited).then_some(())
     });
 }

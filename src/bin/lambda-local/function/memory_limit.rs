@@ -1,49 +1,50 @@
-//! The memory size of a function: what is reported of it, and what happens beyond it.
+//! The memory size of a function: the measurement for REPORT lines, and the kill beyond the limit.
 //!
-//! Lambda gives an environment a cgroup. Making one takes rights that a developer mostly has not, so the processes are measured ten times a
-//! second instead, and the runtime is killed as the kernel would kill it. Where there is no `/proc`, nothing is measured.
+//! Lambda uses a cgroup. Creating one needs privileges that developers mostly do not have, so the
+//! processes are measured every 100 ms instead, and the runtime is killed as the kernel would kill
+//! it. Without `/proc`, nothing is measured.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::function::environment::Environment;
-use crate::function::lifecycle::groups;
-use crate::function::process;
-use crate::function::variables::Setup;
+use crate::function::process::{self, Signal};
+use crate::function::state::Process;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Measures the processes while they live, and plays the kernel's part when they use more than their memory size.
-pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
-    let limit = u64::from(setup.options.memory) << 20;
+/// Starts a thread that kills the runtime when the processes exceed the limit. The thread ends with
+/// the environment.
+pub fn enforce(limit_mb: u32, environment: &Arc<Environment>) {
+    let limit = u64::from(limit_mb) << 20;
     let environment = environment.clone();
     std::thread::spawn(move || {
-        // Ends with the environment: the wait is over at once when the environment is.
-        while environment
-            .wait(Instant::now() + INTERVAL, |state| {
-                state.stopping.then_some(())
-            })
-            .is_none()
-        {
+        while !stops_within(INTERVAL, &environment) {
             if measure(&environment) > limit {
-                environment.change(|state| state.out_of_memory = true);
-                process::signal(
-                    "KILL",
-                    &groups(&environment, |process| process.extension.is_none()),
-                );
+                let groups = environment.change(|state| {
+                    state.is_out_of_memory = true;
+                    state.groups(Process::is_runtime)
+                });
+                process::signal(Signal::Kill, &groups);
                 return;
             }
         }
     });
 }
 
-/// Notes the peak of the memory used; gives the memory used now.
+fn stops_within(interval: Duration, environment: &Environment) -> bool {
+    let deadline = Instant::now() + interval;
+    let stopping = environment.wait(deadline, |state| state.is_stopping.then_some(()));
+    stopping.is_some()
+}
+
+/// Updates the peak memory and returns the memory in use.
 fn measure(environment: &Environment) -> u64 {
-    let memory = process::memory(&groups(environment, |_| true));
+    let groups = environment.lock().groups(|_| true);
+    let memory = process::memory(&groups);
     let mut state = environment.lock();
     state.peak_memory = state.peak_memory.max(memory.peak);
-    drop(state);
-    memory.own
+    memory.private
 }
 
 pub fn peak(environment: &Environment) -> u64 {

@@ -1,12 +1,13 @@
-//! The function: takes invocations one by one, keeps an environment for them, resets it when it fails, and reports each.
+//! The function: queues invocations, keeps an environment for them, resets it after a failure, and
+//! reports each invocation.
 //!
-//! Lambda would start a second environment for a second concurrent request; here the second request waits for its turn. With `--concurrency`
-//! (Managed Instances) one environment takes as many at a time as its runtime polls for.
+//! Lambda starts another environment for a concurrent invocation; here it waits for the first to
+//! finish. With `--concurrency` (Managed Instances), one environment takes as many invocations at a
+//! time as its runtime polls for.
 
 pub mod environment;
-pub mod lifecycle;
-pub mod memory_limit;
-mod probe;
+mod lifecycle;
+mod memory_limit;
 mod process;
 pub mod state;
 pub mod variables;
@@ -16,174 +17,177 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::api::runtime::function_arn;
 use crate::cli::options::Init;
 use crate::clock;
-use crate::function::environment::Environment;
-use crate::function::state::Answer;
-use crate::function::variables::Setup;
-use crate::invocation::{Fault, Invocation, Reply, Request};
+use crate::invocation::{Fault, Invocation, InvokeRequest, Reply};
 use crate::log::summary::Summary;
-use crate::log::{Platform, Report};
+use crate::log::{PlatformEvent, Report, Status};
+use environment::Environment;
+use state::{Compute, ResponseProgress};
+use variables::Setup;
 
-const EXIT_NEWS: Duration = Duration::from_millis(30);
+/// How long an exit of the app may follow an error that the adapter has reported.
+const EXIT_GRACE: Duration = Duration::from_millis(30);
 
+#[derive(Debug)]
 pub struct Function {
     pub setup: Arc<Setup>,
-    turn: Mutex<Turn>,
-    /// The newest environment, also while it is still in its init: what `stop` ends.
+    slot: Mutex<Slot>,
+    /// The latest environment, even during its init: the one that `stop` shuts down.
     current: Mutex<Option<Arc<Environment>>>,
-    stopping: AtomicBool,
-    told_waiting: AtomicBool,
+    is_stopping: AtomicBool,
+    queue_notice_logged: AtomicBool,
     summary: Mutex<Summary>,
 }
 
-/// Whoever holds this may use the environment.
-#[derive(Default)]
-struct Turn {
+/// The environment; a standard invocation holds the lock until it is finished.
+#[derive(Debug, Default)]
+struct Slot {
     environment: Option<Arc<Environment>>,
-    /// The duration of an init that no REPORT has told yet.
+    /// Duration of an init that is not in a REPORT line yet.
     init: Option<Duration>,
-    frozen: bool,
-    restored: bool,
+    is_frozen: bool,
+    is_restored: bool,
 }
 
-/// How an invocation ended: with the runtime done (and perhaps an error of its own), or with the environment to be thrown away.
-enum Ending {
-    Done(Option<String>),
+#[derive(Debug)]
+enum Outcome {
+    /// The runtime has finished the invocation, perhaps with an error of this type.
+    Finished(Option<String>),
     Failed(Fault),
-    TimedOut,
 }
 
 impl Function {
     pub fn new(setup: Arc<Setup>) -> Arc<Function> {
         Arc::new(Function {
             setup,
-            turn: Mutex::default(),
+            slot: Mutex::default(),
             current: Mutex::default(),
-            stopping: AtomicBool::default(),
-            told_waiting: AtomicBool::default(),
+            is_stopping: AtomicBool::default(),
+            queue_notice_logged: AtomicBool::default(),
             summary: Mutex::default(),
         })
     }
 
-    /// The init before any invocation, as Lambda does it when it expects one. After a failure it is tried again with the first event.
-    pub fn warm_up(&self) {
-        let mut turn = lock(&self.turn);
-        if turn.environment.is_some() {
-            // An invocation was faster, and has done this itself.
+    /// Initializes an environment before the first invocation. After a failure, init is repeated as
+    /// a part of that invocation.
+    pub fn init_early(&self) {
+        let mut slot = lock(&self.slot);
+        if slot.environment.is_some() {
+            // An invocation came first.
             return;
         }
-        let output = &self.setup.output;
-        output.platform(&Platform::InitStart {
-            kind: self.setup.init_type(),
+        let logger = &self.setup.logger;
+        logger.platform(&PlatformEvent::InitStart {
+            init_type: self.setup.init_type(),
         });
         let started = Instant::now();
         let tenant = self.setup.options.tenant.clone();
-        match self.init(&mut turn, tenant, lifecycle::init_limit(&self.setup)) {
+        match self.init(&mut slot, tenant, lifecycle::init_timeout(&self.setup)) {
             Ok(environment) => {
-                turn.init = Some(started.elapsed());
-                self.freeze(&mut turn, &environment);
+                slot.init = Some(started.elapsed());
+                self.freeze(&mut slot, &environment);
             }
             Err(_) if self.is_stopping() => {}
             Err(fault) => {
                 self.report_init(&fault, started.elapsed(), "init");
-                output.warn("init will be tried again with the first invocation");
+                logger.warn("init will be retried with the first invocation");
             }
         }
     }
 
-    /// Starts an invocation; what comes back of it arrives as it is there. The channel closes when the invocation has been reported.
-    pub fn invoke(self: &Arc<Self>, request: Request) -> Receiver<Reply> {
+    /// Starts an invocation. The channel closes after the invocation has been reported.
+    pub fn invoke(self: &Arc<Self>, request: InvokeRequest) -> Receiver<Reply> {
         let (sender, receiver) = sync_channel(8);
         let function = self.clone();
-        std::thread::spawn(move || function.drive(request, sender));
+        std::thread::spawn(move || function.serve(request, sender));
         receiver
     }
 
-    fn drive(&self, request: Request, reply: SyncSender<Reply>) {
-        let mut turn = self.wait_for_turn();
+    fn serve(&self, request: InvokeRequest, reply: SyncSender<Reply>) {
+        let mut slot = self.wait_for_slot();
         if self.is_stopping() {
             return;
         }
         let id = request.id.clone();
-        self.setup.output.platform(&Platform::Start { id: &id });
+        let start = PlatformEvent::Start { id: &id };
+        self.setup.logger.platform(&start);
         let mut report = Report {
             memory_size: self.setup.options.memory,
             ..Report::default()
         };
         let mut started = Instant::now();
-        let environment = match self.prepare(&mut turn, &request.tenant, &mut started, &mut report)
-        {
+        let prepared = self.prepare(&mut slot, &request.tenant, &mut started, &mut report);
+        let environment = match prepared {
             Ok(environment) => environment,
             Err(fault) => {
                 report.duration = started.elapsed();
-                let ending = if fault.is_timeout() {
-                    Ending::TimedOut
-                } else {
-                    Ending::Failed(fault)
-                };
-                self.answer_failure(&ending, &Answer::None, &reply);
-                return self.report(&id, &ending, report);
+                let is_timeout = fault.is_timeout();
+                let fault = if is_timeout { self.timeout() } else { fault };
+                reply_failure(&fault, ResponseProgress::NotStarted, &reply);
+                return self.report(&id, &Outcome::Failed(fault), report);
             }
         };
-        // Managed Instances: the next invocation need not wait for this one.
-        let held = self.setup.options.concurrency.is_none().then_some(turn);
-        let ending = self.run(
-            &environment,
-            request,
-            &reply,
-            started + self.setup.options.timeout,
-        );
+        // Managed Instances: the next invocation does not wait for this one.
+        let slot = match environment.profile.compute {
+            Compute::Standard => Some(slot),
+            Compute::Managed => {
+                drop(slot);
+                None
+            }
+        };
+        let deadline = started + self.setup.options.timeout;
+        let outcome = self.run(&environment, request, &reply, deadline);
         report.duration = started.elapsed();
         report.max_memory = memory_limit::peak(&environment);
-        self.report(&id, &ending, report);
-        self.leave(held, &environment, &ending);
+        self.report(&id, &outcome, report);
+        self.release(slot, &environment, &outcome);
     }
 
-    fn wait_for_turn(&self) -> MutexGuard<'_, Turn> {
-        if let Ok(turn) = self.turn.try_lock() {
-            return turn;
+    fn wait_for_slot(&self) -> MutexGuard<'_, Slot> {
+        if let Ok(slot) = self.slot.try_lock() {
+            return slot;
         }
-        let busy = lock(&self.current)
-            .as_ref()
-            .is_some_and(|environment| environment.lock().is_busy());
-        if busy && !self.told_waiting.swap(true, Ordering::Relaxed) {
-            self.setup.output.note("a request waits until another is done: there is one environment, where Lambda would start more (or see --concurrency)");
+        let current = lock(&self.current).clone();
+        let is_busy = current.is_some_and(|environment| environment.lock().is_busy());
+        if is_busy && !self.queue_notice_logged.swap(true, Ordering::Relaxed) {
+            self.setup.logger.info(
+                "a request is queued until the current invocation has finished: there is one \
+                 environment, where Lambda would start more (see --concurrency)",
+            );
         }
-        lock(&self.turn)
+        lock(&self.slot)
     }
 
-    /// Gives an environment that waits for an event: the one there is, or a new one whose init then counts as a part of this invocation.
+    /// Returns an environment that waits for an event: the current one, or a new one whose init is
+    /// then a part of this invocation.
     fn prepare(
         &self,
-        turn: &mut Turn,
+        slot: &mut Slot,
         tenant: &Option<String>,
         started: &mut Instant,
         report: &mut Report,
     ) -> Result<Arc<Environment>, Fault> {
-        self.discard_unfit(turn, tenant);
-        let environment = match turn.environment.clone() {
+        self.discard_unusable(slot, tenant);
+        let environment = match slot.environment.clone() {
             Some(environment) => environment,
             None => self
-                .init(turn, tenant.clone(), self.setup.options.timeout)
+                .init(slot, tenant.clone(), self.setup.options.timeout)
                 .inspect_err(|fault| self.report_init(fault, started.elapsed(), "invoke"))?,
         };
-        report.init = turn
-            .init
-            .take()
-            .filter(|_| self.setup.options.init != Init::SnapStart);
-        if turn.frozen {
-            lifecycle::signal_all(&environment, "CONT");
-            turn.frozen = false;
+        let is_snap_start = self.setup.options.init == Init::SnapStart;
+        report.init = slot.init.take().filter(|_| !is_snap_start);
+        if slot.is_frozen {
+            lifecycle::thaw(&environment);
+            slot.is_frozen = false;
         }
-        if self.setup.options.init == Init::SnapStart && !turn.restored {
+        if is_snap_start && !slot.is_restored {
             let restored = lifecycle::restore(&self.setup, &environment).inspect_err(|_| {
                 lifecycle::shutdown(&environment, "failure");
-                turn.environment = None;
+                slot.environment = None;
             });
             report.restore = Some(restored?);
-            turn.restored = true;
+            slot.is_restored = true;
             *started = Instant::now();
         }
         Ok(environment)
@@ -191,202 +195,168 @@ impl Function {
 
     fn init(
         &self,
-        turn: &mut Turn,
+        slot: &mut Slot,
         tenant: Option<String>,
-        limit: Duration,
+        timeout: Duration,
     ) -> Result<Arc<Environment>, Fault> {
-        let begun = |environment: &Arc<Environment>| {
+        let on_created = |environment: &Arc<Environment>| {
             *lock(&self.current) = Some(environment.clone());
-            // `stop` may have looked before this one was there to be seen.
-            environment.change(|state| state.stopping |= self.is_stopping());
+            // `stop` may have run before `current` was set.
+            environment.change(|state| state.is_stopping |= self.is_stopping());
         };
-        let environment = lifecycle::init(&self.setup, tenant, limit, begun)?;
+        let environment = lifecycle::init(&self.setup, tenant, timeout, on_created)?;
         lock(&self.summary).add_environment();
-        *turn = Turn {
+        *slot = Slot {
             environment: Some(environment.clone()),
-            ..Turn::default()
+            ..Slot::default()
         };
         Ok(environment)
     }
 
-    /// An environment that has lost a process since, or that belongs to another tenant, is not used again.
-    fn discard_unfit(&self, turn: &mut Turn, tenant: &Option<String>) {
-        let Some(environment) = &turn.environment else {
+    /// Shuts an environment down that has lost a process, or that belongs to another tenant.
+    fn discard_unusable(&self, slot: &mut Slot, tenant: &Option<String>) {
+        let Some(environment) = &slot.environment else {
             return;
         };
         let reason = if environment.lock().fault.is_some() {
             "failure"
-        } else if environment.tenant != *tenant {
+        } else if environment.profile.tenant != *tenant {
             "spindown"
         } else {
             return;
         };
         lifecycle::shutdown(environment, reason);
-        turn.environment = None;
+        slot.environment = None;
     }
 
-    /// Gives the event to the runtime and waits until it is done with it, or can no longer be.
+    /// Sends the event to the runtime and waits until the invocation is finished or has failed.
     fn run(
         &self,
         environment: &Environment,
-        request: Request,
+        request: InvokeRequest,
         reply: &SyncSender<Reply>,
         deadline: Instant,
-    ) -> Ending {
+    ) -> Outcome {
         let left = deadline.saturating_duration_since(Instant::now());
-        let id = request.id.clone();
-        let invocation = Invocation {
+        let (id, parent) = (request.id.clone(), clock::random());
+        environment.dispatch(Arc::new(Invocation {
             id: request.id,
             token: clock::uuid(),
             payload: request.payload,
             deadline_ms: clock::now_ms() + left.as_millis() as i64,
-            trace: format!(
-                "Root={};Parent={:016x};Sampled=0",
-                request.trace,
-                clock::random()
-            ),
+            trace: format!("Root={};Parent={parent:016x};Sampled=0", request.trace),
             client_context: request.client_context,
             tenant: request.tenant,
             reply: reply.clone(),
-        };
-        environment.dispatch(
-            Arc::new(invocation),
-            &function_arn(&self.setup.options.function_name),
-        );
-        let managed = environment.concurrency.is_some();
-        let ended = environment.wait(deadline, |state| {
-            let done = state.finished(&id, managed).map(Ending::Done);
-            done.or_else(|| state.failure().map(Ending::Failed))
+        }));
+        let compute = environment.profile.compute;
+        let outcome = environment.wait(deadline, |state| {
+            let finished = state.take_finished(&id, compute);
+            finished
+                .map(|running| Outcome::Finished(running.error_type))
+                .or_else(|| state.failure().map(Outcome::Failed))
         });
-        let ending = ended.unwrap_or(Ending::TimedOut);
-        if let Ending::Done(Some(_)) = ending {
-            // An app that dies is heard of through the adapter's error first, and of its exit a moment later: that is the better reason.
-            let fault = environment.wait(Instant::now() + EXIT_NEWS, |state| state.failure());
-            return fault.map_or(ending, Ending::Failed);
+        match outcome.unwrap_or_else(|| Outcome::Failed(self.timeout())) {
+            Outcome::Finished(Some(error_type)) => {
+                // When the app crashes, the adapter reports an error first and the exit follows a
+                // moment later. The exit is the better reason.
+                let deadline = Instant::now() + EXIT_GRACE;
+                let fault = environment.wait(deadline, |state| state.failure());
+                fault.map_or(Outcome::Finished(Some(error_type)), Outcome::Failed)
+            }
+            Outcome::Finished(None) => Outcome::Finished(None),
+            Outcome::Failed(fault) => {
+                let progress = environment.change(|state| state.abort(&id, compute));
+                reply_failure(&fault, progress, reply);
+                Outcome::Failed(fault)
+            }
         }
-        if !matches!(ending, Ending::Done(_)) {
-            let answer = environment.change(|state| state.abandon(&id, managed));
-            self.answer_failure(&ending, &answer, reply);
-        }
-        ending
     }
 
-    /// Tells the caller what the runtime can tell no more, unless it has told enough.
-    fn answer_failure(&self, ending: &Ending, answer: &Answer, reply: &SyncSender<Reply>) {
-        let fault = match ending {
-            Ending::Done(_) => return,
-            Ending::Failed(fault) => fault.clone(),
-            Ending::TimedOut => Fault::new("Sandbox.Timedout", self.timeout_text()),
-        };
-        let last = match answer {
-            Answer::Given => return,
-            Answer::None => Reply::Failed(fault),
-            Answer::Begun => Reply::End(Some(fault)),
-        };
-        // A slow client may still be busy with earlier pieces; the life cycle does not wait for it. One that has gone hears nothing.
-        let reply = reply.clone();
-        std::thread::spawn(move || reply.send(last));
-    }
-
-    /// After an invocation: a failed environment is thrown away, a good one may be frozen.
-    fn leave(
+    /// Resets a failed environment, or freezes a usable one.
+    fn release(
         &self,
-        held: Option<MutexGuard<'_, Turn>>,
+        slot: Option<MutexGuard<'_, Slot>>,
         environment: &Arc<Environment>,
-        ending: &Ending,
+        outcome: &Outcome,
     ) {
-        let managed = held.is_none();
-        let reason = match ending {
-            Ending::Done(_) => None,
-            // Managed Instances: the invocation fails, the code runs on.
-            Ending::TimedOut if managed => None,
-            Ending::TimedOut => Some("timeout"),
-            Ending::Failed(_) => Some("failure"),
+        let is_managed = environment.profile.compute == Compute::Managed;
+        let reason = match outcome {
+            Outcome::Finished(_) => None,
+            // Managed Instances: the invocation fails, the environment continues.
+            Outcome::Failed(fault) if fault.is_timeout() && is_managed => None,
+            Outcome::Failed(fault) if fault.is_timeout() => Some("timeout"),
+            Outcome::Failed(_) => Some("failure"),
         };
-        if managed && reason.is_none() {
+        if is_managed && reason.is_none() {
             return;
         }
-        let mut turn = held.unwrap_or_else(|| lock(&self.turn));
-        match reason {
-            None => self.freeze(&mut turn, environment),
-            // Of several invocations that failed with one environment, the first resets it.
-            Some(reason)
-                if turn
-                    .environment
-                    .as_ref()
-                    .is_some_and(|current| Arc::ptr_eq(current, environment)) =>
-            {
-                if !self.is_stopping() {
-                    lifecycle::shutdown(environment, reason);
-                }
-                *turn = Turn::default();
+        let mut slot = slot.unwrap_or_else(|| lock(&self.slot));
+        let Some(reason) = reason else {
+            return self.freeze(&mut slot, environment);
+        };
+        // Several invocations can fail in one environment: only the first resets it.
+        let current = slot.environment.as_ref();
+        if current.is_some_and(|current| Arc::ptr_eq(current, environment)) {
+            if !self.is_stopping() {
+                lifecycle::shutdown(environment, reason);
             }
-            Some(_) => {}
+            *slot = Slot::default();
         }
     }
 
-    /// What Lambda does between invocations, if it was asked for; the snapshot of SnapStart is a freeze too.
-    fn freeze(&self, turn: &mut Turn, environment: &Environment) {
-        let snapshot = self.setup.options.init == Init::SnapStart && !turn.restored;
-        if (self.setup.options.freeze || snapshot) && !self.is_stopping() {
-            lifecycle::signal_all(environment, "STOP");
-            turn.frozen = true;
+    /// Freezes the environment if `--freeze` is set. A SnapStart snapshot is emulated by a freeze,
+    /// too.
+    fn freeze(&self, slot: &mut Slot, environment: &Environment) {
+        let options = &self.setup.options;
+        let is_snapshot = options.init == Init::SnapStart && !slot.is_restored;
+        if (options.freeze || is_snapshot) && !self.is_stopping() {
+            lifecycle::freeze(environment);
+            slot.is_frozen = true;
         }
     }
 
-    fn report(&self, id: &str, ending: &Ending, mut report: Report) {
-        let output = &self.setup.output;
-        report.error = match ending {
-            Ending::Done(error) => error.clone(),
-            Ending::Failed(fault) => {
-                output.platform(&Platform::Fault {
-                    id,
-                    message: &format!("Error: {}", fault.message),
-                });
-                Some(fault.kind.clone())
-            }
-            Ending::TimedOut => {
-                output.platform(&Platform::Fault {
-                    id,
-                    message: &self.timeout_text(),
-                });
-                Some("timeout".to_owned())
+    fn report(&self, id: &str, outcome: &Outcome, mut report: Report) {
+        let logger = &self.setup.logger;
+        report.status = match outcome {
+            Outcome::Finished(None) => Status::Success,
+            Outcome::Finished(Some(error_type)) => Status::Error(error_type.clone()),
+            Outcome::Failed(fault) => {
+                let error = if fault.is_timeout() { "" } else { "Error: " };
+                let message = &format!("{error}{}", fault.message);
+                logger.platform(&PlatformEvent::Fault { id, message });
+                status_of(fault)
             }
         };
-        output.platform(&Platform::End { id });
-        output.platform(&Platform::Report {
+        logger.platform(&PlatformEvent::End { id });
+        let event = PlatformEvent::Report {
             id,
             report: &report,
-        });
+        };
+        logger.platform(&event);
         lock(&self.summary).add(&report);
     }
 
     fn report_init(&self, fault: &Fault, duration: Duration, phase: &str) {
-        let output = &self.setup.output;
-        let error = if fault.is_timeout() {
-            "timeout"
-        } else {
-            fault.kind.as_str()
-        };
-        output.platform(&Platform::InitReport {
+        let logger = &self.setup.logger;
+        logger.platform(&PlatformEvent::InitReport {
             duration,
-            kind: self.setup.init_type(),
+            init_type: self.setup.init_type(),
             phase,
-            error,
+            status: &status_of(fault),
         });
-        output.warn(&format!("init failed: {}", fault.message));
+        logger.warn(&format!("init failed: {}", fault.message));
     }
 
-    fn timeout_text(&self) -> String {
-        format!(
-            "Task timed out after {:.2} seconds",
-            self.setup.options.timeout.as_secs_f64()
-        )
+    fn timeout(&self) -> Fault {
+        let seconds = self.setup.options.timeout.as_secs_f64();
+        let message = format!("Task timed out after {seconds:.2} seconds");
+        Fault::new("Sandbox.Timedout", message)
     }
 
-    /// Ends everything, whatever is going on, and gives the summary.
+    /// Shuts the environment down, even during init or an invocation, and returns the summary.
     pub fn stop(&self) -> String {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.is_stopping.store(true, Ordering::Relaxed);
         let current = lock(&self.current).clone();
         if let Some(environment) = current {
             lifecycle::shutdown(&environment, "spindown");
@@ -395,8 +365,29 @@ impl Function {
     }
 
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.is_stopping.load(Ordering::Relaxed)
     }
+}
+
+fn status_of(fault: &Fault) -> Status {
+    if fault.is_timeout() {
+        Status::Timeout
+    } else {
+        Status::Error(fault.error_type.clone())
+    }
+}
+
+/// Sends the reply, or the end of the stream, that the runtime can no longer send.
+fn reply_failure(fault: &Fault, progress: ResponseProgress, reply: &SyncSender<Reply>) {
+    let last = match progress {
+        ResponseProgress::NotStarted => Reply::Failed(fault.clone()),
+        ResponseProgress::Started => Reply::StreamEnd(Some(fault.clone())),
+        ResponseProgress::Complete => return,
+    };
+    // On a thread, because the channel may be full of chunks for a slow client. The error for a
+    // client that has disconnected is dropped.
+    let reply = reply.clone();
+    std::thread::spawn(move || reply.send(last));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

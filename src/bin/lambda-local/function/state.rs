@@ -1,224 +1,217 @@
-//! What is known of an environment at a moment: its extensions and processes, what runs, what waits, what has failed.
+//! The state of an environment: its extensions and processes, the invocations in flight, the error.
 //!
-//! Questions and small changes only; who may ask and who waits is the business of `environment.rs`.
+//! Queries and small changes only; blocking and locking are in `environment.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::invocation::{Fault, Invocation, Refusal};
+use crate::invocation::{ApiError, Fault, Invocation};
 use crate::json::{Json, object};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compute {
+    /// One invocation at a time.
+    Standard,
+    /// Managed Instances: as many invocations at a time as the runtime polls for.
+    Managed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The event is with the runtime.
+    /// The runtime has the event.
     Sent,
-    /// The answer is arriving.
-    Answering,
-    /// The answer is complete; classic runtimes are done with it when they ask for the next event.
-    Answered,
+    /// The runtime is posting its response.
+    Responding,
+    /// The response is complete. A standard runtime has finished the invocation only when it polls
+    /// for the next event.
+    Responded,
 }
 
-/// How far the answer to an invocation has come.
-pub enum Answer {
-    None,
-    Begun,
-    Given,
+/// How much of a response was posted when its invocation was aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseProgress {
+    NotStarted,
+    Started,
+    Complete,
 }
 
+/// An invocation that the runtime has received.
+#[derive(Debug)]
 pub struct Running {
     pub invocation: Arc<Invocation>,
     pub phase: Phase,
-    pub error: Option<String>,
+    pub error_type: Option<String>,
 }
 
+#[derive(Debug)]
 pub struct Extension {
     pub id: String,
     pub name: String,
-    pub external: bool,
+    pub is_external: bool,
+    /// Subscribed to INVOKE events.
     pub invoke: bool,
+    /// Subscribed to SHUTDOWN events.
     pub shutdown: bool,
-    pub parked: bool,
+    pub is_polling: bool,
     pub events: VecDeque<String>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Restore {
     #[default]
-    NotAsked,
-    Parked,
+    NotRequested,
+    /// The runtime blocks in `/restore/next`.
+    Requested,
     Released,
 }
 
+#[derive(Debug)]
 pub struct Process {
-    /// The file name of an extension; `None` is the runtime.
+    /// File name of an extension; `None` for the runtime.
     pub extension: Option<String>,
     pub group: u32,
-    pub exited: bool,
+    pub has_exited: bool,
 }
 
-#[derive(Default)]
+impl Process {
+    pub fn is_runtime(&self) -> bool {
+        self.extension.is_none()
+    }
+}
+
+#[derive(Debug, Default)]
 pub struct State {
     pub extensions: Vec<Extension>,
     pub processes: Vec<Process>,
     pub registration_closed: bool,
-    /// Has the runtime asked for an event before?
-    pub started: bool,
-    pub parked: u32,
+    /// The runtime has polled for an event at least once.
+    pub has_polled: bool,
+    /// Threads that are blocked in `/next`.
+    pub pollers: u32,
     pub restore: Restore,
-    pub waiting: VecDeque<Arc<Invocation>>,
+    pub queue: VecDeque<Arc<Invocation>>,
     pub running: Vec<Running>,
-    /// Managed Instances: what timed out, and may still be answered once with a 410.
+    /// Managed Instances: invocations that timed out; the first late response to each gets a 410.
     pub expired: Vec<String>,
     pub fault: Option<Fault>,
-    pub stopping: bool,
-    pub out_of_memory: bool,
+    pub is_stopping: bool,
+    pub is_out_of_memory: bool,
     pub peak_memory: u64,
-    pub over: bool,
+    pub is_closed: bool,
 }
 
 impl State {
-    pub fn extension(&mut self, id: &str) -> Result<&mut Extension, Refusal> {
-        let refusal = || Refusal {
-            status: 403,
-            kind: "Extension.UnknownExtensionIdentifier",
-            message: "Unknown extension identifier".to_owned(),
-        };
+    pub fn extension(&mut self, id: &str) -> Result<&mut Extension, ApiError> {
         self.extensions
             .iter_mut()
             .find(|extension| extension.id == id)
-            .ok_or_else(refusal)
+            .ok_or(ApiError::UnknownExtensionId)
     }
 
-    pub fn runtime_state(&self) -> &'static str {
-        match self.running.first().map(|running| running.phase) {
+    /// Returns the error for a call that is not allowed in the current state of the runtime.
+    pub fn invalid_transition(&self, to: &'static str) -> ApiError {
+        let from = match self.running.first().map(|running| running.phase) {
             Some(Phase::Sent) => "Running",
-            Some(Phase::Answering) => "InvocationResponse",
-            Some(Phase::Answered) => "RuntimeResponseSentState",
-            None if self.started => "Ready",
-            None if self.restore != Restore::NotAsked => "RestoreReady",
+            Some(Phase::Responding) => "InvocationResponse",
+            Some(Phase::Responded) => "RuntimeResponseSentState",
+            None if self.has_polled => "Ready",
+            None if self.restore != Restore::NotRequested => "RestoreReady",
             None => "Started",
-        }
+        };
+        ApiError::InvalidStateTransition { from, to }
     }
 
     pub fn all_registered(&self, externals: &[String]) -> bool {
-        externals.iter().all(|name| {
-            self.extensions
-                .iter()
-                .any(|extension| extension.name == *name)
-        })
+        let names = self.extensions.iter().map(|extension| &extension.name);
+        externals
+            .iter()
+            .all(|external| names.clone().any(|name| name == external))
     }
 
-    /// Is the runtime waiting for an event?
-    pub fn runtime_parked(&self) -> bool {
-        self.parked > 0
+    pub fn runtime_is_polling(&self) -> bool {
+        self.pollers > 0
     }
 
-    /// Does the runtime wait for a restore (SnapStart)?
-    pub fn restore_parked(&self) -> bool {
-        self.restore == Restore::Parked
+    pub fn restore_is_requested(&self) -> bool {
+        self.restore == Restore::Requested
     }
 
-    pub fn release_restore(&mut self) {
-        self.restore = Restore::Released;
-    }
-
-    pub fn close_registration(&mut self) {
-        self.registration_closed = true;
-    }
-
-    pub fn extensions_parked(&self) -> bool {
-        self.extensions.iter().all(|extension| extension.parked)
-    }
-
-    /// The names of the extensions that have not asked for an event yet.
-    pub fn unparked(&self) -> Vec<String> {
+    /// Returns the names of the extensions that do not poll for an event.
+    pub fn extensions_not_polling(&self) -> Vec<String> {
         self.extensions
             .iter()
-            .filter(|extension| !extension.parked)
+            .filter(|extension| !extension.is_polling)
             .map(|extension| extension.name.clone())
             .collect()
     }
 
-    /// Is the runtime done with this invocation, and with what error type? Extensions that were told of it must be done too.
-    pub fn finished(&mut self, id: &str, managed: bool) -> Option<Option<String>> {
-        if self.waiting.iter().any(|invocation| invocation.id == id) {
-            return None;
-        }
-        let place = self
-            .running
-            .iter()
-            .position(|running| running.invocation.id == id)?;
-        let running = self.running.get(place)?;
-        let parked = self
-            .extensions
-            .iter()
-            .all(|extension| !extension.invoke || extension.parked);
-        let done = running.phase == Phase::Answered && parked && (managed || self.parked > 0);
-        done.then(|| self.running.remove(place).error)
+    /// Returns the process groups of the processes that match.
+    pub fn groups(&self, matches: impl Fn(&Process) -> bool) -> Vec<u32> {
+        let matching = self.processes.iter().filter(|process| matches(process));
+        matching.map(|process| process.group).collect()
     }
 
-    /// Takes an invocation away from the runtime; tells how far its answer had come.
-    pub fn abandon(&mut self, id: &str, managed: bool) -> Answer {
-        self.waiting.retain(|invocation| invocation.id != id);
-        let phase = self
-            .running
-            .iter()
-            .find(|running| running.invocation.id == id)
-            .map(|running| running.phase);
-        self.running.retain(|running| running.invocation.id != id);
-        if managed && phase == Some(Phase::Sent) {
+    /// Removes an invocation that the runtime, and each extension that received its INVOKE event,
+    /// has finished.
+    pub fn take_finished(&mut self, id: &str, compute: Compute) -> Option<Running> {
+        if self.queue.iter().any(|invocation| invocation.id == id) {
+            return None;
+        }
+        let index = self.running_index(id)?;
+        let running = self.running.get(index)?;
+        let mut subscribers = self.extensions.iter().filter(|extension| extension.invoke);
+        let is_finished = running.phase == Phase::Responded
+            && subscribers.all(|extension| extension.is_polling)
+            && (compute == Compute::Managed || self.runtime_is_polling());
+        is_finished.then(|| self.running.remove(index))
+    }
+
+    /// Removes an invocation that has failed or timed out.
+    pub fn abort(&mut self, id: &str, compute: Compute) -> ResponseProgress {
+        self.queue.retain(|invocation| invocation.id != id);
+        let index = self.running_index(id);
+        let phase = index.map(|index| self.running.remove(index).phase);
+        if compute == Compute::Managed && phase == Some(Phase::Sent) {
             self.expired.push(id.to_owned());
         }
         match phase {
-            None | Some(Phase::Sent) => Answer::None,
-            Some(Phase::Answering) => Answer::Begun,
-            Some(Phase::Answered) => Answer::Given,
+            None | Some(Phase::Sent) => ResponseProgress::NotStarted,
+            Some(Phase::Responding) => ResponseProgress::Started,
+            Some(Phase::Responded) => ResponseProgress::Complete,
         }
+    }
+
+    fn running_index(&self, id: &str) -> Option<usize> {
+        let mut running = self.running.iter();
+        running.position(|running| running.invocation.id == id)
     }
 
     pub fn is_busy(&self) -> bool {
         !self.running.is_empty()
     }
 
-    /// Why nothing can be expected of this environment any more.
+    /// Returns true between two invocations.
+    pub fn is_idle(&self) -> bool {
+        self.has_polled && self.running.is_empty() && self.queue.is_empty()
+    }
+
+    /// Returns the error that makes this environment unusable.
     pub fn failure(&self) -> Option<Fault> {
         let stopped = || Fault::new("Sandbox.Terminated", "lambda-local was stopped");
-        self.fault.clone().or_else(|| self.over.then(stopped))
+        self.fault.clone().or_else(|| self.is_closed.then(stopped))
     }
 
-    /// Has init ended, and is no invocation going on?
-    pub fn is_idle(&self) -> bool {
-        self.started && self.running.is_empty() && self.waiting.is_empty()
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.over
-    }
-
-    /// Tells the subscribers of it that the end is near.
-    pub fn announce_shutdown(&mut self, reason: &str, deadline_ms: i64) {
+    /// Queues a SHUTDOWN event for each extension that subscribed to it.
+    pub fn send_shutdown(&mut self, reason: &str, deadline_ms: i64) {
         let event = object([
             ("eventType", "SHUTDOWN".into()),
             ("deadlineMs", Json::Int(deadline_ms)),
             ("shutdownReason", reason.into()),
         ]);
-        for extension in self
-            .extensions
-            .iter_mut()
-            .filter(|extension| extension.shutdown)
-        {
-            extension.events.push_back(event.to_string());
+        for extension in &mut self.extensions {
+            if extension.shutdown {
+                extension.events.push_back(event.to_string());
+            }
         }
-    }
-}
-
-pub fn wrong_state(from: &str, to: &str) -> Refusal {
-    let message = format!(
-        "State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"
-    );
-    Refusal {
-        status: 403,
-        kind: "InvalidStateTransition",
-        message,
     }
 }

@@ -1,19 +1,24 @@
-//! From the command line to what the processes get: which binaries, which port, which environment variables.
+//! From the command line to the processes: binaries, port of the app, environment variables.
 //!
-//! Lambda gives the runtime more variables than the extensions ("Using Lambda environment variables" in the developer guide lists them); an
-//! adapter that reads one of the others works here only if it would work there.
+//! Extensions get fewer variables than the runtime ("Using Lambda environment variables" in the
+//! developer guide). The difference matters for a test: an adapter that reads a variable which only
+//! the runtime has would fail on Lambda.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::arg_reader::parse_pair;
-use crate::cli::options::{Adapter, Init, Options};
+use crate::cli::arg_reader::{UsageError, parse_pair};
+use crate::cli::options::{Adapter, Init, InvokeMode, Options};
 use crate::clock;
-use crate::log::Output;
+use crate::log::{Format, Logger};
 
-/// What an extension does not see, though the runtime does.
+pub const ACCOUNT_ID: &str = "111122223333";
+
+/// Variables that only the runtime gets.
 const RUNTIME_ONLY: [&str; 11] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -28,65 +33,116 @@ const RUNTIME_ONLY: [&str; 11] = [
     "LAMBDA_TASK_ROOT",
 ];
 
+#[derive(Debug)]
+pub enum SetupError {
+    ReadEnvFile {
+        path: PathBuf,
+        error: io::Error,
+    },
+    ParseEnvFile {
+        path: PathBuf,
+        error: LineError,
+    },
+    FindExtension {
+        path: PathBuf,
+        error: io::Error,
+    },
+    DuplicateExtension {
+        name: String,
+    },
+    FindAdapter {
+        path: PathBuf,
+        hint: &'static str,
+    },
+    FindOwnFile(io::Error),
+    InvalidPort {
+        variable: &'static str,
+        value: String,
+    },
+    FindFreePort(io::Error),
+}
+
+impl std::error::Error for SetupError {}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetupError::ReadEnvFile { path, error } => {
+                write!(f, "failed to read `{}`: {error}", path.display())
+            }
+            SetupError::ParseEnvFile { path, error } => {
+                write!(f, "failed to parse `{}`: {error}", path.display())
+            }
+            SetupError::FindExtension { path, error } => {
+                write!(f, "failed to find extension `{}`: {error}", path.display())
+            }
+            SetupError::DuplicateExtension { name } => {
+                write!(f, "two extensions have the name `{name}`")
+            }
+            SetupError::FindAdapter { path, hint } => write!(
+                f,
+                "failed to find the adapter `{}`: no such file{hint}",
+                path.display()
+            ),
+            SetupError::FindOwnFile(error) => {
+                write!(f, "failed to find the executable of lambda-local: {error}")
+            }
+            SetupError::InvalidPort { variable, value } => {
+                write!(f, "`{variable}` must be a port, not `{value}`")
+            }
+            SetupError::FindFreePort(error) => {
+                write!(f, "failed to find a free port for the app: {error}")
+            }
+        }
+    }
+}
+
+/// An invalid line of an env file.
+#[derive(Debug)]
+pub struct LineError {
+    number: usize,
+    error: UsageError,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.number, self.error)
+    }
+}
+
+#[derive(Debug)]
 pub struct Setup {
     pub options: Options,
-    pub output: Arc<Output>,
-    /// External extensions in the order of their names, as Lambda starts them.
+    pub logger: Arc<Logger>,
+    /// External extensions, sorted by name: Lambda starts them in this order.
     pub extensions: Vec<PathBuf>,
     pub program: OsString,
     pub args: Vec<String>,
     pub app_port: u16,
-    /// Of `--env` and `--env-file`, in order: later ones win.
+    /// From `--env-file` and `--env`; later ones take precedence.
     settings: Vec<(String, String)>,
 }
 
 pub type Env = Vec<(OsString, OsString)>;
 
 impl Setup {
-    pub fn new(options: Options) -> Result<Setup, String> {
+    pub fn new(options: Options) -> Result<Setup, SetupError> {
         let mut settings = Vec::new();
         for file in &options.env_files {
             settings.extend(read_env_file(file)?);
         }
         settings.extend(options.env.iter().cloned());
-        let mut extensions = options.extensions.clone();
-        if let Some(adapter) = find_adapter(&options.adapter)? {
-            extensions.push(adapter);
-        }
-        for extension in &mut extensions {
-            *extension = std::path::absolute(&extension).map_err(|error| {
-                format!(
-                    "failed to find extension `{}`: {error}",
-                    extension.display()
-                )
-            })?;
-            if !extension.is_file() {
-                return Err(format!(
-                    "failed to find extension `{}`: no such file",
-                    extension.display()
-                ));
-            }
-        }
-        extensions.sort_by_key(|path| file_name(path));
+        let extensions = find_extensions(&options)?;
         let names: Vec<String> = extensions.iter().map(|path| file_name(path)).collect();
-        if let Some(name) = names
-            .iter()
-            .zip(names.iter().skip(1))
-            .find_map(|(one, next)| (one == next).then_some(one))
-        {
-            return Err(format!(
-                "two extensions have the name `{name}`: names must differ"
-            ));
-        }
         let app_port = choose_app_port(&options, &settings)?;
         let (program, args) = match options.command.split_first() {
             Some((program, args)) => (OsString::from(program), args.to_vec()),
             None => (current_exe()?.into_os_string(), vec!["demo-app".to_owned()]),
         };
-        let output = Arc::new(Output::new(options.json, options.color, &names));
+        let logger = Arc::new(Logger::new(options.format, options.color, &names));
         Ok(Setup {
             options,
-            output,
+            logger,
             extensions,
             program,
             args,
@@ -104,14 +160,27 @@ impl Setup {
         }
     }
 
-    /// The environment of the runtime process.
+    /// Returns the environment variables of the runtime: those of lambda-local, those that Lambda
+    /// sets, and those of the user.
     pub fn runtime_env(&self, api: SocketAddr) -> Env {
         let mut env: Env = std::env::vars_os().collect();
+        for (name, value) in self.lambda_variables(api) {
+            set(&mut env, name, &value);
+        }
+        for (name, value) in &self.settings {
+            set(&mut env, name, value);
+        }
+        env
+    }
+
+    fn lambda_variables(&self, api: SocketAddr) -> Vec<(&'static str, String)> {
         let options = &self.options;
-        let mut set = |name: &str, value: &str| replace(&mut env, name, value);
-        for (name, value) in [
+        let function_name = &options.function_name;
+        let log_stream = format!("local/[$LATEST]{:016x}", clock::random());
+        let task_root = std::env::current_dir().unwrap_or_default();
+        let mut variables = vec![
             ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
-            ("AWS_LAMBDA_FUNCTION_NAME", options.function_name.clone()),
+            ("AWS_LAMBDA_FUNCTION_NAME", function_name.clone()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
             (
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
@@ -123,65 +192,45 @@ impl Setup {
             ),
             (
                 "AWS_LAMBDA_LOG_GROUP_NAME",
-                format!("/aws/lambda/{}", options.function_name),
+                format!("/aws/lambda/{function_name}"),
             ),
-            (
-                "AWS_LAMBDA_LOG_STREAM_NAME",
-                format!("local/[$LATEST]{:016x}", clock::random()),
-            ),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream),
             ("AWS_LWA_PORT", self.app_port.to_string()),
+            ("AWS_REGION", region()),
+            ("AWS_DEFAULT_REGION", region()),
             ("PORT", self.app_port.to_string()),
             ("TZ", ":UTC".to_owned()),
             ("_HANDLER", "handler".to_owned()),
             ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
-            (
-                "LAMBDA_TASK_ROOT",
-                std::env::current_dir()
-                    .unwrap_or_default()
-                    .display()
-                    .to_string(),
-            ),
-        ] {
-            set(name, &value);
+            ("LAMBDA_TASK_ROOT", task_root.display().to_string()),
+        ];
+        if options.format == Format::Json {
+            variables.push(("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()));
         }
-        if options.json {
-            set("AWS_LAMBDA_LOG_FORMAT", "JSON");
-        }
-        if options.stream {
-            set("AWS_LWA_INVOKE_MODE", "response_stream");
+        if options.invoke_mode == InvokeMode::ResponseStream {
+            variables.push(("AWS_LWA_INVOKE_MODE", "response_stream".to_owned()));
         }
         if let Some(concurrency) = options.concurrency {
-            set("AWS_LAMBDA_MAX_CONCURRENCY", &concurrency.to_string());
+            variables.push(("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string()));
         }
-        let region = std::env::var("AWS_REGION")
-            .or_else(|_| std::env::var("AWS_DEFAULT_REGION"))
-            .unwrap_or_else(|_| "us-east-1".to_owned());
-        set("AWS_REGION", &region);
-        set("AWS_DEFAULT_REGION", &region);
-        for (name, value) in &self.settings {
-            set(name, value);
-        }
-        env
+        variables
     }
 
-    /// The environment of an extension.
+    /// Returns the environment variables of an extension.
     pub fn extension_env(&self, api: SocketAddr) -> Env {
         let mut env = self.runtime_env(api);
         env.retain(|(name, _)| {
-            !name
-                .to_str()
-                .is_some_and(|name| RUNTIME_ONLY.contains(&name))
+            let name = name.to_str().unwrap_or_default();
+            !RUNTIME_ONLY.contains(&name)
         });
         env
     }
 
-    /// Port and path at which the adapter asks whether the app is ready.
+    /// Returns port and path of the adapter's readiness probe.
     pub fn readiness(&self) -> (u16, String) {
         let first = |names: [&str; 2]| {
-            names
-                .iter()
-                .find_map(|name| self.setting(name))
-                .unwrap_or_default()
+            let mut values = names.iter().filter_map(|name| lookup(&self.settings, name));
+            values.next().unwrap_or_default()
         };
         let port = first(["AWS_LWA_READINESS_CHECK_PORT", "READINESS_CHECK_PORT"]).parse();
         let path = first(["AWS_LWA_READINESS_CHECK_PATH", "READINESS_CHECK_PATH"]);
@@ -190,100 +239,135 @@ impl Setup {
             format!("/{}", path.trim_start_matches('/')),
         )
     }
+}
 
-    fn setting(&self, name: &str) -> Option<String> {
-        lookup(&self.settings, name)
+pub fn function_arn(function_name: &str) -> String {
+    let region = region();
+    format!("arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{function_name}")
+}
+
+fn region() -> String {
+    std::env::var("AWS_REGION")
+        .or_else(|_| std::env::var("AWS_DEFAULT_REGION"))
+        .unwrap_or_else(|_| "us-east-1".to_owned())
+}
+
+/// Looks a variable up in the settings, then in the environment of lambda-local.
+fn lookup(settings: &[(String, String)], name: &str) -> Option<String> {
+    let mut latest_first = settings.iter().rev();
+    match latest_first.find(|(key, _)| key == name) {
+        Some((_, value)) => Some(value.clone()),
+        None => std::env::var(name).ok(),
     }
 }
 
-fn lookup(settings: &[(String, String)], name: &str) -> Option<String> {
-    let given = settings
-        .iter()
-        .rev()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.clone());
-    given.or_else(|| std::env::var(name).ok())
-}
-
-fn replace(env: &mut Env, name: &str, value: &str) {
+fn set(env: &mut Env, name: &str, value: &str) {
     env.retain(|(key, _)| key != OsStr::new(name));
     env.push((name.into(), value.into()));
 }
 
 pub fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
-pub fn current_exe() -> Result<PathBuf, String> {
-    std::env::current_exe()
-        .map_err(|error| format!("failed to find this program's own file: {error}"))
+fn current_exe() -> Result<PathBuf, SetupError> {
+    std::env::current_exe().map_err(SetupError::FindOwnFile)
 }
 
-fn find_adapter(adapter: &Adapter) -> Result<Option<PathBuf>, String> {
-    let (path, hint) = match adapter {
-        Adapter::None => return Ok(None),
-        Adapter::At(path) => (path.clone(), ""),
-        Adapter::Beside => (
-            current_exe()?.with_file_name("lambda-adapter"),
-            " (build it with `cargo build`, or name it with --adapter PATH)",
-        ),
-    };
-    if path.is_file() {
-        Ok(Some(path))
-    } else {
-        Err(format!(
-            "failed to find the adapter `{}`: no such file{hint}",
-            path.display()
-        ))
+/// Returns the absolute paths of all extensions, the adapter among them, sorted by name.
+fn find_extensions(options: &Options) -> Result<Vec<PathBuf>, SetupError> {
+    let mut extensions = Vec::new();
+    let adapter = find_adapter(&options.adapter)?;
+    for extension in options.extensions.iter().chain(&adapter) {
+        let failed = |error| SetupError::FindExtension {
+            path: extension.clone(),
+            error,
+        };
+        let path = std::path::absolute(extension).map_err(failed)?;
+        if !path.is_file() {
+            let kind = io::ErrorKind::NotFound;
+            return Err(failed(io::Error::new(kind, "no such file")));
+        }
+        extensions.push(path);
+    }
+    extensions.sort_by_key(|path| file_name(path));
+    let following = extensions.iter().skip(1);
+    let duplicate = extensions
+        .iter()
+        .zip(following)
+        .find(|(one, next)| one.file_name() == next.file_name());
+    match duplicate {
+        Some((path, _)) => Err(SetupError::DuplicateExtension {
+            name: file_name(path),
+        }),
+        None => Ok(extensions),
     }
 }
 
-/// The app's port: what the command line says, else what the environment says, else a free one.
-fn choose_app_port(options: &Options, settings: &[(String, String)]) -> Result<u16, String> {
+fn find_adapter(adapter: &Adapter) -> Result<Option<PathBuf>, SetupError> {
+    let (path, hint) = match adapter {
+        Adapter::None => return Ok(None),
+        Adapter::Path(path) => (path.clone(), ""),
+        Adapter::Default => (
+            current_exe()?.with_file_name("lambda-adapter"),
+            " (build it with `cargo build`, or choose one with --adapter PATH)",
+        ),
+    };
+    if !path.is_file() {
+        return Err(SetupError::FindAdapter { path, hint });
+    }
+    Ok(Some(path))
+}
+
+/// Returns the port from the command line, else from the environment, else a free one.
+fn choose_app_port(options: &Options, settings: &[(String, String)]) -> Result<u16, SetupError> {
     if let Some(port) = options.app_port {
         return Ok(port);
     }
-    if let Some((name, value)) = ["AWS_LWA_PORT", "PORT"]
-        .iter()
-        .find_map(|name| Some((name, lookup(settings, name)?)))
-    {
-        return value
-            .parse()
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| format!("`{name}` must be a port, not `{value}`"));
+    for variable in ["AWS_LWA_PORT", "PORT"] {
+        let Some(value) = lookup(settings, variable) else {
+            continue;
+        };
+        return match value.parse() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(SetupError::InvalidPort { variable, value }),
+        };
     }
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    free.map(|address| address.port())
-        .map_err(|error| format!("failed to find a free port for the app: {error}"))
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(SetupError::FindFreePort)
 }
 
-fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
-    parse_env_file(&text).map_err(|error| format!("failed to read `{}`: {error}", path.display()))
+fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, SetupError> {
+    let text = std::fs::read_to_string(path).map_err(|error| SetupError::ReadEnvFile {
+        path: path.to_owned(),
+        error,
+    })?;
+    parse_env_file(&text).map_err(|error| SetupError::ParseEnvFile {
+        path: path.to_owned(),
+        error,
+    })
 }
 
-/// Lines of `NAME=VALUE`, with blank lines, `#` comments, a leading `export`, and quotes around a value.
-fn parse_env_file(text: &str) -> Result<Vec<(String, String)>, String> {
+/// Parses lines of `NAME=VALUE`, with blank lines, `#` comments, a leading `export`, and quotes
+/// around a value.
+fn parse_env_file(text: &str) -> Result<Vec<(String, String)>, LineError> {
     let mut pairs = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
-        let (name, value) =
-            parse_pair(line).map_err(|error| format!("line {}: {error}", number + 1))?;
+        let (name, value) = parse_pair(line).map_err(|error| LineError { number, error })?;
         let value = value.trim();
-        let bare = ['"', '\'']
+        let unquoted = ['"', '\'']
             .iter()
             .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
             .unwrap_or(value);
-        pairs.push((name, bare.to_owned()));
+        pairs.push((name, unquoted.to_owned()));
     }
     Ok(pairs)
 }
@@ -293,7 +377,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_env_file_may_hold_comments_quotes_and_exports() {
+    fn an_env_file_may_contain_comments_quotes_and_exports() {
         let pairs =
             parse_env_file("# c\n\nA=1\nexport B = \"x y\" \nC='q'\nD=a=b#c\nE=\n").expect("pairs");
         let pairs: Vec<(&str, &str)> = pairs
@@ -313,16 +397,17 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_name_is_named_by_its_number() {
+    fn the_error_has_the_number_of_an_invalid_line() {
         assert!(
             parse_env_file("A=1\nnonsense\n")
                 .expect_err("error")
+                .to_string()
                 .starts_with("line 2")
         );
     }
 
     #[test]
-    fn extensions_lack_what_only_the_runtime_gets() {
+    fn extensions_lack_the_variables_of_the_runtime() {
         let options = Options {
             adapter: Adapter::None,
             command: vec!["x".to_owned()],

@@ -1,17 +1,43 @@
-//! What is printed: Lambda's own lines (START, END, REPORT), the output of app and extensions, and this program's words.
+//! The log: Lambda's own lines (START, END, REPORT), the output of the app and of extensions, and
+//! the messages of lambda-local.
 //!
-//! The platform's lines have the form that they have in CloudWatch, or in JSON that of the platform events of the Telemetry API, so that tools
-//! that read those read this. They and the processes' output go to standard output; what `lambda-local` itself has to say goes to standard
-//! error. Colours only where somebody looks.
+//! Lambda's lines have the format of CloudWatch, or as JSON that of the Telemetry API's platform
+//! events, so that existing tools can parse them. They and the output of the processes go to
+//! standard output; the messages of lambda-local go to standard error.
 
 pub mod summary;
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock;
 use crate::json::{Json, object};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    fn is_enabled(self, stream: &impl IsTerminal) -> bool {
+        let no_color = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self {
+            Color::Auto => stream.is_terminal() && !no_color(),
+            Color::Always => true,
+            Color::Never => false,
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -19,7 +45,7 @@ pub enum Source {
     Extension(String),
 }
 
-/// How an invocation went, for its REPORT.
+/// The result of an invocation, for its REPORT line.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub duration: Duration,
@@ -27,20 +53,49 @@ pub struct Report {
     pub restore: Option<Duration>,
     pub memory_size: u32,
     pub max_memory: u64,
-    /// `None`: success. Else `timeout`, or the type of the error.
-    pub error: Option<String>,
+    pub status: Status,
 }
 
-pub enum Platform<'a> {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    #[default]
+    Success,
+    Timeout,
+    /// The error type.
+    Error(String),
+}
+
+impl Status {
+    fn name(&self) -> &'static str {
+        match self {
+            Status::Success => "success",
+            Status::Timeout => "timeout",
+            Status::Error(_) => "error",
+        }
+    }
+
+    /// Returns the last fields of a REPORT line.
+    fn text(&self) -> String {
+        match self {
+            Status::Success => String::new(),
+            Status::Timeout => "\tStatus: timeout".to_owned(),
+            Status::Error(error_type) => format!("\tStatus: error\tError Type: {error_type}"),
+        }
+    }
+}
+
+/// An event that Lambda itself logs.
+#[derive(Debug)]
+pub enum PlatformEvent<'a> {
     InitStart {
-        kind: &'a str,
+        init_type: &'a str,
     },
-    /// Printed only for an init that failed.
+    /// Logged only for a failed init.
     InitReport {
         duration: Duration,
-        kind: &'a str,
+        init_type: &'a str,
         phase: &'a str,
-        error: &'a str,
+        status: &'a Status,
     },
     RestoreStart,
     RestoreReport {
@@ -62,16 +117,17 @@ pub enum Platform<'a> {
     },
 }
 
-pub struct Output {
-    json: bool,
-    color: bool,
-    color_notes: bool,
-    /// The last lines since the last START, for `X-Amz-Log-Type: Tail`.
+#[derive(Debug)]
+pub struct Logger {
+    format: Format,
+    colors_stdout: bool,
+    colors_stderr: bool,
+    /// The end of the log since the last START, for `X-Amz-Log-Type: Tail`.
     tail: Mutex<String>,
-    width: usize,
+    prefix_width: usize,
 }
 
-const TAIL: usize = 4096;
+const TAIL_LIMIT: usize = 4096;
 const BOLD: &str = "1";
 const GREY: &str = "90";
 const GREEN: &str = "32";
@@ -80,99 +136,85 @@ const YELLOW: &str = "33";
 const CYAN: &str = "36";
 const MAGENTA: &str = "35";
 
-impl Output {
-    /// `names` are those of the extensions: prefixes are as wide as the longest.
-    pub fn new(json: bool, color: Option<bool>, names: &[String]) -> Output {
-        let wanted = |terminal: bool| {
-            color.unwrap_or(
-                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-            )
-        };
-        let width = names
-            .iter()
-            .map(|name| name.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max("app".len());
-        Output {
-            json,
-            color: !json && wanted(std::io::stdout().is_terminal()),
-            color_notes: wanted(std::io::stderr().is_terminal()),
+impl Logger {
+    /// Lines are prefixed with the name of their source; the prefix is as wide as the longest name.
+    pub fn new(format: Format, color: Color, extensions: &[String]) -> Logger {
+        let widths = extensions.iter().map(|name| name.chars().count());
+        Logger {
+            format,
+            colors_stdout: format == Format::Text && color.is_enabled(&std::io::stdout()),
+            colors_stderr: color.is_enabled(&std::io::stderr()),
             tail: Mutex::new(String::new()),
-            width,
+            prefix_width: widths.max().unwrap_or(0).max("app".len()),
         }
     }
 
-    /// A line that the app or an extension has printed.
+    /// Logs a line from the app or an extension.
     pub fn line(&self, source: &Source, text: &str) {
-        if self.json {
-            let kind = if matches!(source, Source::App) {
-                "function"
-            } else {
-                "extension"
-            };
-            return self.print(&event(kind, text.into()).to_string(), text);
-        }
-        let (name, color) = match source {
-            Source::App => ("app", CYAN),
-            Source::Extension(name) => (name.as_str(), MAGENTA),
+        let (event_type, name, color) = match source {
+            Source::App => ("function", "app", CYAN),
+            Source::Extension(name) => ("extension", name.as_str(), MAGENTA),
         };
-        let prefix = self.paint(color, &format!("{name:<width$} |", width = self.width));
-        self.print(&format!("{prefix} {text}"), text);
+        match self.format {
+            Format::Json => self.print(&event(event_type, text.into()).to_string(), text),
+            Format::Text => {
+                let prefix = format!("{name:<width$} |", width = self.prefix_width);
+                let prefix = self.paint(color, &prefix);
+                self.print(&format!("{prefix} {text}"), text);
+            }
+        }
     }
 
-    /// A line of the platform.
-    pub fn platform(&self, platform: &Platform) {
-        if matches!(platform, Platform::Start { .. }) {
-            self.tail
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clear();
+    pub fn platform(&self, event: &PlatformEvent) {
+        if matches!(event, PlatformEvent::Start { .. }) {
+            self.lock_tail().clear();
         }
-        let text = text_of(platform);
-        if self.json {
-            return self.print(&json_of(platform).to_string(), &text);
-        }
-        let color = match platform {
-            Platform::Report { report, .. } if report.error.is_none() => GREEN,
-            Platform::Report { .. } | Platform::Fault { .. } | Platform::InitReport { .. } => RED,
+        let text = platform_text(event);
+        let color = match event {
+            PlatformEvent::Report { report, .. } if report.status == Status::Success => GREEN,
+            PlatformEvent::Report { .. }
+            | PlatformEvent::Fault { .. }
+            | PlatformEvent::InitReport { .. } => RED,
             _ => GREY,
         };
-        self.print(&self.paint(color, &text), &text);
+        match self.format {
+            Format::Json => self.print(&platform_json(event).to_string(), &text),
+            Format::Text => self.print(&self.paint(color, &text), &text),
+        }
     }
 
-    /// A word of this program itself.
-    pub fn note(&self, text: &str) {
-        self.say(BOLD, text);
+    pub fn info(&self, text: &str) {
+        self.print_stderr(BOLD, text);
     }
 
     pub fn warn(&self, text: &str) {
-        self.say(YELLOW, text);
+        self.print_stderr(YELLOW, text);
     }
 
-    fn say(&self, color: &str, text: &str) {
-        let mut out = std::io::stderr().lock();
+    fn print_stderr(&self, color: &str, text: &str) {
+        let mut stderr = std::io::stderr().lock();
         for line in text.lines() {
             let line = format!("lambda-local: {line}");
-            // Standard error may be closed; there is nobody left to tell.
-            let _ = if self.color_notes {
-                writeln!(out, "\x1b[{color}m{line}\x1b[0m")
+            // An error here has no place where it could be reported.
+            let _ = if self.colors_stderr {
+                writeln!(stderr, "\x1b[{color}m{line}\x1b[0m")
             } else {
-                writeln!(out, "{line}")
+                writeln!(stderr, "{line}")
             };
         }
     }
 
-    /// The last 4 KB of the log since the last START.
+    /// Returns the last 4 KB of the log since the last START.
     pub fn tail(&self) -> String {
-        self.tail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock_tail().clone()
+    }
+
+    fn lock_tail(&self) -> MutexGuard<'_, String> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn paint(&self, color: &str, text: &str) -> String {
-        if self.color {
+        if self.colors_stdout {
             format!("\x1b[{color}m{text}\x1b[0m")
         } else {
             text.to_owned()
@@ -180,17 +222,14 @@ impl Output {
     }
 
     fn print(&self, line: &str, plain: &str) {
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.lock_tail();
         tail.push_str(plain);
         tail.push('\n');
-        let excess = tail.len().saturating_sub(TAIL);
-        if let Some(cut) =
-            (excess..tail.len()).find(|cut| excess > 0 && tail.is_char_boundary(*cut))
-        {
-            tail.drain(..cut);
-        }
+        let excess = tail.len().saturating_sub(TAIL_LIMIT);
+        let cut = (excess..tail.len()).find(|cut| tail.is_char_boundary(*cut));
+        tail.drain(..cut.unwrap_or(0));
         drop(tail);
-        // Whoever reads the log may have gone; the function runs on.
+        // A reader that closes the pipe does not stop the function.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }
@@ -199,7 +238,7 @@ fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
-/// Lambda bills the init too, and rounds the sum up to the next millisecond.
+/// Lambda bills the init, too, and rounds the sum up to the next millisecond.
 fn billed_ms(report: &Report) -> i64 {
     (ms(report.duration) + report.init.map_or(0.0, ms)).ceil() as i64
 }
@@ -208,138 +247,126 @@ fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 
-fn text_of(platform: &Platform) -> String {
-    match platform {
-        Platform::InitStart { kind } => {
-            format!("INIT_START Runtime Version: lambda-local\tInitialization Type: {kind}")
+fn platform_text(event: &PlatformEvent) -> String {
+    match event {
+        PlatformEvent::InitStart { init_type } => {
+            format!("INIT_START Runtime Version: lambda-local\tInitialization Type: {init_type}")
         }
-        Platform::InitReport {
+        PlatformEvent::InitReport {
             duration,
             phase,
-            error,
+            status,
             ..
-        } => {
-            let status = if *error == "timeout" {
-                "Status: timeout".to_owned()
-            } else {
-                format!("Status: error\tError Type: {error}")
-            };
-            format!(
-                "INIT_REPORT Init Duration: {:.2} ms\tPhase: {phase}\t{status}",
-                ms(*duration)
-            )
-        }
-        Platform::RestoreStart => "RESTORE_START Runtime Version: lambda-local".to_owned(),
-        Platform::RestoreReport { duration } => {
+        } => format!(
+            "INIT_REPORT Init Duration: {:.2} ms\tPhase: {phase}{}",
+            ms(*duration),
+            status.text()
+        ),
+        PlatformEvent::RestoreStart => "RESTORE_START Runtime Version: lambda-local".to_owned(),
+        PlatformEvent::RestoreReport { duration } => {
             format!("RESTORE_REPORT Restore Duration: {:.2} ms", ms(*duration))
         }
-        Platform::Start { id } => format!("START RequestId: {id} Version: $LATEST"),
-        Platform::Fault { id, message } => {
+        PlatformEvent::Start { id } => format!("START RequestId: {id} Version: $LATEST"),
+        PlatformEvent::Fault { id, message } => {
             format!("{} {id} {message}", clock::iso(clock::now_ms()))
         }
-        Platform::End { id } => format!("END RequestId: {id}"),
-        Platform::Report { id, report } => {
-            let mut line = format!(
-                "REPORT RequestId: {id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB",
-                ms(report.duration),
-                billed_ms(report),
-                report.memory_size
-            );
-            if report.max_memory > 0 {
-                line += &format!("\tMax Memory Used: {} MB", megabytes(report.max_memory));
-            }
-            if let Some(init) = report.init {
-                line += &format!("\tInit Duration: {:.2} ms", ms(init));
-            }
-            if let Some(restore) = report.restore {
-                line += &format!(
-                    "\tRestore Duration: {:.2} ms\tBilled Restore Duration: {} ms",
-                    ms(restore),
-                    ms(restore).ceil() as i64
-                );
-            }
-            match report.error.as_deref() {
-                None => {}
-                Some("timeout") => line += "\tStatus: timeout",
-                Some(kind) => line += &format!("\tStatus: error\tError Type: {kind}"),
-            }
-            line
-        }
+        PlatformEvent::End { id } => format!("END RequestId: {id}"),
+        PlatformEvent::Report { id, report } => report_text(id, report),
     }
 }
 
-fn event(kind: &str, record: Json) -> Json {
+fn report_text(id: &str, report: &Report) -> String {
+    let mut line = format!(
+        "REPORT RequestId: {id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB",
+        ms(report.duration),
+        billed_ms(report),
+        report.memory_size
+    );
+    if report.max_memory > 0 {
+        line += &format!("\tMax Memory Used: {} MB", megabytes(report.max_memory));
+    }
+    if let Some(init) = report.init {
+        line += &format!("\tInit Duration: {:.2} ms", ms(init));
+    }
+    if let Some(restore) = report.restore {
+        line += &format!(
+            "\tRestore Duration: {:.2} ms\tBilled Restore Duration: {} ms",
+            ms(restore),
+            ms(restore).ceil() as i64
+        );
+    }
+    line + &report.status.text()
+}
+
+fn event(event_type: &str, record: Json) -> Json {
     object([
         ("time", clock::iso(clock::now_ms()).into()),
-        ("type", kind.into()),
+        ("type", event_type.into()),
         ("record", record),
     ])
 }
 
-fn json_of(platform: &Platform) -> Json {
+fn platform_json(platform: &PlatformEvent) -> Json {
     let metrics = |duration: &Duration| object([("durationMs", Json::Float(ms(*duration)))]);
     match platform {
-        Platform::InitStart { kind } => event(
+        PlatformEvent::InitStart { init_type } => event(
             "platform.initStart",
             object([
-                ("initializationType", (*kind).into()),
+                ("initializationType", (*init_type).into()),
                 ("phase", "init".into()),
                 ("functionVersion", "$LATEST".into()),
             ]),
         ),
-        Platform::InitReport {
+        PlatformEvent::InitReport {
             duration,
-            kind,
+            init_type,
             phase,
-            error,
+            status,
         } => {
-            let status = if *error == "timeout" {
-                "timeout"
-            } else {
-                "error"
+            let error_type = match status {
+                Status::Error(error_type) => error_type,
+                status => status.name(),
             };
             let record = [
-                ("initializationType", (*kind).into()),
+                ("initializationType", (*init_type).into()),
                 ("phase", (*phase).into()),
-                ("status", status.into()),
-                ("errorType", (*error).into()),
+                ("status", status.name().into()),
+                ("errorType", error_type.into()),
                 ("metrics", metrics(duration)),
             ];
             event("platform.initReport", object(record))
         }
-        Platform::RestoreStart => event(
+        PlatformEvent::RestoreStart => event(
             "platform.restoreStart",
             object([("functionVersion", "$LATEST".into())]),
         ),
-        Platform::RestoreReport { duration } => event(
+        PlatformEvent::RestoreReport { duration } => event(
             "platform.restoreReport",
             object([("status", "success".into()), ("metrics", metrics(duration))]),
         ),
-        Platform::Start { id } => event(
+        PlatformEvent::Start { id } => event(
             "platform.start",
             object([("requestId", (*id).into()), ("version", "$LATEST".into())]),
         ),
-        Platform::Fault { id, message } => event(
+        PlatformEvent::Fault { id, message } => event(
             "platform.fault",
             object([("requestId", (*id).into()), ("message", (*message).into())]),
         ),
-        Platform::End { id } => event(
+        PlatformEvent::End { id } => event(
             "platform.runtimeDone",
             object([("requestId", (*id).into())]),
         ),
-        Platform::Report { id, report } => event("platform.report", report_json(id, report)),
+        PlatformEvent::Report { id, report } => event("platform.report", report_json(id, report)),
     }
 }
 
 fn report_json(id: &str, report: &Report) -> Json {
+    let max_memory = megabytes(report.max_memory) as i64;
     let mut metrics = object([
         ("durationMs", Json::Float(ms(report.duration))),
         ("billedDurationMs", billed_ms(report).into()),
         ("memorySizeMB", i64::from(report.memory_size).into()),
-        (
-            "maxMemoryUsedMB",
-            (megabytes(report.max_memory) as i64).into(),
-        ),
+        ("maxMemoryUsedMB", max_memory.into()),
     ]);
     if let Some(init) = report.init {
         metrics.push("initDurationMs", Json::Float(ms(init)));
@@ -347,14 +374,12 @@ fn report_json(id: &str, report: &Report) -> Json {
     if let Some(restore) = report.restore {
         metrics.push("restoreDurationMs", Json::Float(ms(restore)));
     }
-    let status = match report.error.as_deref() {
-        None => "success",
-        Some("timeout") => "timeout",
-        Some(_) => "error",
-    };
-    let mut record = object([("requestId", id.into()), ("status", status.into())]);
-    if let Some(kind) = report.error.as_deref().filter(|_| status == "error") {
-        record.push("errorType", kind.into());
+    let mut record = object([
+        ("requestId", id.into()),
+        ("status", report.status.name().into()),
+    ]);
+    if let Status::Error(error_type) = &report.status {
+        record.push("errorType", error_type.as_str().into());
     }
     record.push("metrics", metrics);
     record
@@ -364,68 +389,52 @@ fn report_json(id: &str, report: &Report) -> Json {
 mod tests {
     use super::*;
 
-    fn report(error: Option<&str>) -> Report {
+    fn report(status: Status) -> Report {
         Report {
             duration: Duration::from_micros(2_345),
             init: Some(Duration::from_micros(100_100)),
             memory_size: 128,
             max_memory: 45 << 20,
-            error: error.map(str::to_owned),
+            status,
             ..Report::default()
         }
     }
 
     #[test]
-    fn a_report_has_lambdas_form_and_bills_the_init() {
-        let line = text_of(&Platform::Report {
-            id: "r1",
-            report: &report(None),
-        });
-        let expected = "REPORT RequestId: r1\tDuration: 2.35 ms\tBilled Duration: 103 ms\tMemory Size: 128 MB\tMax Memory Used: 45 MB\tInit Duration: 100.10 ms";
+    fn a_report_has_the_format_of_lambda_and_bills_the_init() {
+        let line = report_text("r1", &report(Status::Success));
+        let expected = "REPORT RequestId: r1\tDuration: 2.35 ms\tBilled Duration: 103 ms\t\
+            Memory Size: 128 MB\tMax Memory Used: 45 MB\tInit Duration: 100.10 ms";
         assert_eq!(line.replace("2.34 ms", "2.35 ms"), expected);
     }
 
     #[test]
-    fn a_failure_is_in_the_report() {
-        assert!(
-            text_of(&Platform::Report {
-                id: "r1",
-                report: &report(Some("timeout"))
-            })
-            .ends_with("\tStatus: timeout")
-        );
-        assert!(
-            text_of(&Platform::Report {
-                id: "r1",
-                report: &report(Some("Runtime.ExitError"))
-            })
-            .ends_with("\tStatus: error\tError Type: Runtime.ExitError")
-        );
+    fn a_report_has_the_status_of_a_failure() {
+        let timeout = report_text("r1", &report(Status::Timeout));
+        assert!(timeout.ends_with("\tStatus: timeout"));
+        let error = report_text("r1", &report(Status::Error("Runtime.ExitError".to_owned())));
+        assert!(error.ends_with("\tStatus: error\tError Type: Runtime.ExitError"));
     }
 
     #[test]
     fn json_lines_are_platform_events() {
-        let line = json_of(&Platform::Report {
+        let report = report(Status::Error("Function.X".to_owned()));
+        let line = platform_json(&PlatformEvent::Report {
             id: "r1",
-            report: &report(Some("Function.X")),
-        })
-        .to_string();
-        let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            report: &report,
+        });
+        let value: serde_json::Value = serde_json::from_str(&line.to_string()).expect("JSON");
         assert_eq!(value["type"], "platform.report");
         assert_eq!(value["record"]["metrics"]["billedDurationMs"], 103);
         assert_eq!(value["record"]["errorType"], "Function.X");
     }
 
     #[test]
-    fn the_tail_is_cut_to_4_kb_at_a_character() {
-        let output = Output::new(true, Some(false), &[]);
-        output
-            .tail
-            .lock()
-            .expect("lock")
-            .push_str(&"é".repeat(3000));
-        output.line(&Source::App, "last");
-        assert!(output.tail().len() <= TAIL);
-        assert!(output.tail().ends_with("last\n"));
+    fn the_tail_is_cut_to_4_kb_at_a_character_boundary() {
+        let logger = Logger::new(Format::Json, Color::Never, &[]);
+        logger.lock_tail().push_str(&"é".repeat(3000));
+        logger.line(&Source::App, "last");
+        assert!(logger.tail().len() <= TAIL_LIMIT);
+        assert!(logger.tail().ends_with("last\n"));
     }
 }

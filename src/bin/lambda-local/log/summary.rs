@@ -1,11 +1,11 @@
-//! What is said at the end of it all: how many invocations, how they went, what they took.
+//! The last line of the log: number of invocations, failures, duration, memory.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::log::Report;
+use crate::log::{Report, Status};
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Summary {
     invocations: u32,
     failures: u32,
@@ -21,16 +21,16 @@ impl Summary {
 
     pub fn add(&mut self, report: &Report) {
         self.invocations += 1;
-        self.failures += u32::from(report.error.is_some());
+        self.failures += u32::from(report.status != Status::Success);
         self.total += report.duration;
         self.peak_memory = self.peak_memory.max(report.max_memory);
     }
 }
 
 impl fmt::Display for Summary {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.invocations == 0 {
-            return write!(out, "no invocations");
+            return write!(f, "no invocations");
         }
         let average = self.total.as_secs_f64() * 1000.0 / f64::from(self.invocations);
         let (invocations, environments) = (
@@ -38,19 +38,19 @@ impl fmt::Display for Summary {
             counted(self.environments, "environment"),
         );
         write!(
-            out,
+            f,
             "{invocations} in {environments}, {} failed, {average:.1} ms on average",
             self.failures
         )?;
         match self.peak_memory {
             0 => Ok(()),
-            peak => write!(out, ", {} MB of memory at most", peak.div_ceil(1 << 20)),
+            peak => write!(f, ", {} MB of memory at most", peak.div_ceil(1 << 20)),
         }
     }
 }
 
-fn counted(number: u32, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+fn counted(number: u32, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -62,10 +62,10 @@ mod tests {
         let mut summary = Summary::default();
         assert_eq!(summary.to_string(), "no invocations");
         summary.add_environment();
-        for (ms, error) in [(10, None), (20, Some("timeout".to_owned()))] {
+        for (ms, status) in [(10, Status::Success), (20, Status::Timeout)] {
             summary.add(&Report {
                 duration: Duration::from_millis(ms),
-                error,
+                status,
                 max_memory: 3 << 20,
                 ..Report::default()
             });

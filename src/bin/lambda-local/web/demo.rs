@@ -1,8 +1,12 @@
-//! The demo app: an ordinary little web server that knows nothing of Lambda, and a page that shows what reaches it.
+//! The demo app: a small web server without knowledge of Lambda, and a page that shows the requests
+//! that reach it.
 //!
-//! It runs as a process of its own, the runtime, when no command is given. The server is tiny_http, so that the adapter has somebody else's
-//! HTTP to talk to; only the live stream is framed by hand, since tiny_http keeps chunks back until it has 8 KB.
+//! It runs as a child process, the runtime, if no command is given. The server is tiny_http, so
+//! that the adapter is tried with an independent HTTP implementation. Only the live stream is
+//! framed by hand: tiny_http holds chunks back until it has 8 KB.
 
+use std::error::Error;
+use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +22,42 @@ const TICK: Duration = Duration::from_millis(250);
 const WIDTH: usize = 320;
 const HEIGHT: usize = 200;
 
-pub fn run() -> Result<(), String> {
+#[derive(Debug)]
+pub struct ListenError {
+    port: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl Error for ListenError {}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "failed to listen on port `{}`: {}",
+            self.port, self.cause
+        )
+    }
+}
+
+pub fn run() -> Result<(), ListenError> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
-    let server = Server::http(format!("127.0.0.1:{port}"))
-        .map_err(|error| format!("failed to listen on port `{port}`: {error}"))?;
+    let server = match Server::http(format!("127.0.0.1:{port}")) {
+        Ok(server) => server,
+        Err(cause) => return Err(ListenError { port, cause }),
+    };
     let server = Arc::new(server);
     println!("demo app listening on port {port}");
     for request in server.incoming_requests() {
         std::thread::spawn(move || {
-            // A client that goes away in the middle of an answer is nothing to stop for.
-            let _ = answer(request);
+            // A client that disconnects does not stop the app.
+            let _ = handle(request);
         });
     }
     Ok(())
 }
 
-fn answer(mut request: Request) -> std::io::Result<()> {
+fn handle(mut request: Request) -> std::io::Result<()> {
     let path = request
         .url()
         .split('?')
@@ -42,28 +66,30 @@ fn answer(mut request: Request) -> std::io::Result<()> {
         .to_owned();
     match (request.method(), path.as_str()) {
         (Method::Get | Method::Head, "/") => {
-            let seen = seen(&request).to_string().replace("</", "<\\/");
-            reply(
+            let received = describe(&request).to_string().replace("</", "<\\/");
+            respond(
                 request,
                 200,
                 "text/html; charset=utf-8",
-                PAGE.replace("/*SEEN*/null", &seen).into_bytes(),
+                PAGE.replace("/*REQUEST*/null", &received).into_bytes(),
             )
         }
         (Method::Get | Method::Head, "/seen") => {
-            let seen = seen(&request).to_string();
-            reply(request, 200, "application/json", seen.into_bytes())
+            let received = describe(&request).to_string();
+            respond(request, 200, "application/json", received.into_bytes())
         }
         (Method::Get, "/stream") => stream(request),
-        (Method::Get | Method::Head, "/picture.bmp") => reply(request, 200, "image/bmp", picture()),
+        (Method::Get | Method::Head, "/picture.bmp") => {
+            respond(request, 200, "image/bmp", picture())
+        }
         (Method::Post | Method::Put, "/upload") => {
             let mut body = Vec::new();
             request.as_reader().read_to_end(&mut body)?;
             let content_type = header(&request, "content-type")
                 .unwrap_or_else(|| "application/octet-stream".to_owned());
-            reply(request, 200, &content_type, body)
+            respond(request, 200, &content_type, body)
         }
-        // Where the adapter brings events that are no HTTP requests.
+        // The pass-through path of the adapter: events that are not HTTP requests.
         (Method::Post, "/events") => {
             let mut event = Vec::new();
             request.as_reader().read_to_end(&mut event)?;
@@ -74,25 +100,30 @@ fn answer(mut request: Request) -> std::io::Result<()> {
                 .map_or(1, Vec::len);
             let _ = writeln!(
                 std::io::stdout(),
-                "an event of {} bytes came in",
+                "received an event of {} bytes",
                 event.len()
             );
-            let answer = object([
+            let summary = object([
                 ("received", Json::Int(event.len() as i64)),
                 ("records", Json::Int(records as i64)),
             ]);
-            reply(request, 200, "application/json", answer.bytes())
+            respond(request, 200, "application/json", summary.bytes())
         }
-        _ => reply(
+        _ => respond(
             request,
             404,
             "text/plain",
-            format!("nothing at {path}\n").into_bytes(),
+            format!("no page at {path}\n").into_bytes(),
         ),
     }
 }
 
-fn reply(request: Request, status: u16, content_type: &str, body: Vec<u8>) -> std::io::Result<()> {
+fn respond(
+    request: Request,
+    status: u16,
+    content_type: &str,
+    body: Vec<u8>,
+) -> std::io::Result<()> {
     let mut response = Response::from_data(body).with_status_code(status);
     if let Ok(header) = Header::from_bytes("content-type", content_type) {
         response.add_header(header);
@@ -108,8 +139,8 @@ fn header(request: &Request, name: &str) -> Option<String> {
     found.map(|header| header.value.as_str().to_owned())
 }
 
-/// Everything that this app can tell of a request.
-fn seen(request: &Request) -> Json {
+/// Returns the parts of a request that the app can see.
+fn describe(request: &Request) -> Json {
     let headers = request.headers().iter().map(|header| {
         Json::List(vec![
             header.field.as_str().as_str().into(),
@@ -123,10 +154,13 @@ fn seen(request: &Request) -> Json {
     ])
 }
 
-/// Server-sent events, one each quarter of a second, each sent as it is made.
+/// Sends server-sent events, one every 250 ms.
 fn stream(request: Request) -> std::io::Result<()> {
     let mut out = request.into_writer();
-    out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    out.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
+          transfer-encoding: chunked\r\n\r\n",
+    )?;
     for tick in 1..=TICKS {
         let event = format!("data: {{\"tick\":{tick},\"of\":{TICKS}}}\n\n");
         write!(out, "{:x}\r\n{event}\r\n", event.len())?;
@@ -137,7 +171,7 @@ fn stream(request: Request) -> std::io::Result<()> {
     out.flush()
 }
 
-/// A bitmap made on the spot (a Julia set), to see that binary answers arrive whole.
+/// Renders a bitmap of a Julia set, to show a binary response.
 fn picture() -> Vec<u8> {
     let size = 54 + 3 * WIDTH * HEIGHT;
     let mut file = Vec::with_capacity(size);
@@ -186,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_is_a_bitmap_of_its_stated_size() {
+    fn the_size_in_the_bitmap_header_is_right() {
         let file = picture();
         assert_eq!(file.get(..2), Some(&b"BM"[..]));
         assert_eq!(file.get(2..6), Some(&(file.len() as u32).to_le_bytes()[..]));
@@ -194,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_a_place_for_what_was_seen() {
-        assert!(PAGE.contains("/*SEEN*/null"));
+    fn the_page_has_a_placeholder_for_the_request() {
+        assert!(PAGE.contains("/*REQUEST*/null"));
     }
 }

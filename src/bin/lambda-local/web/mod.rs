@@ -1,3 +1,3 @@
-//! The page that shows an app what reaches it.
+//! Web pages of lambda-local.
 
 pub mod demo;

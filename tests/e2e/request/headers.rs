@@ -4,11 +4,12 @@
 //! which only Lambda may set.
 
 use crate::harness::api::{Invocation, TRACE};
-use crate::harness::app::{Response, response};
+use crate::harness::app::{self, Response, response};
 use crate::harness::events::*;
 use crate::harness::http::Message;
 use crate::harness::scenario::{invoke_once, scenario};
 use serde_json::{Value, json};
+use std::net::TcpListener;
 
 fn ok() -> Response {
     response("200 OK", "ok")
@@ -103,6 +104,26 @@ fn host_is_forwarded_whatever_a_url_parser_thinks_of_it() {
                 .all(|request| request.all("host") == [host]),
             "{host}"
         );
+    }
+}
+
+#[test]
+fn host_of_an_app_on_ipv6_has_brackets_in_probes_and_requests() {
+    let listener = TcpListener::bind("[::1]:0").expect("a loopback port");
+    let address = listener.local_addr().expect("its address");
+    let scenario = scenario()
+        .env("AWS_LWA_HOST", "::1")
+        .env("AWS_LWA_PORT", &address.port().to_string())
+        .invoke(json!({"Records": []}));
+    let mut run = scenario.start();
+    app::start(listener, app::Script::default(), run.record.clone());
+    run.finish();
+    let host = address.to_string();
+    assert_eq!(run.request(1).header("host"), Some(&*host));
+    let probes = run.probes();
+    assert!(!probes.is_empty());
+    for (_, probe) in probes {
+        assert_eq!(probe.header("host"), Some(&*host));
     }
 }
 

@@ -85,7 +85,7 @@ reproducible: build ## Build again in another folder and compare the bytes
 	layer/reproduce $(BINARIES)
 
 size: build ## Print the sizes and check what the binaries are (BUDGET=440000)
-	python3 layer/inspect.py --budget $(BUDGET) $(BINARIES)
+	python3 layer/check_binary.py --budget $(BUDGET) $(BINARIES)
 
 layer: $(LAYERS) ## Build the layer zips
 

@@ -27,7 +27,7 @@ def script(name):
     return module
 
 
-zip_, image, inspect = script("zip"), script("image"), script("inspect")
+zip_, image, check_binary = script("zip"), script("image"), script("check_binary")
 
 
 class LayerZip(unittest.TestCase):
@@ -111,8 +111,8 @@ def elf(machine=62, segments=((1, 5), (0x6474E551, 6)), sections=(1,)):
 
 class BinaryCheck(unittest.TestCase):
     def test_a_static_stripped_binary_passes(self):
-        self.assertEqual(inspect.faults(elf(), "x86_64"), [])
-        self.assertEqual(inspect.faults(elf(machine=183), "arm64"), [])
+        self.assertEqual(check_binary.faults(elf(), "x86_64"), [])
+        self.assertEqual(check_binary.faults(elf(machine=183), "arm64"), [])
 
     def test_what_would_not_start_or_not_be_safe_is_named(self):
         stack = (0x6474E551, 6)
@@ -127,14 +127,14 @@ class BinaryCheck(unittest.TestCase):
         ]
         for content, expected in cases:
             with self.subTest(expected):
-                self.assertIn(expected, "; ".join(inspect.faults(content, "x86_64")))
+                self.assertIn(expected, "; ".join(check_binary.faults(content, "x86_64")))
 
     def test_a_shared_library_that_is_needed_is_named(self):
         dynamic = struct.pack("<QQ", 1, 0)
         content = elf(segments=[(2, 6), (0x6474E551, 6)]) + dynamic
         struct_ = struct.pack("<IIQQQQ", 2, 6, len(content) - len(dynamic), 0, 0, len(dynamic))
         content = content[:64] + struct_ + content[64 + len(struct_) :]
-        self.assertEqual(inspect.faults(content, "x86_64"), ["needs shared libraries"])
+        self.assertEqual(check_binary.faults(content, "x86_64"), ["needs shared libraries"])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 //! app, as shells do. One thread does all of this and sleeps until a signal arrives.
 //!
 //! An app that exits while serving fails the invocations in flight and is restarted, which is
-//! faster than a new environment. After [`MAX_FAILED_STARTS`] generations in a row without a
+//! faster than a new environment. After `MAX_FAILED_STARTS` generations in a row without a
 //! response the process exits as well, and Lambda initializes the environment again.
 
 use std::io;

@@ -30,6 +30,7 @@ pub mod invocation;
 pub mod logger;
 pub mod net;
 pub mod shutdown;
+pub mod text;
 
 use std::env;
 use std::io::Write;

@@ -8,13 +8,15 @@ use crate::harness::app;
 use crate::harness::differences::APP;
 use crate::harness::http::Message;
 use crate::harness::record::{Entry, EntryKind, Record, Side};
-use crate::harness::scenario::ReservedAddress;
+use crate::harness::scenario::{Output, ReservedAddress};
 use crate::lifecycle::entrypoint::{children, in_set};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,12 +74,12 @@ impl Run {
         binary: PathBuf,
         args: Vec<String>,
         env: Vec<(String, String)>,
-        piped: bool,
+        output: Output,
     ) {
         self.app_traps_sigterm = args == APP;
         let log = || self.output.try_clone().expect("one more handle");
-        let pipe = piped.then(|| io::pipe().expect("a pipe"));
-        let ends = || match &pipe {
+        let streams = streams(output);
+        let ends = || match &streams {
             Some((_, writer)) => writer.try_clone().expect("one more handle").into(),
             None => Stdio::from(log()),
         };
@@ -95,9 +97,13 @@ impl Run {
             .stdout(ends())
             .stderr(ends());
         self.child = Some(command.spawn().expect("the adapter starts"));
-        if let Some((mut reader, _)) = pipe {
-            let mut log = log();
-            thread::spawn(move || io::copy(&mut reader, &mut log));
+        if let Some((reader, _)) = streams {
+            let (mut log, record) = (log(), self.record.clone());
+            thread::spawn(move || {
+                if output == Output::Pipe || record.wait_for(Output::READ) {
+                    let _ = io::copy(&mut File::from(reader), &mut log);
+                }
+            });
         }
     }
 
@@ -447,6 +453,21 @@ impl Drop for Run {
         if thread::panicking() {
             println!("--- output of the adapter\n{}", self.log());
             println!("--- the conversation\n{}", self.record.dump());
+        }
+    }
+}
+
+/// Both ends of a stream for the output; `None` for a file.
+fn streams(output: Output) -> Option<(OwnedFd, OwnedFd)> {
+    match output {
+        Output::File => None,
+        Output::Pipe | Output::UnreadPipe => {
+            let (reader, writer) = io::pipe().expect("a pipe");
+            Some((reader.into(), writer.into()))
+        }
+        Output::UnreadSocket => {
+            let (reader, writer) = UnixStream::pair().expect("two sockets");
+            Some((reader.into(), writer.into()))
         }
     }
 }

@@ -17,9 +17,24 @@ pub struct Scenario {
     app: app::Script,
     binary: Option<PathBuf>,
     args: Option<Vec<String>>,
-    piped: bool,
+    output: Output,
     late_app: bool,
     late_api: bool,
+}
+
+/// The adapter's standard output and error, which are one.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Output {
+    #[default]
+    File,
+    Pipe,
+    /// Not read before the gate [`Output::READ`] opens.
+    UnreadPipe,
+    UnreadSocket,
+}
+
+impl Output {
+    pub const READ: &str = "the log is read";
 }
 
 pub fn scenario() -> Scenario {
@@ -119,9 +134,13 @@ impl Scenario {
     /// The adapter's standard streams are one pipe, as on Lambda, and not a file.
     pub fn piped(self) -> Scenario {
         Scenario {
-            piped: true,
+            output: Output::Pipe,
             ..self
         }
+    }
+
+    pub fn output(self, output: Output) -> Scenario {
+        Scenario { output, ..self }
     }
 
     /// Starts everything, and returns at once.
@@ -169,7 +188,7 @@ impl Scenario {
         let args = self
             .args
             .unwrap_or_else(crate::harness::differences::arguments);
-        run.spawn(binary, args, env, self.piped);
+        run.spawn(binary, args, env, self.output);
         run
     }
 

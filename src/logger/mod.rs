@@ -5,15 +5,21 @@
 //! they have the keys `timestamp` and `level`. If the level is not set there, `RUST_LOG` sets
 //! it, provided it names a level and nothing else.
 
+pub mod stderr;
+
 use std::cell::RefCell;
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use codec::json;
+use crate::text::{self, Form};
+
+/// AWS's log scanner for Managed Instances reads no further after a line of 64 KiB. A line of
+/// the adapter is far below that, with room for everything beside the message.
+const MAX_MESSAGE: usize = (8 << 10) - 512;
+/// An id of Lambda has 36 bytes.
+const MAX_ID: usize = 256;
 
 struct Logger;
 
@@ -61,18 +67,25 @@ pub fn fatal(message: &str) {
 }
 
 fn write(level: &str, message: &str) {
+    let line = REQUEST_ID.with_borrow(|id| line(level, id, message));
+    stderr::write_line(line, dropped);
+}
+
+/// The line that follows `count` dropped ones.
+fn dropped(count: u64) -> Option<Vec<u8>> {
+    let message = format!("{count} log lines were dropped, because stderr was full");
+    (log::max_level() >= LevelFilter::Warn).then(|| line("WARN", "", &message))
+}
+
+fn line(level: &str, id: &str, message: &str) -> Vec<u8> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let line = REQUEST_ID.with_borrow(|id| {
-        if JSON.load(Ordering::Relaxed) {
-            json_line(now, level, id, message)
-        } else {
-            text_line(level, id, message)
-        }
-    });
-    // One write per line keeps lines of several threads apart. An error has nowhere to go.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    if JSON.load(Ordering::Relaxed) {
+        json_line(now, level, id, message)
+    } else {
+        text_line(level, id, message)
+    }
 }
 
 impl Log for Logger {
@@ -91,35 +104,30 @@ impl Log for Logger {
 }
 
 /// `lambda-adapter WARN message requestId=...`, without a time: CloudWatch adds its own.
-fn text_line(level: &str, id: &str, message: &str) -> String {
-    let mut line = format!("lambda-adapter {level} ");
-    for character in message.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
+fn text_line(level: &str, id: &str, message: &str) -> Vec<u8> {
+    let mut line = format!("lambda-adapter {level} ").into_bytes();
+    text::write(&mut line, message.as_bytes(), MAX_MESSAGE, Form::Plain);
     if !id.is_empty() {
-        let _ = write!(line, " requestId={id}");
+        line.extend_from_slice(b" requestId=");
+        text::write(&mut line, id.as_bytes(), MAX_ID, Form::Plain);
     }
-    line.push('\n');
+    line.push(b'\n');
     line
 }
 
-fn json_line(now: Duration, level: &str, id: &str, message: &str) -> String {
+fn json_line(now: Duration, level: &str, id: &str, message: &str) -> Vec<u8> {
     let mut line = format!(
-        "{{\"timestamp\":\"{}\",\"level\":\"{level}\",\"message\":",
+        "{{\"timestamp\":\"{}\",\"level\":\"{level}\",\"message\":\"",
         timestamp(now)
     )
     .into_bytes();
-    json::write_string(&mut line, message);
+    text::write(&mut line, message.as_bytes(), MAX_MESSAGE, Form::Json);
     if !id.is_empty() {
-        line.extend_from_slice(b",\"requestId\":");
-        json::write_string(&mut line, id);
+        line.extend_from_slice(b"\",\"requestId\":\"");
+        text::write(&mut line, id.as_bytes(), MAX_ID, Form::Json);
     }
-    line.extend_from_slice(b"}\n");
-    String::from_utf8(line).unwrap_or_default()
+    line.extend_from_slice(b"\"}\n");
+    line
 }
 
 /// RFC 3339 in UTC with milliseconds. The date is computed by Howard Hinnant's
@@ -162,12 +170,31 @@ mod tests {
 
     #[test]
     fn control_characters_in_a_message_are_escaped() {
-        let line = text_line("WARN", "id-1", "a\nb\x1b[0m");
+        let text = |line| String::from_utf8(line).expect("UTF-8");
+        let line = text(text_line("WARN", "id-1", "a\nb\x1b[0m"));
         assert_eq!(line, "lambda-adapter WARN a\\nb\\u{1b}[0m requestId=id-1\n");
-        let line = json_line(Duration::ZERO, "ERROR", "", "a\n\"b\"");
+        let line = text(json_line(Duration::ZERO, "ERROR", "", "a\n\"b\""));
         let expected = "{\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"level\":\"ERROR\",\
                         \"message\":\"a\\n\\\"b\\\"\"}\n";
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_line_has_at_most_8_kib() {
+        for piece in ["x", "\"", "\n", "\u{7f}", "é"] {
+            let long = piece.repeat(100_000);
+            let lines = [
+                text_line("ERROR", &long, &long),
+                json_line(Duration::ZERO, "ERROR", &long, &long),
+            ];
+            for line in lines {
+                assert!((7 << 10..=8 << 10).contains(&line.len()), "{}", line.len());
+                let line = String::from_utf8(line).expect("UTF-8");
+                let size = format!("{} bytes in all", long.len());
+                assert_eq!(line.matches(&size).count(), 2, "{line}");
+                assert_eq!(line.lines().count(), 1, "{line}");
+            }
+        }
     }
 
     #[test]

@@ -6,19 +6,23 @@
 //! app that is started from a terminal keeps the terminal, and a file is written directly.
 //!
 //! Lambda freezes the environment between invocations, and output that is still in a pipe then
-//! appears late or never: the loop calls [`StdioRelay::flush`] before it gets the next one.
+//! appears late or never: the loop calls [`StdioRelay::flush`] before it gets the next one. Only
+//! the relay's own thread writes, since a reader may stop reading: a flush waits for it, but not
+//! for long, and not again before the reader has read on.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::ioctl_fionbio;
+use rustix::io::{ioctl_fionbio, ioctl_fionread};
+
+use crate::logger::stderr::{TIMEOUT, write_whole};
 
 /// The capacity of a pipe (pipe(7)), so that one read empties it.
 const PIPE_CAPACITY: usize = 64 << 10;
@@ -30,22 +34,31 @@ const MAX_BYTES: usize = 2 << 10;
 #[derive(Debug, Default)]
 pub struct StdioRelay {
     streams: Mutex<Streams>,
+    progress: Condvar,
     /// The app's stdout and stderr; `None` where it inherits ours.
     writers: [Option<PipeWriter>; 2],
 }
 
 #[derive(Debug, Default)]
 struct Streams {
-    open: Vec<Stream>,
-    buffer: Vec<u8>,
+    all: Vec<Stream>,
     /// The last bytes of both, during init.
     recorded: Option<Vec<u8>>,
+    /// A flush has timed out, and nothing was written since.
+    is_stalled: bool,
 }
 
 #[derive(Debug)]
 struct Stream {
-    from: Arc<PipeReader>,
-    to: File,
+    /// `None` once the reader of ours is gone: the app gets the error that it would get without
+    /// us.
+    from: Option<Arc<PipeReader>>,
+    to: Arc<File>,
+    /// Whether our log lines go there as well.
+    is_shared: bool,
+    /// The bytes that were read from the app, and those of them that were written.
+    read: u64,
+    written: u64,
 }
 
 impl StdioRelay {
@@ -54,7 +67,7 @@ impl StdioRelay {
         let start = || -> io::Result<Arc<StdioRelay>> {
             let relay = Arc::new(StdioRelay::open()?);
             let relaying = Arc::clone(&relay);
-            if !relay.lock().open.is_empty() {
+            if !relay.lock().all.is_empty() {
                 thread::Builder::new()
                     .stack_size(64 << 10)
                     .spawn(move || relaying.run())?;
@@ -72,17 +85,22 @@ impl StdioRelay {
             File::from(io::stdout().as_fd().try_clone_to_owned()?),
             File::from(io::stderr().as_fd().try_clone_to_owned()?),
         ];
-        let mut open = Vec::new();
+        let identity = |file: &File| {
+            let metadata = file.metadata()?;
+            io::Result::Ok((metadata.dev(), metadata.ino()))
+        };
+        let [_, stderr] = &ours;
+        let stderr = identity(stderr)?;
+        let mut all = Vec::new();
         let mut writers = [None, None];
         let mut first = None;
         for (to, slot) in ours.into_iter().zip(&mut writers) {
-            let metadata = to.metadata()?;
-            let kind = metadata.file_type();
+            let kind = to.metadata()?.file_type();
             if !kind.is_fifo() && !kind.is_socket() {
                 continue;
             }
             // Where both are the same stream, one pipe keeps their order.
-            let identity = (metadata.dev(), metadata.ino());
+            let identity = identity(&to)?;
             if let Some((_, writer)) = first.as_ref().filter(|(known, _)| *known == identity) {
                 *slot = Some(PipeWriter::try_clone(writer)?);
                 continue;
@@ -91,15 +109,22 @@ impl StdioRelay {
             ioctl_fionbio(&from, true)?;
             *slot = Some(writer.try_clone()?);
             first = Some((identity, writer));
-            let from = Arc::new(from);
-            open.push(Stream { from, to });
+            all.push(Stream::new(from, to, identity == stderr));
         }
+        Ok(StdioRelay::new(all, writers))
+    }
+
+    fn new(all: Vec<Stream>, writers: [Option<PipeWriter>; 2]) -> StdioRelay {
         let streams = Mutex::new(Streams {
-            open,
-            buffer: vec![0; PIPE_CAPACITY],
+            all,
             recorded: Some(Vec::new()),
+            is_stalled: false,
         });
-        Ok(StdioRelay { streams, writers })
+        StdioRelay {
+            streams,
+            progress: Condvar::new(),
+            writers,
+        }
     }
 
     /// Connects the standard streams of a command to the relay.
@@ -114,9 +139,19 @@ impl StdioRelay {
         Ok(command)
     }
 
-    /// Relays everything that has been written so far.
+    /// Waits until everything that the app has printed so far is written, or until [`TIMEOUT`].
     pub fn flush(&self) {
-        self.lock().relay_pending();
+        let streams = self.lock();
+        let ends: Vec<u64> = streams.all.iter().map(Stream::printed).collect();
+        let is_pending = |streams: &mut Streams| {
+            let mut each = streams.all.iter().zip(&ends);
+            !streams.is_stalled && each.any(|(stream, end)| stream.is_open_before(*end))
+        };
+        let (mut streams, waited) = self
+            .progress
+            .wait_timeout_while(streams, TIMEOUT, is_pending)
+            .unwrap_or_else(PoisonError::into_inner);
+        streams.is_stalled |= waited.timed_out();
     }
 
     /// Stops keeping the last lines.
@@ -137,19 +172,45 @@ impl StdioRelay {
 
     /// Relays until the readers of both our streams are gone.
     fn run(&self) {
+        let mut buffer = vec![0; PIPE_CAPACITY];
         loop {
-            let open: Vec<_> = self.lock().readers().collect();
+            let open: Vec<_> = self.lock().open().collect();
             if open.is_empty() {
                 return;
             }
             let mut events: Vec<_> = open
                 .iter()
-                .map(|from| PollFd::new(&**from, PollFlags::IN))
+                .map(|(_, from)| PollFd::new(&**from, PollFlags::IN))
                 .collect();
-            // After an error, such as EINTR, the flush finds nothing to read.
+            // After an error, such as EINTR, there is nothing to read.
             let _ = poll(&mut events, None);
-            self.flush();
+            for (index, _) in open {
+                self.relay(index, &mut buffer);
+            }
         }
+    }
+
+    /// Reads once from a stream and writes that.
+    fn relay(&self, index: usize, buffer: &mut [u8]) {
+        let Some((printed, to, is_shared)) = self.lock().read(index, buffer) else {
+            return;
+        };
+        // No log line in between.
+        let lock = is_shared.then(|| io::stderr().lock());
+        let written = write_whole(&mut &*to, to.as_fd(), printed);
+        drop(lock);
+        if let Err(cause) = &written {
+            warn!("failed to relay the output of the app: {cause}");
+        }
+        let mut streams = self.lock();
+        streams.is_stalled = false;
+        if let Some(stream) = streams.all.get_mut(index) {
+            stream.written = stream.read;
+            if written.is_err() {
+                stream.from = None;
+            }
+        }
+        self.progress.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Streams> {
@@ -158,89 +219,114 @@ impl StdioRelay {
 }
 
 impl Streams {
-    fn readers(&self) -> impl Iterator<Item = Arc<PipeReader>> {
-        self.open.iter().map(|stream| Arc::clone(&stream.from))
+    fn open(&self) -> impl Iterator<Item = (usize, Arc<PipeReader>)> {
+        let all = self.all.iter().enumerate();
+        all.filter_map(|(index, stream)| Some((index, Arc::clone(stream.from.as_ref()?))))
     }
 
-    /// Reads each pipe once: an app that never stops printing must not block the caller.
-    fn relay_pending(&mut self) {
-        let Streams {
-            open,
-            buffer,
-            recorded,
-        } = self;
-        open.retain(|stream| {
-            let Ok(count) = (&*stream.from).read(buffer) else {
-                return true;
-            };
-            let printed = buffer.get(..count).unwrap_or_default();
-            if let Some(recorded) = recorded {
-                recorded.extend_from_slice(printed);
-                recorded.drain(..recorded.len().saturating_sub(MAX_BYTES));
-            }
-            let written = write_all(&stream.to, printed);
-            if let Err(cause) = &written {
-                // The pipe is closed, and the app gets the error that it would get without us.
-                warn!("failed to relay the output of the app: {cause}");
-            }
-            written.is_ok()
-        });
+    /// Reads once: an app that never stops printing must not hold the other stream.
+    fn read<'b>(
+        &mut self,
+        index: usize,
+        buffer: &'b mut [u8],
+    ) -> Option<(&'b [u8], Arc<File>, bool)> {
+        let stream = self.all.get_mut(index)?;
+        let mut from = stream.from.as_deref()?;
+        let count = from.read(buffer).ok()?;
+        let printed = buffer.get(..count)?;
+        stream.read += count as u64;
+        if let Some(recorded) = &mut self.recorded {
+            recorded.extend_from_slice(printed);
+            recorded.drain(..recorded.len().saturating_sub(MAX_BYTES));
+        }
+        Some((printed, Arc::clone(&stream.to), stream.is_shared))
     }
 }
 
-/// Writes all of it, with no log line of ours in between.
-fn write_all(mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
-    let _no_log_lines = io::stderr().lock();
-    while !bytes.is_empty() {
-        match to.write(bytes) {
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Another process that shares the stream may have made it non-blocking.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let _ = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
-            }
-            Err(error) => return Err(error),
+impl Stream {
+    fn new(from: PipeReader, to: File, is_shared: bool) -> Stream {
+        Stream {
+            from: Some(Arc::new(from)),
+            to: Arc::new(to),
+            is_shared,
+            read: 0,
+            written: 0,
         }
     }
-    Ok(())
+
+    /// The number of bytes that the app has printed.
+    fn printed(&self) -> u64 {
+        let pending = self
+            .from
+            .as_ref()
+            .and_then(|from| ioctl_fionread(from).ok());
+        self.read + pending.unwrap_or_default()
+    }
+
+    /// Whether there is a reader, and fewer than so many bytes are written.
+    fn is_open_before(&self, end: u64) -> bool {
+        self.from.is_some() && self.written < end
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{ErrorKind, Write};
+    use std::time::{Duration, Instant};
 
     /// The app's end of a stream, and a relay from there to `to`.
-    fn relay(to: impl Into<std::os::fd::OwnedFd>) -> (PipeWriter, StdioRelay) {
+    fn relay(to: impl Into<std::os::fd::OwnedFd>) -> (PipeWriter, Arc<StdioRelay>) {
         let (from, app) = io::pipe().expect("a pipe");
         ioctl_fionbio(&from, true).expect("a non-blocking pipe");
-        let stream = Stream {
-            from: Arc::new(from),
-            to: File::from(to.into()),
-        };
-        let streams = Streams {
-            open: vec![stream],
-            buffer: vec![0; PIPE_CAPACITY],
-            recorded: Some(Vec::new()),
-        };
-        let relay = StdioRelay {
-            streams: Mutex::new(streams),
-            writers: [None, None],
-        };
+        let stream = Stream::new(from, File::from(to.into()), false);
+        let relay = Arc::new(StdioRelay::new(vec![stream], [None, None]));
+        let relaying = Arc::clone(&relay);
+        thread::spawn(move || relaying.run());
         (app, relay)
     }
 
     #[test]
-    fn a_flush_relays_everything_and_never_waits() {
+    fn a_flush_relays_everything() {
         let (mut reader, ours) = io::pipe().expect("a pipe");
         let (mut app, relay) = relay(ours);
         let printed: Vec<u8> = (0..PIPE_CAPACITY).map(|n| n as u8).collect();
         app.write_all(&printed).expect("room in the pipe");
         relay.flush();
+        assert_eq!(ioctl_fionread(&reader), Ok(PIPE_CAPACITY as u64));
         let mut got = vec![0; PIPE_CAPACITY];
         reader.read_exact(&mut got).expect("the output");
         assert_eq!(got, printed);
-        // Nothing is pending now.
-        relay.flush();
+    }
+
+    #[test]
+    fn a_reader_that_reads_nothing_delays_one_flush_and_loses_nothing() {
+        for is_socket in [false, true] {
+            let (mut reader, ours): (Box<dyn Read>, std::os::fd::OwnedFd) = if is_socket {
+                let (reader, ours) = std::os::unix::net::UnixStream::pair().expect("a pair");
+                (Box::new(reader), ours.into())
+            } else {
+                let (reader, ours) = io::pipe().expect("a pipe");
+                (Box::new(reader), ours.into())
+            };
+            let (mut app, relay) = relay(ours);
+            let printed: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+            let copy = printed.clone();
+            let printing = thread::spawn(move || app.write_all(&copy));
+            // Until the pipes of both sides are full.
+            let started = Instant::now();
+            while !relay.lock().is_stalled {
+                assert!(started.elapsed() < Duration::from_secs(20), "never full");
+                relay.flush();
+            }
+            let started = Instant::now();
+            (0..1000).for_each(|_| relay.flush());
+            assert!(started.elapsed() < TIMEOUT, "{:?}", started.elapsed());
+            let mut got = vec![0; printed.len()];
+            reader.read_exact(&mut got).expect("the output");
+            assert!(got == printed, "the output differs");
+            printing.join().expect("a thread").expect("all printed");
+        }
     }
 
     #[test]
@@ -270,7 +356,12 @@ mod tests {
         drop(reader);
         app.write_all(b"lost").expect("room in the pipe");
         relay.flush();
-        let error = app.write_all(b"refused").expect_err("a closed pipe");
+        // The relay closes its end a moment later, when its poll has returned.
+        let error = loop {
+            if let Err(error) = app.write_all(b"refused") {
+                break error;
+            }
+        };
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

@@ -5,6 +5,7 @@ use crate::harness::app::response;
 use crate::harness::events::*;
 use crate::harness::run::Run;
 use crate::harness::scenario::{Output, Scenario, scenario};
+use crate::lifecycle::entrypoint::shell;
 use std::time::Duration;
 
 const MAX_LINE: usize = 8 << 10;
@@ -66,5 +67,24 @@ fn a_log_that_nothing_reads_holds_no_invocation() {
                     .env("AWS_LAMBDA_MAX_CONCURRENCY", concurrency),
             );
         }
+    }
+}
+
+#[test]
+fn output_of_the_app_that_nothing_reads_holds_no_invocation() {
+    for output in [Output::UnreadPipe, Output::UnreadSocket] {
+        let script = "seq 200000; echo up; read line";
+        let mut run = shell(script)
+            .output(output)
+            .env("AWS_LAMBDA_LOG_LEVEL", "error")
+            .invoke_all(vec![get("/"); 100])
+            .start();
+        run.finish();
+        let took = run.all_posts().iter().map(|(entry, _)| entry.at).max();
+        assert!(took < Some(Duration::from_secs(10)), "{took:?}");
+        run.open(Output::READ);
+        run.wait_until("the last line", |run| run.log().ends_with("up\n"));
+        let expected: String = (1..=200_000).map(|i| format!("{i}\n")).collect();
+        assert!(run.log() == expected + "up\n", "the log differs");
     }
 }

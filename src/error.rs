@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::text;
+
 /// An error that ends the process. It is logged as one line and, during init, posted to
 /// `/runtime/init/error`.
 #[derive(Debug)]
@@ -34,6 +36,14 @@ pub enum Fatal {
     /// A SnapStart hook of the app failed after the restore, or the app was not ready then.
     AfterRestore { cause: String },
 }
+
+/// How many bytes an error message may have in a post, escaped as JSON. The core of Managed
+/// Instances refuses a post to `/error` of more than 1 MiB, and a refused one ends nothing: the
+/// next `/next` is refused, too.
+pub const MAX_MESSAGE: usize = 64 << 10;
+
+/// How much of an invalid value its error has.
+const MAX_VALUE: usize = 256;
 
 /// A variable with an invalid value.
 #[derive(Debug, PartialEq, Eq)]
@@ -108,7 +118,7 @@ impl fmt::Display for BadSetting {
             value,
             accepted,
         } = self;
-        let value = value.escape_debug();
+        let value = text::plain(value.as_bytes(), MAX_VALUE);
         write!(f, "{name}=`{value}` is not valid: expected {accepted}")
     }
 }

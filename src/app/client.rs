@@ -170,9 +170,9 @@ impl Client {
     }
 
     fn failed(&self, request: &Request, error: &Error, deadline: &Deadline) -> Failure {
-        let (method, target) = (&request.method, request.target.escape_ascii());
         let act = format!(
-            "failed to forward {method} {target} to the app at {}",
+            "failed to forward {} to the app at {}",
+            request.name(),
             self.address
         );
         failure(&act, error, deadline)

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 
 use crate::http::headers::Headers;
 use crate::http::{write_field, write_request_line};
+use crate::text;
+
+/// How much of the method and of the target an error or a log line has.
+const MAX_NAME: usize = 1 << 10;
 
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -15,6 +19,12 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// `GET /path`, for errors and log lines.
+    pub fn name(&self) -> String {
+        let method = text::plain(self.method.as_bytes(), MAX_NAME);
+        format!("{method} {}", text::plain(&self.target, MAX_NAME))
+    }
+
     /// Whether sending it twice has the effect of sending it once (RFC 9110 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         matches!(

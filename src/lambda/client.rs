@@ -9,7 +9,7 @@ use std::io::{self, IoSlice, Write};
 use codec::base64;
 use log::error;
 
-use super::{ApiError, error_body};
+use super::{ApiError, MAX_TRAILER_MESSAGE, error_body};
 use crate::error::Failure;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
@@ -243,7 +243,25 @@ fn write_error_trailers(out: &mut Vec<u8>, failure: &Failure) -> io::Result<()> 
     let class = failure.class.name();
     write!(out, "0\r\nLambda-Runtime-Function-Error-Type: {class}\r\n")?;
     out.extend_from_slice(b"Lambda-Runtime-Function-Error-Body: ");
-    base64::encode(out, &error_body(&failure.error_type, &failure.message));
+    let (error_type, message) = (&failure.error_type, &failure.message);
+    let body = error_body(error_type, message, MAX_TRAILER_MESSAGE);
+    base64::encode(out, &body);
     out.extend_from_slice(b"\r\n\r\n");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    #[test]
+    fn error_trailers_fit_into_4_kib() {
+        for piece in ["x", "\"", "\n", "\u{1}", "é"] {
+            let failure = Failure::new(Class::ResponseTooLarge, piece.repeat(10_000));
+            let mut out = Vec::new();
+            write_error_trailers(&mut out, &failure).expect("a vector");
+            assert!((2048..4096).contains(&out.len()), "{}", out.len());
+        }
+    }
 }

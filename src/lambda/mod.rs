@@ -8,12 +8,13 @@ pub mod extension;
 use std::fmt;
 
 use client::{Call, Client, Payload};
-use codec::json;
+use log::warn;
 
-use crate::error::{Failure, Fatal};
+use crate::error::{Failure, Fatal, MAX_MESSAGE};
 use crate::http::body_reader::BodyReader;
 use crate::http::headers::Headers;
 use crate::invocation::Invocation;
+use crate::text::{self, Form};
 
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
@@ -32,6 +33,13 @@ const STREAM: [(&str, &str); 3] = [
 ];
 /// How much of an error response goes into a log line.
 const EXCERPT: usize = 512;
+/// How much of an error type is posted.
+const MAX_TYPE: usize = 256;
+/// How much of a message is posted after the API has refused the whole.
+const SHORT_MESSAGE: usize = 1 << 10;
+/// How much of a message fits into a trailer: Go's HTTP server, which AWS's emulator has, reads
+/// no more than 4 KiB of trailers, and there the message is in base64.
+const MAX_TRAILER_MESSAGE: usize = 2 << 10;
 
 /// One caller's access to the APIs.
 #[derive(Debug)]
@@ -124,13 +132,8 @@ impl Runtime {
         let path = invocation_path(invocation, "error");
         let fields = [JSON, (ERROR_TYPE, failure.class.name())];
         let fields = with_invocation_id(&fields, invocation);
-        let body = error_body(&failure.error_type, &failure.message);
-        self.call(
-            &path,
-            &fields,
-            Payload::Whole(&body),
-            invocation.deadline_ms,
-        )
+        let (error_type, message) = (&failure.error_type, &failure.message);
+        self.post_error(&path, &fields, error_type, message, invocation.deadline_ms)
     }
 
     /// Ends init for a snapshot; returns after a restore.
@@ -148,9 +151,31 @@ impl Runtime {
             "" => fatal.to_string(),
             printed => format!("{fatal}; the app printed last:\n{printed}"),
         };
-        let body = error_body(fatal.error_type(), &message);
         let fields = [JSON, (ERROR_TYPE, fatal.error_type())];
-        self.call(path, &fields, Payload::Whole(&body), None)
+        self.post_error(path, &fields, fatal.error_type(), &message, None)
+    }
+
+    /// Posts an error, and a short one where the API refuses that: an invocation without any
+    /// blocks the environment.
+    fn post_error(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        error_type: &str,
+        message: &str,
+        deadline_ms: Option<u64>,
+    ) -> Result<(), ApiError> {
+        let mut post = |limit| {
+            let body = error_body(error_type, message, limit);
+            self.call(path, fields, Payload::Whole(&body), deadline_ms)
+        };
+        match post(MAX_MESSAGE) {
+            Err(refused @ ApiError::Status(..)) => {
+                warn!("posting a short error, since the Runtime API refused the whole: {refused}");
+                post(SHORT_MESSAGE)
+            }
+            posted => posted,
+        }
     }
 
     /// Registers an extension for no events and returns its identifier.
@@ -192,8 +217,7 @@ fn success(status: u16, body: &[u8]) -> Result<(), ApiError> {
     if (200..300).contains(&status) {
         return Ok(());
     }
-    let excerpt = String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(body));
-    Err(ApiError::Status(status, excerpt.into_owned()))
+    Err(ApiError::Status(status, text::plain(body, EXCERPT)))
 }
 
 fn invocation_path(invocation: &Invocation, call: &str) -> String {
@@ -211,11 +235,11 @@ fn with_invocation_id<'a>(
 }
 
 /// The body that the Runtime API documents for every error.
-fn error_body(error_type: &str, message: &str) -> Vec<u8> {
-    let mut body = b"{\"errorType\":".to_vec();
-    json::write_string(&mut body, error_type);
-    body.extend_from_slice(b",\"errorMessage\":");
-    json::write_string(&mut body, message);
-    body.push(b'}');
+fn error_body(error_type: &str, message: &str, limit: usize) -> Vec<u8> {
+    let mut body = b"{\"errorType\":\"".to_vec();
+    text::write(&mut body, error_type.as_bytes(), MAX_TYPE, Form::Json);
+    body.extend_from_slice(b"\",\"errorMessage\":\"");
+    text::write(&mut body, message.as_bytes(), limit, Form::Json);
+    body.extend_from_slice(b"\"}");
     body
 }

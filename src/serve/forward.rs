@@ -74,8 +74,11 @@ fn exchange<'a>(
         Ok(request) => request,
         Err(rejection) => return reject(config, kind, &rejection, room),
     };
-    let subject = format!("{} {}", request.method, request.target.escape_ascii());
-    *deadline = Deadline::at(subject, invocation.deadline_ms, config.timeout_margin);
+    *deadline = Deadline::at(
+        request.name(),
+        invocation.deadline_ms,
+        config.timeout_margin,
+    );
     let (response, mut body) = app.client.send(&request, deadline)?;
     match plan::plan(config, kind, &request, &response, body.declared()) {
         Plan::Stream(kind, coding) => {

@@ -14,11 +14,12 @@ use codec::json;
 use log::warn;
 
 use crate::config::Config;
-use crate::error::{Class, Failure};
+use crate::error::{Class, Failure, MAX_MESSAGE};
 use crate::http::Response;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::list;
 use crate::http::reason::reason;
+use crate::text::{self, Form};
 use crate::translate::event::Kind;
 use crate::translate::media_type;
 
@@ -39,13 +40,14 @@ pub fn check_status(
     if !config.error_statuses.contains(status) && (kind.is_some() || status < 400) {
         return Ok(());
     }
-    let body = String::from_utf8_lossy(body);
-    let error_type = json::Object::parse(&body)
+    let error_type = str::from_utf8(body)
         .ok()
+        .and_then(|text| json::Object::parse(text).ok())
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
-    let mut message = format!("{{\"statusCode\":{status},\"body\":").into_bytes();
-    json::write_string(&mut message, &body);
-    message.push(b'}');
+    let mut message = format!("{{\"statusCode\":{status},\"body\":\"").into_bytes();
+    let limit = MAX_MESSAGE - 2 * message.len();
+    text::write(&mut message, body, limit, Form::NestedJson);
+    message.extend_from_slice(b"\"}");
     Err(Failure {
         class: Class::HttpStatus,
         error_type: error_type

@@ -18,6 +18,7 @@ use crate::http::headers::{Headers, clean, is_token};
 use crate::http::path_guard;
 use crate::http::request::Request;
 use crate::invocation::Invocation;
+use crate::text;
 use crate::translate::event::{Event, Http, Kind, Pairs, Query};
 use codec::json::{self, Raw};
 
@@ -66,7 +67,7 @@ fn from_http<'a>(
     };
     // CONNECT requests a tunnel, which an invocation cannot provide.
     if !is_token(method.as_bytes()) || method == "CONNECT" {
-        let method = method.escape_debug();
+        let method = text::plain(method.as_bytes(), 256);
         return Err(bad_request(format!(
             "the method `{method}` cannot be forwarded"
         )));

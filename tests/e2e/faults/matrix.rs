@@ -612,7 +612,11 @@ fn api_refuses_an_answer() {
             assert_next_succeeds(&run, 2);
         }
         let invocation = Invocation::from("{").post(Post::Response(refusal));
-        let run = scenario().invoke(invocation).invoke(get("/")).run();
+        let mut run = scenario().invoke(invocation).invoke(get("/")).start();
+        run.wait_until("a reply to the next invocation", |run| {
+            run.posts(2).iter().any(|(_, message)| message.complete)
+        });
+        assert_eq!(run.posts(1).len(), 2, "the failure, and a short one");
         assert_logged(
             &run,
             "ERROR",

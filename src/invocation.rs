@@ -11,6 +11,8 @@ pub struct Invocation {
     pub id: String,
     /// When Lambda ends the invocation, in milliseconds of Unix time.
     pub deadline_ms: Option<u64>,
+    /// Whether that was past on arrival: the clocks differ, or an emulator has none.
+    pub deadline_is_past: bool,
     pub function_arn: String,
     pub trace_id: Option<String>,
     /// Sent by the invoker; expected to be JSON.
@@ -44,6 +46,7 @@ impl Invocation {
             ));
         }
         Ok(Invocation {
+            deadline_is_past: false,
             deadline_ms: text("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok()),
             function_arn: text("lambda-runtime-invoked-function-arn").unwrap_or_default(),
             trace_id: text("lambda-runtime-trace-id").map(clean),
@@ -53,6 +56,13 @@ impl Invocation {
             invocation_id: text("lambda-runtime-invocation-id"),
             id,
         })
+    }
+}
+
+impl Invocation {
+    /// The deadline that the adapter keeps. One that is past on arrival counts as none.
+    pub fn effective_deadline_ms(&self) -> Option<u64> {
+        self.deadline_ms.filter(|_| !self.deadline_is_past)
     }
 }
 

@@ -5,7 +5,7 @@
 //! falling back to the default, which would be hard to notice. The environment is passed in as
 //! a function, so that no test changes the environment of its process.
 
-mod settings;
+pub mod settings;
 mod values;
 
 use std::fmt;

@@ -110,7 +110,7 @@ impl Runtime {
             &path,
             &fields,
             Payload::Whole(reply),
-            invocation.deadline_ms,
+            invocation.effective_deadline_ms(),
         )
     }
 
@@ -124,7 +124,7 @@ impl Runtime {
         let path = invocation_path(invocation, "response");
         let fields = with_invocation_id(&STREAM, invocation);
         let payload = Payload::Stream { prelude, body };
-        self.call(&path, &fields, payload, invocation.deadline_ms)
+        self.call(&path, &fields, payload, invocation.effective_deadline_ms())
     }
 
     /// Posts that an invocation failed.
@@ -133,7 +133,13 @@ impl Runtime {
         let fields = [JSON, (ERROR_TYPE, failure.class.name())];
         let fields = with_invocation_id(&fields, invocation);
         let (error_type, message) = (&failure.error_type, &failure.message);
-        self.post_error(&path, &fields, error_type, message, invocation.deadline_ms)
+        self.post_error(
+            &path,
+            &fields,
+            error_type,
+            message,
+            invocation.effective_deadline_ms(),
+        )
     }
 
     /// Ends init for a snapshot; returns after a restore.

@@ -27,6 +27,12 @@ pub struct Deadline {
     time_out_at: Option<SystemTime>,
 }
 
+/// The time until a deadline in milliseconds of Unix time; zero if it is past.
+pub fn left(deadline_ms: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Duration::from_millis(deadline_ms).saturating_sub(now.unwrap_or_default())
+}
+
 impl Deadline {
     /// Logs a warning after `warn_after`, times out after `timeout`.
     pub fn after(subject: String, warn_after: Duration, timeout: Duration) -> Deadline {
@@ -52,14 +58,13 @@ impl Deadline {
     }
 
     /// The deadline of an invocation, in milliseconds of Unix time. Logs a warning when a tenth
-    /// of the time is left, and times out `margin` before the deadline. Without a margin it
-    /// times out one second after it: by then Lambda has ended the environment, or never will.
+    /// of the time is left, and times out `margin` before the deadline, but not before half of
+    /// the time is over. Without a margin it times out one second after the deadline: by then
+    /// Lambda has ended the environment, or never will.
     pub fn at(subject: String, deadline_ms: Option<u64>, margin: Option<Duration>) -> Deadline {
         let now = SystemTime::now();
         let ends = deadline_ms.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
-        let left = ends
-            .and_then(|at| at.duration_since(now).ok())
-            .unwrap_or_default();
+        let left = deadline_ms.map(left).unwrap_or_default();
         let notice = (left / 10).min(Duration::from_secs(1));
         Deadline {
             subject,
@@ -67,8 +72,9 @@ impl Deadline {
             warn_at: ends.and_then(|at| at.checked_sub(notice)),
             invocation_ends: ends,
             time_out_at: ends.and_then(|at| match margin {
-                Some(margin) => at.checked_sub(margin),
-                None => at.checked_add(OVERTIME),
+                Some(margin) => at.checked_sub(margin.min(left / 2)),
+                // A post may begin after the deadline, and takes some time.
+                None => at.max(now).checked_add(OVERTIME),
             }),
         }
     }

@@ -76,7 +76,7 @@ fn exchange<'a>(
     };
     *deadline = Deadline::at(
         request.name(),
-        invocation.deadline_ms,
+        invocation.effective_deadline_ms(),
         config.timeout_margin,
     );
     let (response, mut body) = app.client.send(&request, deadline)?;

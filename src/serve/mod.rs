@@ -12,6 +12,7 @@ mod buffers;
 mod forward;
 mod plan;
 
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -22,13 +23,14 @@ use crate::app::client::Client;
 use crate::app::readiness;
 use crate::app::supervisor::Supervisor;
 use crate::config::Config;
+use crate::config::settings::INVOKE_TIMEOUT_MARGIN;
 use crate::error::{Class, Failure, Fatal};
 use crate::init::Environment;
 use crate::invocation::Invocation;
 use crate::lambda::deliver::deliver;
 use crate::lambda::{ApiError, Runtime};
 use crate::logger;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{self, Deadline};
 use crate::shutdown::{self, Shutdown};
 use buffers::Buffers;
 use forward::forward;
@@ -130,9 +132,10 @@ impl Worker<'_> {
         if let Some(supervisor) = supervisor {
             supervisor.flush();
         }
-        let invocation = self.next()?;
+        let mut invocation = self.next()?;
         shutdown.invocation_begins();
         logger::set_request_id(&invocation.id);
+        check_deadline(&mut invocation, config.timeout_margin);
         let ready = self.wait_until_ready();
         let mut deadline = Deadline::none();
         let outcome = match &ready {
@@ -225,6 +228,27 @@ impl Worker<'_> {
             supervisor.kill();
         }
         shutdown::exit(fatal.exit_status())
+    }
+}
+
+/// Marks a deadline that is past on arrival. Warns of that, and of a margin that is too large for
+/// the time left: once, since the cause is a setting or a clock.
+fn check_deadline(invocation: &mut Invocation, margin: Option<Duration>) {
+    static PAST: Once = Once::new();
+    static MARGIN: Once = Once::new();
+    let Some(deadline_ms) = invocation.deadline_ms else {
+        return;
+    };
+    let left = deadline::left(deadline_ms);
+    if left.is_zero() {
+        invocation.deadline_is_past = true;
+        PAST.call_once(|| warn!("ignoring the deadline {deadline_ms}, which is in the past"));
+    } else if let Some(margin) = margin.filter(|margin| *margin > left / 2) {
+        let (name, margin) = (INVOKE_TIMEOUT_MARGIN.name, margin.as_millis());
+        let left = left.as_millis();
+        MARGIN.call_once(|| {
+            warn!("{name}={margin} is more than half of the {left} ms left: half of them is used");
+        });
     }
 }
 

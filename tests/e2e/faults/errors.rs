@@ -379,3 +379,65 @@ fn app_that_hangs_is_named_in_the_log_before_the_deadline() {
     );
     assert!(run.posts(1).is_empty());
 }
+
+#[test]
+fn a_margin_larger_than_the_time_left_is_half_of_it() {
+    // The body comes in a second read, after the time at which a margin of 5 s has passed.
+    let slow = raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        .pause(100)
+        .send("ok");
+    for mode in ["buffered", "response_stream"] {
+        let invocation = || crate::harness::api::Invocation::from(get("/slow")).remaining(3000);
+        let run = scenario()
+            .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "5000")
+            .env("AWS_LWA_INVOKE_MODE", mode)
+            .at("/slow", slow.clone())
+            .at("/hangs", raw("").hang())
+            .invoke_all([invocation(), invocation()])
+            .invoke(crate::harness::api::Invocation::from(get("/hangs")).remaining(1000))
+            .run();
+        for number in [1, 2] {
+            assert!(run.response(number).trailers.is_empty(), "{mode}");
+        }
+        run.assert_failure(3, "Function.AppTimeout", &["/hangs"]);
+        let log = run.log();
+        let warning = "AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS=5000 is more than half";
+        assert_eq!(log.matches(warning).count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn a_deadline_in_the_past_counts_as_none() {
+    // Longer than a wait that ends a second after the deadline.
+    let slow = raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        .send("o")
+        .pause(1500)
+        .send("k");
+    for mode in ["buffered", "response_stream"] {
+        for margin in ["(unset)", "1000"] {
+            let past = |path| {
+                crate::harness::api::Invocation::from(get(path))
+                    .header("Lambda-Runtime-Deadline-Ms", "600000")
+            };
+            let run = scenario()
+                .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", margin)
+                .env("AWS_LWA_INVOKE_MODE", mode)
+                .at("/slow", slow.clone())
+                .invoke_all([past("/slow"), past("/")])
+                .run();
+            let response = run.response(1);
+            assert!(response.complete && response.trailers.is_empty());
+            assert!(response.text().contains("ok"), "{}", response.text());
+            let context = run.request(1);
+            let context = context.header("x-amzn-lambda-context").expect("a context");
+            assert!(context.contains("600000"), "{context}");
+            let log = run.log();
+            assert_eq!(
+                log.matches("600000, which is in the past").count(),
+                1,
+                "{log}"
+            );
+            assert!(!log.contains("not finished"), "{log}");
+        }
+    }
+}

@@ -70,6 +70,9 @@ impl Shutdown {
             .in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        if *in_flight > 0 {
+            warn!("shutting down after {} invocations in flight", *in_flight);
+        }
         let _none = self
             .drained
             .wait_while(in_flight, |in_flight| *in_flight > 0)

@@ -161,6 +161,67 @@ fn invocation_ids_are_echoed_to_their_own_invocations() {
     }
 }
 
+/// A response that waits for the gate `go`.
+fn held() -> crate::harness::app::Response {
+    raw("")
+        .wait_for("go")
+        .send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+}
+
+/// `/next` fails for every thread that is not among the first `busy`, whose requests are in
+/// flight at the app: the process ends after those, and not before.
+fn assert_ends_after_what_is_in_flight(concurrency: usize, busy: usize) {
+    let refused =
+        || Invocation::raw("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    let requests = (0..busy).map(|_| Invocation::from(get("/held")));
+    let refusals = (0..2000).map(|_| refused().after("refuse"));
+    let mut run = concurrent(concurrency)
+        .at("/held", held())
+        .invoke_all(requests.chain(refusals))
+        .start();
+    run.wait_until("the requests in flight", |run| run.requests().len() == busy);
+    run.open("refuse");
+    let count = format!("shutting down after {busy} invocations in flight");
+    run.wait_until("the decision to end", |run| run.log().contains(&count));
+    assert!(run.all_posts().is_empty());
+    run.open("go");
+    assert_eq!(run.exit().code(), Some(1));
+    assert!((1..=busy).all(|number| run.reply(number)["body"] == "ok"));
+    let log = run.log();
+    assert_eq!(log.matches("FATAL").count(), 1, "{log}");
+    assert!(log.contains("tried 9 times"), "{log}");
+    // A thread whose invocation has ended asks for no other.
+    let calls = run.api_requests(NEXT).len();
+    assert!(calls <= busy + 9 * (concurrency - busy), "{calls}");
+}
+
+#[test]
+fn next_that_fails_on_all_threads_but_one_ends_the_process_after_that_one() {
+    assert_ends_after_what_is_in_flight(8, 1);
+}
+
+#[test]
+fn next_that_fails_on_one_thread_ends_the_process_after_the_others() {
+    assert_ends_after_what_is_in_flight(8, 7);
+}
+
+#[test]
+fn next_that_recovers_leaves_every_thread_serving() {
+    let refused =
+        || Invocation::raw("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    // Fewer than nine, so that no thread can give up.
+    let refusals = (0..8).map(|_| refused());
+    let requests = (0..8).map(|_| Invocation::from(get("/held")));
+    let mut run = concurrent(8)
+        .at("/held", held())
+        .invoke_all(refusals.chain(requests))
+        .start();
+    run.wait_until("eight requests at once", |run| run.requests().len() == 8);
+    run.open("go");
+    run.finish();
+    assert!((1..=8).all(|number| run.reply(number)["body"] == "ok"));
+}
+
 #[test]
 fn next_refused_for_good_ends_the_process_and_floods_no_log() {
     let refused =

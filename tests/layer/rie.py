@@ -1,11 +1,13 @@
 """The scratch test: rie.py BINARY runs the finished adapter where there is nothing else.
 
 An empty tree gets the adapter, a static app as the function, and AWS's own Runtime
-Interface Emulator; chroot makes it the root. The adapter runs once as an extension and once as the
-image's entrypoint, which starts the app itself. Anything that a bare image lacks
+Interface Emulator; chroot makes it the root. The adapter runs as an extension and as the
+image's entrypoint, which starts the app itself, each under both cores of RIE: the classic one, and
+that of Managed Instances, with 16 invocations in flight. Anything that a bare image lacks
 is missing here, and the other side of every protocol is AWS's code, not ours. Each
 kind of event is posted to /2015-03-31/functions/function/invocations and its reply
-compared.
+compared. Error pages of 1 B to 6 MB and an app that dies must leave the invocations after them
+alone.
 
 RIE comes inside the wheel of AWS's SAM CLI (PyPI). Without root, network or an
 x86_64 or arm64 Linux the test prints a line and counts as skipped.
@@ -26,6 +28,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,6 +144,12 @@ CASES = [
 ]
 
 
+# As many invocations as are in flight at once, and the size of `/together` in app.rs.
+CONCURRENCY = 16
+# The bytes of error pages: text, and those that take most in JSON; and their sizes, around the
+# limits of AWS's readers: 64 KiB for a log line, 1 MiB for an error, 6 MiB for a reply.
+PAGES = [(byte, size) for byte in (120, 34, 1) for size in (1, 8000, 66000, 1050000, 6000000)]
+
 EXTENSION = "/opt/extensions/lambda-adapter"
 ENTRYPOINT = "/lambda-adapter"
 
@@ -178,10 +187,12 @@ def free_ports(count):
 class Sandbox:
     """The empty tree, and RIE as its first process."""
 
-    def __init__(self, tree, adapter, build, place):
+    def __init__(self, tree, adapter, build, place, managed):
         rie = emulator(build)
         for folder in ("opt/extensions", "var/task", "tmp", "dev"):
             (tree / folder).mkdir(parents=True)
+        # The core of Managed Instances runs the function as another user.
+        tree.chmod(0o755)
         # RIE gives its children this as their standard input; empty does as well as a device.
         (tree / "dev/null").touch()
         shutil.copy(adapter, tree / place.lstrip("/"))
@@ -197,13 +208,19 @@ class Sandbox:
         # Without a command RIE starts the bootstrap, as Lambda does in a zip function.
         command = [place, "--", "/var/task/bootstrap"] if place == ENTRYPOINT else []
 
+        env = {"PORT": str(port), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"}
+        env["AWS_LWA_ERROR_STATUS_CODES"] = "500-599"
+        if managed:
+            env["AWS_LAMBDA_MAX_CONCURRENCY"] = str(CONCURRENCY)
+            env |= {"START": place} if place == ENTRYPOINT else {}
+
         def enter():
             os.chroot(tree)
             os.chdir("/var/task")
 
         self.process = subprocess.Popen(
             ["/rie", *flags, *command],
-            env={"PORT": str(port), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10"},
+            env=env,
             preexec_fn=enter,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
@@ -217,10 +234,16 @@ class Sandbox:
         deadline = time.monotonic() + 10
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=20) as response:
-                    return response.read()
-            except urllib.error.HTTPError as error:
-                return error.read()
+                try:
+                    with urllib.request.urlopen(request, timeout=20) as response:
+                        reply = response.read()
+                except urllib.error.HTTPError as error:
+                    reply = error.read()
+                # The core of Managed Instances has no queue: it refuses an invocation while no
+                # thread of the adapter waits for one, as just after a reply.
+                if b'"Runtime.Unavailable"' not in reply or time.monotonic() > deadline:
+                    return reply
+                time.sleep(0.02)
             except urllib.error.URLError:
                 # Until RIE listens; an invocation once accepted is never repeated.
                 if self.process.poll() is not None or time.monotonic() > deadline:
@@ -268,11 +291,78 @@ def compare(event, status, expected, reply):
     return ""
 
 
-def run(place, adapter, build):
+def failed_with(reply, expected):
+    """Whether the reply is the failure of this type."""
+    try:
+        return json.loads(reply)["errorType"] == expected
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def error_page(sandbox, byte, size):
+    """The fault of the reply to an error page, or of the one after it."""
+    reply = sandbox.invoke(http("GET", f"/fail/{byte}/{size}"))
+    if not failed_with(reply, "HTTP.500"):
+        return f"expected HTTP.500, got {reply[:200]!r}"
+    page = json.loads(json.loads(reply)["errorMessage"])["body"]
+    if size < 60000 // 7 and page != chr(byte) * size:
+        return f"expected the page, got {page[:200]!r}"
+    if size > 65536 and not page.endswith(f"(cut, {size} bytes in all)"):
+        return f"expected its size, got {page[-200:]!r}"
+    return after(sandbox)
+
+
+def after(sandbox):
+    """The fault of a good request, as each must be followed by."""
+    reply = sandbox.invoke(http("GET", "/after"))
+    good = compare(None, 200, "GET /after\nhost: h2.example\n", reply)
+    return good and f"the next invocation: {good}, got {reply[:200]!r}"
+
+
+def together(sandbox):
+    """The fault of 16 requests that wait for one another, three times."""
+    with ThreadPoolExecutor(CONCURRENCY) as threads:
+        events = [http("GET", "/together")] * (3 * CONCURRENCY)
+        replies = list(threads.map(sandbox.invoke, events))
+    faults = [compare(None, 200, "", reply) for reply in replies]
+    return next((fault for fault in faults if fault), "")
+
+
+def pages_together(sandbox):
+    """The fault of many error pages at once, after which everything goes on."""
+    with ThreadPoolExecutor(CONCURRENCY) as threads:
+        paths = [f"/fail/120/{size}" for size in (1, 66000, 114000, 2000000)] * CONCURRENCY
+        replies = list(threads.map(lambda path: sandbox.invoke(http("GET", path)), paths))
+    odd = [reply[:200] for reply in replies if not failed_with(reply, "HTTP.500")]
+    return f"expected HTTP.500, got {odd[0]!r}" if odd else after(sandbox)
+
+
+def death(sandbox):
+    """The fault of an app that dies, and is restarted."""
+    reply = sandbox.invoke(http("GET", "/die"))
+    if not failed_with(reply, "Function.AppExited"):
+        return f"expected Function.AppExited, got {reply[:200]!r}"
+    return after(sandbox)
+
+
+def checks(place, managed):
+    """What is tried beside the kinds of event: names and functions."""
+    for byte, size in PAGES:
+        yield f"error page of {size} bytes {byte}", lambda s, b=byte, n=size: error_page(s, b, n)
+    if managed:
+        yield f"{CONCURRENCY} in flight", together
+        yield f"error pages, {CONCURRENCY} in flight", pages_together
+    if place == ENTRYPOINT:
+        yield "the app dies", death
+    if managed:
+        yield f"{CONCURRENCY} in flight in the end", together
+
+
+def run(place, adapter, build, managed):
     """The number of wrong replies with the adapter in this place."""
     wrong = 0
     with tempfile.TemporaryDirectory() as tree:
-        sandbox = Sandbox(Path(tree), adapter, build, place)
+        sandbox = Sandbox(Path(tree), adapter, build, place, managed)
         try:
             for kind, event, status, expected in CASES:
                 reply = sandbox.invoke(event)
@@ -282,6 +372,15 @@ def run(place, adapter, build):
                 if fault:
                     wrong += 1
                     print(f"      {fault}")
+            for name, check in checks(place, managed):
+                fault = check(sandbox)
+                print(f"{'FAIL' if fault else 'ok'}  {name}")
+                if fault:
+                    wrong += 1
+                    print(f"      {fault}")
+        except OSError as error:
+            wrong += 1
+            print(f"FAIL  RIE does not respond: {error}")
         finally:
             ended = sandbox.end()
     if ended != 0:
@@ -299,12 +398,15 @@ def main():
     build = ROOT / "build/rie"
     build.mkdir(parents=True, exist_ok=True)
 
-    for place in (EXTENSION, ENTRYPOINT):
-        print(f"{adapter} as {place}")
-        wrong = run(place, adapter, build)
-        if wrong:
-            sys.exit(f"rie.py: {wrong} of {len(CASES) + 1} checks failed")
-        print(f"rie.py: {len(CASES)} kinds of event through {place} in an empty tree: all right")
+    for managed in (False, True):
+        for place in (EXTENSION, ENTRYPOINT):
+            core = "Managed Instances" if managed else "classic"
+            print(f"{adapter} as {place}, {core}")
+            count = len(CASES) + len(list(checks(place, managed))) + 1
+            wrong = run(place, adapter, build, managed)
+            if wrong:
+                sys.exit(f"rie.py: {wrong} of {count} checks failed")
+            print(f"rie.py: {count} checks through {place} in an empty tree, {core}: all right")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ class Row:
     without: tuple = ()  # HTTP checks that cannot hold, such as a POST to a server of files
     origin: bool = False  # the app is a proxy: origin.py is behind it, at $ORIGIN
     also: tuple = ()  # checks of this row alone
+    extensions: str = "extensions"  # the folder of other extensions
     folder: str = ""  # its own name, if empty
 
     def __post_init__(self):
@@ -30,6 +31,7 @@ BOTH = ("image", "zip")
 ZIP = ("zip",)
 CARGO = "cargo build --release && cp $CARGO_TARGET_DIR/release/"
 EVENTS = tuple(checks.HTTP)
+QUIET = (*EVENTS, "stream")
 GO = "CGO_ENABLED=0 GO111MODULE=off GOPATH=$PWD/gopath:/usr/share/gocode go build"
 
 ROWS = [

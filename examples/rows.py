@@ -38,6 +38,7 @@ ROWS = [
     Row("express", BOTH, also=(checks.sigterm,)),
     Row("fastify"),
     Row("koa"),
+    Row("hono"),
     Row("flask", BOTH),
     Row("fastapi", BOTH),
     Row("django"),

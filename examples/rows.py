@@ -39,6 +39,7 @@ ROWS = [
     Row("fastify"),
     Row("koa"),
     Row("hono"),
+    Row("nestjs", build="npm run build"),
     Row("flask", BOTH),
     Row("fastapi", BOTH),
     Row("django"),

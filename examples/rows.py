@@ -66,6 +66,7 @@ ROWS = [
     # Debian has it without the version in its path.
     Row("echo", debian="golang-go golang-github-labstack-echo-dev", build="mkdir -p gopath/src/github.com/labstack/echo && "
         f"ln -sfn /usr/share/gocode/src/github.com/labstack/echo gopath/src/github.com/labstack/echo/v4 && {GO} -o server ."),
+    Row("negroni", debian="golang-go golang-github-urfave-negroni-dev", build=f"{GO} -o server ."),
     Row("nextjs", build="npm run build && cp -R .next/static .next/standalone/.next/", workdir=".next/standalone",
         without=("query",), also=(checks.parameters,)),
     Row("sveltekit", build="npm run build"),

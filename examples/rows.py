@@ -71,6 +71,7 @@ ROWS = [
         without=("query",), also=(checks.parameters,)),
     Row("sveltekit", build="npm run build"),
     Row("remix", build="npm run build", without=("query",), also=(checks.parameters,)),
+    Row("nuxt", build="npm run build", workdir=".output"),
     Row("deno", ZIP),
     Row("bun"),
     Row("sqs-express", ZIP, without=EVENTS, also=(checks.sqs,)),

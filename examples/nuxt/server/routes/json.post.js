@@ -1,0 +1,1 @@
+export default defineEventHandler(async (event) => ({ received: await readBody(event) }));

@@ -1,0 +1,1 @@
+export default defineEventHandler((event) => event.path.split("?").slice(1).join("?"));

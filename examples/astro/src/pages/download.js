@@ -1,0 +1,3 @@
+const bytes = Uint8Array.from({ length: 65536 }, (_, i) => i);
+
+export const GET = () => new Response(bytes, { headers: { "content-type": "application/octet-stream" } });

@@ -1,0 +1,1 @@
+export const GET = ({ url }) => new Response(url.search.slice(1));

@@ -202,3 +202,29 @@ def recorder(function):
     page(function.address)
     function.until("recorder: GET /2018-06-01/runtime/invocation/next")
     function.until("recorder: POST /2018-06-01/runtime/invocation/")
+
+
+FUNCTION_URL = "abcdefghijklmnop.lambda-url.eu-west-1.on.aws"
+
+
+def mcp(function):
+    """As a client of the protocol: hello, the list of tools, a call; from the address that it has on Lambda."""
+    def call(method, **params):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        headers = {
+            "Host": FUNCTION_URL, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2025-06-18",
+        }
+        status, headers, body = ask(function.address + "/mcp", "POST", json.dumps(message).encode(), headers)
+        assert status == 200, f"status of {method} is {status}: {short(body)}"
+        text = body.decode()
+        if first(headers, "content-type").startswith("text/event-stream"):
+            text = next(line[5:] for line in text.splitlines() if line.startswith("data:") and "jsonrpc" in line)
+        return json.loads(text)["result"]
+
+    hello = call("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "check", "version": "1"})
+    expect("name of the server", hello["serverInfo"]["name"], "orders")
+    tools = call("tools/list")["tools"]
+    expect("tools", [tool["name"] for tool in tools], ["order_state"])
+    result = call("tools/call", name="order_state", arguments={"id": 7})
+    expect("result of the tool", result["content"][0]["text"], "order 7 is shipped")

@@ -81,6 +81,7 @@ ROWS = [
     Row("eventbridge-flask", ZIP, without=EVENTS, also=(checks.eventbridge,)),
     Row("fastapi-background-tasks", ZIP, without=EVENTS, also=(checks.background_task,)),
     Row("runtime-api-proxy", without=EVENTS, also=(checks.recorder,)),
+    Row("mcp-python", without=QUIET, also=(checks.mcp,)),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),
 ]

@@ -82,6 +82,7 @@ ROWS = [
     Row("fastapi-background-tasks", ZIP, without=EVENTS, also=(checks.background_task,)),
     Row("runtime-api-proxy", without=EVENTS, also=(checks.recorder,)),
     Row("mcp-python", without=QUIET, also=(checks.mcp,)),
+    Row("mcp-typescript", build="npm run build", without=QUIET, also=(checks.mcp,)),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),
 ]

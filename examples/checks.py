@@ -228,3 +228,24 @@ def mcp(function):
     expect("tools", [tool["name"] for tool in tools], ["order_state"])
     result = call("tools/call", name="order_state", arguments={"id": 7})
     expect("result of the tool", result["content"][0]["text"], "order 7 is shipped")
+
+
+def events(function):
+    """Server-sent events behind a stage, one by one."""
+    parts = urlsplit(function.address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+    came, words = [], []
+    try:
+        connection.request("GET", "/Prod/stream", headers={"Accept": "text/event-stream"})
+        response = connection.getresponse()
+        expect("status of /stream", response.status, 200)
+        expect("content-type", response.getheader("content-type"), "text/event-stream")
+        while line := response.readline():
+            if line.startswith(b"data: {\"word"):
+                words.append(json.loads(line[6:])["word"])
+                came.append(time.monotonic())
+    finally:
+        connection.close()
+    expect("words", " ".join(words), "Words come one by one, as a language model makes them.")
+    took = came[-1] - came[0]
+    assert took > 1, f"the {len(words)} events came within {took:.2f} s"

@@ -83,6 +83,7 @@ ROWS = [
     Row("runtime-api-proxy", without=EVENTS, also=(checks.recorder,)),
     Row("mcp-python", without=QUIET, also=(checks.mcp,)),
     Row("mcp-typescript", build="npm run build", without=QUIET, also=(checks.mcp,)),
+    Row("sse-rest-streaming", options=("--event", "rest-api", "--stage", "Prod"), without=QUIET, also=(checks.events,)),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),
 ]

@@ -249,3 +249,17 @@ def events(function):
     expect("words", " ".join(words), "Words come one by one, as a language model makes them.")
     took = came[-1] - came[0]
     assert took > 1, f"the {len(words)} events came within {took:.2f} s"
+
+
+
+def graphql(function):
+    page(function.address)
+
+    def call(query):
+        body = json.dumps({"query": query}).encode()
+        status, _, body = ask(function.address + "/graphql", "POST", body, {"Content-Type": "application/json"})
+        expect("status of /graphql", status, 200)
+        return json.loads(body)["data"]
+
+    expect("order", call("{ order(id: 7) { id state } }"), {"order": {"id": 7, "state": "packed"}})
+    expect("order", call("mutation { ship(id: 7) { state } }"), {"ship": {"state": "shipped"}})

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 PATIENCE = 30
@@ -250,6 +251,15 @@ def events(function):
     took = came[-1] - came[0]
     assert took > 1, f"the {len(words)} events came within {took:.2f} s"
 
+
+def together(function):
+    """Requests that wait do so in one environment at the same time."""
+    page(function.address)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(function.address + "/wait"), range(8)))
+    expect("statuses", [status for status, _, _ in answers], [200] * 8)
+    most = max(json.loads(body)["together"] for _, _, body in answers)
+    assert most > 1, "the requests came one after the other"
 
 
 def graphql(function):

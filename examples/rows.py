@@ -85,6 +85,7 @@ ROWS = [
     Row("mcp-typescript", build="npm run build", without=QUIET, also=(checks.mcp,)),
     Row("sse-rest-streaming", options=("--event", "rest-api", "--stage", "Prod"), without=QUIET, also=(checks.events,)),
     Row("graphql-bun", without=EVENTS, also=(checks.graphql,)),
+    Row("managed-instances", ZIP, options=("--concurrency", "8"), without=EVENTS, also=(checks.together,)),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),
 ]

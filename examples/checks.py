@@ -273,3 +273,14 @@ def graphql(function):
 
     expect("order", call("{ order(id: 7) { id state } }"), {"order": {"id": 7, "state": "packed"}})
     expect("order", call("mutation { ship(id: 7) { state } }"), {"ship": {"state": "shipped"}})
+
+
+def traces(function):
+    """The collector gets the spans of requests, at the latest with a later request."""
+    page(function.address)
+    deadline = time.monotonic() + PATIENCE
+    while not any("collector: /v1/traces" in line and " 0 spans" not in line for line in function.lines):
+        assert time.monotonic() < deadline, "no span of a request reached the collector: " + function.tail()
+        status, _, body = ask(function.address + "/orders/7")
+        expect("order", (status, json.loads(body)), (200, {"order": 7}))
+        time.sleep(0.2)

@@ -89,4 +89,5 @@ ROWS = [
     Row("opentelemetry", ZIP, without=EVENTS, also=(checks.traces,), extensions="collector/extensions"),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),
+    Row("rocket", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "rocket-example bootstrap"),
 ]

@@ -6,7 +6,7 @@ use super::{Error, Framing, Input, excerpt, find, hexadecimal, malformed};
 use crate::http::headers::trim;
 
 /// The line of a chunk's size with its extensions.
-const MAX_CHUNK_LINE: usize = 4096;
+const MAX_CHUNK_LINE: usize = 16 << 10;
 /// All trailer fields together.
 const MAX_TRAILERS: usize = 64 << 10;
 
@@ -165,6 +165,13 @@ type Step = Option<(usize, State)>;
 
 /// `SIZE[;extensions]CRLF`: hex digits only, no sign, no prefix (RFC 9112 7.1).
 fn chunk_line(pending: &[u8]) -> Result<Step, Error> {
+    // Checked early: a server that announces chunks and sends none may keep the connection open.
+    let end = pending.iter().position(|byte| !byte.is_ascii_hexdigit());
+    if let Some(end) = end
+        && (end == 0 || !matches!(pending.get(end), Some(b';' | b' ' | b'\t' | b'\r')))
+    {
+        return malformed(format!("chunk size `{}`", excerpt(pending)));
+    }
     let Some((line, used)) = take_line(pending, MAX_CHUNK_LINE, "a chunk size")? else {
         return Ok(None);
     };
@@ -297,6 +304,27 @@ mod tests {
         let endless_trailers = format!("0\r\n{}", "a: b\r\n".repeat(MAX_TRAILERS / 6 + 1));
         for wire in [endless_line, endless_trailers] {
             assert!(all(Framing::Chunked, &mut wire.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_body_without_its_announced_chunks_fails_at_its_first_byte() {
+        for wire in ["{}", "<html>", "hello", "abc, no size", "\n", "5\n"] {
+            let mut body = Body::new(Framing::Chunked);
+            let mut input = Input::new(64);
+            // The server keeps the connection open, so a second read would wait for it.
+            let mut once = wire.as_bytes().chain(Waits);
+            let error = body.fill(&mut input, &mut once).expect_err(wire);
+            let expected = format!("chunk size `{}", wire.trim_end());
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+
+    struct Waits;
+
+    impl Read for Waits {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            panic!("read without need");
         }
     }
 

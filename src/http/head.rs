@@ -29,43 +29,68 @@ pub enum Framing {
 }
 
 /// Reads the head of the final response and skips interim (1xx) responses.
+///
+/// Real servers deviate from the grammar in ways that leave the message unambiguous. Those are
+/// accepted, and the connection is not reused after them: the next response cannot be affected.
 pub fn read_head(
     input: &mut Input,
     from: &mut dyn Read,
     headers: &mut Headers,
     to_head: bool,
 ) -> Result<Head, Error> {
-    let mut interim = 0;
+    let (mut interim, mut reusable) = (0, true);
     loop {
-        let length = fill_head(input, from, MAX_HEAD.saturating_sub(interim))?;
+        let limit = MAX_HEAD.saturating_sub(interim);
+        let skipped = skip_empty_lines(input, from, limit)?;
+        let length = fill_head(input, from, limit - skipped)?;
         let bytes = input.pending().get(..length).unwrap_or_default();
         let head = parse_head(bytes, headers, to_head)?;
         input.consume(length);
+        reusable &= head.reusable && skipped == 0;
         match head.status {
             // The request had no Upgrade header, and no HTTP follows this status.
             101 => return malformed("status 101 without an upgrade"),
-            100..=199 => interim += length,
-            _ => return Ok(head),
+            100..=199 => interim += skipped + length,
+            _ => return Ok(Head { reusable, ..head }),
         }
     }
 }
 
-/// Reads until a complete head is pending; returns its length.
+/// Skips empty lines before a status line (RFC 9112 2.2, which has only servers do so); returns
+/// their length.
+fn skip_empty_lines(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<usize, Error> {
+    let mut skipped = 0;
+    loop {
+        let line = match input.pending() {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [] | [b'\r'] => {
+                if input.fill(from)? == 0 {
+                    return Err(Error::ClosedInHead(skipped + input.pending().len()));
+                }
+                continue;
+            }
+            _ => return Ok(skipped),
+        };
+        input.consume(line);
+        skipped += line;
+        if skipped >= limit {
+            return too_large();
+        }
+    }
+}
+
+/// Reads until a complete head is pending; returns its length. A line may end with LF alone, as
+/// those of CGI scripts do (RFC 9112 2.2, RFC 3875 6.2).
 fn fill_head(input: &mut Input, from: &mut dyn Read, limit: usize) -> Result<usize, Error> {
     let (mut line, mut seen) = (0, 0);
     loop {
         let pending = input.pending();
         while let Some(lf) = find(pending, seen, b'\n') {
-            if lf == 0 || pending.get(lf - 1) != Some(&b'\r') {
-                return malformed(match line {
-                    0 => format!("it begins with `{}`", excerpt(pending)),
-                    _ => "a line of the head ends without CR".into(),
-                });
-            }
             if lf >= limit {
                 return too_large();
             }
-            if lf - 1 == line {
+            if matches!(pending.get(line..lf), Some([] | [b'\r'])) {
                 return Ok(lf + 1);
             }
             (line, seen) = (lf + 1, lf + 1);
@@ -92,9 +117,13 @@ fn too_large<T>() -> Result<T, Error> {
 /// Parses one complete head, including its empty line.
 pub fn parse_head(bytes: &[u8], headers: &mut Headers, to_head: bool) -> Result<Head, Error> {
     headers.clear();
-    let mut lines = bytes
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut ends_with_crlf = true;
+    let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| {
+        line.strip_suffix(b"\r").unwrap_or_else(|| {
+            ends_with_crlf = false;
+            line
+        })
+    });
     let status_line = lines.next().unwrap_or_default();
     let Some((minor, status)) = parse_status_line(status_line) else {
         return malformed(format!("it begins with `{}`", excerpt(status_line)));
@@ -132,7 +161,7 @@ pub fn parse_head(bytes: &[u8], headers: &mut Headers, to_head: bool) -> Result<
     Ok(Head {
         status,
         framing,
-        reusable: is_consistent && persistent && framing != Framing::UntilClose,
+        reusable: ends_with_crlf && is_consistent && persistent && framing != Framing::UntilClose,
     })
 }
 
@@ -149,23 +178,63 @@ fn parse_status_line(line: &[u8]) -> Option<(u8, u16)> {
         .then(|| (minor - b'0', status))
 }
 
-/// Applies RFC 9112 6.3. The second value is false if the headers contradict each other: the
-/// body can be read, but the connection must not be reused.
-fn framing(status: u16, headers: &Headers, to_head: bool) -> Result<(Framing, bool), Error> {
-    let length = content_length(headers)?;
-    let mut codings = headers.all(b"transfer-encoding").flat_map(list).peekable();
+/// Applies RFC 9112 6.3. The second value is false if the headers contradict each other or
+/// themselves: the body can be read, but the connection must not be reused.
+fn framing(status: u16, headers: &mut Headers, to_head: bool) -> Result<(Framing, bool), Error> {
+    let length = content_length(headers);
+    let coding = transfer_coding(headers);
     if to_head || matches!(status, 100..=199 | 204 | 304) {
-        return Ok((Framing::Empty, true));
-    }
-    if codings.peek().is_some() {
-        return match (codings.next(), codings.next()) {
-            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
-                Ok((Framing::Chunked, length.is_none()))
-            }
-            _ => malformed("a transfer coding other than chunked"),
+        let is_consistent = match (&length, &coding) {
+            // A body may follow all the same (RFC 9110 8.6, RFC 9112 6.1).
+            (Ok(None | Some(0)), Ok(TransferCoding::None)) => true,
+            (Ok(_), Ok(TransferCoding::None | TransferCoding::Chunked)) => to_head || status != 204,
+            _ => false,
         };
+        if length.is_err() {
+            // Replies to HEAD and with 304 carry it to the client.
+            headers.remove(b"content-length");
+        }
+        return Ok((Framing::Empty, is_consistent));
     }
-    Ok((length.map_or(Framing::UntilClose, Framing::Sized), true))
+    let sized = |length: Option<u64>| length.map_or(Framing::UntilClose, Framing::Sized);
+    Ok(match coding? {
+        TransferCoding::None => (sized(length?), true),
+        TransferCoding::Chunked => (Framing::Chunked, matches!(length, Ok(None))),
+        TransferCoding::OddlyChunked => (Framing::Chunked, false),
+        // As with every coding, a length that is none does not count.
+        TransferCoding::Identity => (length.map_or(Framing::UntilClose, sized), false),
+    })
+}
+
+/// The list of all `Transfer-Encoding` headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransferCoding {
+    None,
+    Chunked,
+    /// `chunked` more than once, or after `identity`.
+    OddlyChunked,
+    /// The coding of RFC 2616 3.6 that changes nothing, or an empty list.
+    Identity,
+}
+
+fn transfer_coding(headers: &Headers) -> Result<TransferCoding, Error> {
+    if !headers.contains(b"transfer-encoding") {
+        return Ok(TransferCoding::None);
+    }
+    let (mut chunked, mut count) = (false, 0);
+    for coding in headers.all(b"transfer-encoding").flat_map(list) {
+        count += 1;
+        if coding.eq_ignore_ascii_case(b"chunked") {
+            chunked = true;
+        } else if chunked || !coding.eq_ignore_ascii_case(b"identity") {
+            return malformed("a transfer coding other than chunked");
+        }
+    }
+    Ok(match (chunked, count) {
+        (true, 1) => TransferCoding::Chunked,
+        (true, _) => TransferCoding::OddlyChunked,
+        (false, _) => TransferCoding::Identity,
+    })
 }
 
 /// The content length; repetitions of the same value count as one (RFC 9112 6.3).
@@ -297,6 +366,73 @@ mod tests {
     }
 
     #[test]
+    fn deviations_of_real_servers_are_read_and_end_the_connection() {
+        use Framing::*;
+        for (lines, framing) in [
+            ("content-length: 2\n\n", Sized(2)),
+            ("content-length: 2\n\r\n", Sized(2)),
+            ("content-length: 2\r\n\n", Sized(2)),
+            (
+                "transfer-encoding: identity\r\ncontent-length: 2\r\n\r\n",
+                Sized(2),
+            ),
+            ("Transfer-Encoding: Identity\r\n\r\n", UntilClose),
+            (
+                "transfer-encoding: identity\r\ncontent-length: -\r\n\r\n",
+                UntilClose,
+            ),
+            (
+                "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
+                Chunked,
+            ),
+            ("transfer-encoding: Chunked, chunked\r\n\r\n", Chunked),
+            ("transfer-encoding: identity, chunked\r\n\r\n", Chunked),
+            (
+                "transfer-encoding: chunked\r\ncontent-length: -1\r\n\r\n",
+                Chunked,
+            ),
+            (
+                "content-length: 1\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n",
+                Chunked,
+            ),
+            ("transfer-encoding:\r\ncontent-length: 2\r\n\r\n", Sized(2)),
+        ] {
+            let wire = format!("HTTP/1.1 200 OK\r\n{lines}");
+            assert_framing(&wire, 200, framing, false);
+        }
+        for wire in [
+            "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+            "\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 103 x\n\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+        ] {
+            assert_framing(wire, 200, Sized(2), false);
+        }
+    }
+
+    #[test]
+    fn headers_about_a_body_that_cannot_follow_are_not_judged() {
+        for (status, lines, reusable) in [
+            (204, "content-length: 0\r\n", true),
+            (204, "content-length: 2\r\n", false),
+            (204, "transfer-encoding: chunked\r\n", false),
+            (204, "content-length: 1, 2\r\n", false),
+            (304, "content-length: 2\r\n", true),
+            (304, "transfer-encoding: chunked\r\n", true),
+            (304, "content-length: x\r\n", false),
+            (304, "transfer-encoding: gzip\r\n", false),
+        ] {
+            let wire = format!("HTTP/1.1 {status} x\r\n{lines}\r\n");
+            assert_framing(&wire, status, Framing::Empty, reusable);
+        }
+        let wire = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
+        let (head, headers) = read(wire, true).expect("valid");
+        assert_eq!((head.framing, head.reusable), (Framing::Empty, false));
+        // The reply carries the length of a response without a body to the client.
+        assert!(!headers.contains(b"content-length"));
+    }
+
+    #[test]
     fn fields_keep_their_order_and_lose_surrounding_blanks() {
         let wire = b"HTTP/1.1 200 OK\r\nB: \t two  words \r\nA:\r\nb:x:y\r\nL: caf\xe9\r\n\r\n";
         let (_, headers) = read(wire, false).expect("valid");
@@ -316,12 +452,9 @@ mod tests {
             ("HTTP/2 200\r\n\r\n", "begins with `HTTP/2 200`"),
             ("SSH-2.0-x\r\n", "begins with `SSH-2.0-x"),
             ("\x16\x03\x01", "begins with `\\x16\\x03"),
-            ("\r\nHTTP/1.1 200 OK\r\n\r\n", "begins with"),
             ("HTTP/1.1 2000 OK\r\n\r\n", "begins with"),
             ("HTTP/1.1 +20 OK\r\n\r\n", "begins with"),
             ("HTTP/1.1 099 OK\r\n\r\n", "begins with"),
-            ("HTTP/1.1 200 OK\n\n", "begins with"),
-            ("HTTP/1.1 200 OK\r\na: b\n\r\n", "without CR"),
             ("HTTP/1.1 200 OK\r\na : b\r\n\r\n", "header line `a : b`"),
             (
                 "HTTP/1.1 200 OK\r\na: b\r\n folded\r\n\r\n",
@@ -337,6 +470,18 @@ mod tests {
                 "holds a control byte",
             ),
             ("HTTP/1.1 200 OK\r\na: b\0\r\n\r\n", "holds a control byte"),
+            ("HTTP/1.1 101 x\r\n\r\n", "101 without an upgrade"),
+            ("HTTP/1.1 200 O", "closed after 14 bytes of the head"),
+            ("", "closed without a response"),
+        ] {
+            let error = rejected(wire.as_bytes());
+            assert!(error.contains(reason), "{wire:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_framing_with_two_meanings_is_rejected_with_a_reason() {
+        for (wire, reason) in [
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
                 "two different",
@@ -362,9 +507,15 @@ mod tests {
                 "transfer coding",
             ),
             (
-                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n",
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, identity\r\n\r\n",
                 "transfer coding",
             ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: \"chunked\"\r\n\r\n",
+                "transfer coding",
+            ),
+            ("\rHTTP/1.1 200 OK\r\n\r\n", "begins with"),
+            ("HTTP/1.1 200 OK\r\na: b\n\r\r\n\r\n", "header line"),
             (
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: \x0cchunked\r\n\r\n",
                 "transfer coding",
@@ -373,9 +524,6 @@ mod tests {
                 "HTTP/1.1 200 OK\r\ncontent-length: 1\x0c\r\n\r\n",
                 "content-length",
             ),
-            ("HTTP/1.1 101 x\r\n\r\n", "101 without an upgrade"),
-            ("HTTP/1.1 200 O", "closed after 14 bytes of the head"),
-            ("", "closed without a response"),
         ] {
             let error = rejected(wire.as_bytes());
             assert!(error.contains(reason), "{wire:?}: {error}");
@@ -390,6 +538,7 @@ mod tests {
         assert!(rejected(endless.as_bytes()).contains("larger than"));
         let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD / 20);
         assert!(rejected(interim.as_bytes()).contains("larger than"));
+        assert!(rejected("\r\n".repeat(MAX_HEAD).as_bytes()).contains("larger than"));
         let many = format!(
             "HTTP/1.1 200 OK\r\n{}\r\n",
             "a: b\r\n".repeat(MAX_FIELDS + 1)

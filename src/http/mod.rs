@@ -1,10 +1,11 @@
 //! HTTP/1.1 messages on any `Read`: parses response heads and bodies, writes request heads.
 //!
-//! This module knows neither Lambda nor sockets nor time. It is strict where leniency allows
-//! request or response smuggling (RFC 9112 2.2, 5, 6.3, 7.1 and 11): lines end with CRLF, a
-//! field name is a token directly followed by its colon, a length consists of digits, and
-//! lengths that differ are an error. Harmless deviations, such as a missing reason phrase or
-//! an unknown status, are accepted.
+//! This module knows neither Lambda nor sockets nor time. It is strict where two readers could
+//! disagree about a message (RFC 9112 5, 6.3, 7.1 and 11): a field name is a token directly
+//! followed by its colon, there is no bare CR, a length consists of digits, and lengths that
+//! differ are an error. Deviations of real servers with one meaning are accepted, but a
+//! connection is not reused after them: the adapter is the only reader of the response, and
+//! nothing follows it. Harmless ones, such as a missing reason phrase, end no connection.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -60,7 +60,7 @@ fn responses() -> Vec<Vec<u8>> {
         let head = String::from_utf8_lossy(head).replace('\n', "\r\n");
         [head.as_bytes(), body].concat()
     });
-    let more: [&[u8]; 9] = [
+    let more: [&[u8]; 13] = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nX-A: b\r\n\r\nhello",
         b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=1\r\n\
           Set-Cookie: b\r\n\r\n5\r\nhello\r\n0\r\nT: 1\r\n\r\n",
@@ -76,6 +76,11 @@ fn responses() -> Vec<Vec<u8>> {
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: \x0cchunked\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nProxy-X: y\r\nKeep-Alive: 5\r\n\r\n\
           <p>\xc3\xa9</p>",
+        b"HTTP/1.0 200 OK\nContent-Type: text/plain; charset=ISO-8859-1\n\nhello",
+        b"\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\
+          Transfer-Encoding: chunked\r\nContent-Length: x\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 1, 2\r\nTransfer-Encoding: gzip\r\n\r\n",
     ];
     golden.chain(more.map(<[u8]>::to_vec)).collect()
 }

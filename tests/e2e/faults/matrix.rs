@@ -419,13 +419,12 @@ fn app_answers_twice() {
 fn app_speaks_another_protocol() {
     let preface: &[u8] = b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64";
     let alert: &[u8] = b"\x15\x03\x01\0\x02\x02\x46";
-    let others: [&[u8]; 6] = [
+    let others: [&[u8]; 5] = [
         preface,
         alert,
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\xff\xfe\0\0garbage",
         b"HTTP/2 200\r\n\r\n",
-        b"\r\n\r\n",
     ];
     for other in others {
         // Reported at once, though the app waits for more.
@@ -453,8 +452,6 @@ fn app_sends_a_malformed_head() {
         "X-A: b\r\n folded\r\n",
         "X-A: b\rX-B: c\r\n",
         "X-A: b\0\r\n",
-        "X-A: b\n",
-        "\nX-A: b\r\n",
     ];
     for head in heads {
         let bad = raw(format!("{OK}{head}Content-Length: 2\r\n\r\nok"));

@@ -2,5 +2,6 @@
 
 #[cfg(feature = "compression")]
 mod compression;
+mod deviations;
 mod replies;
 mod streaming;

@@ -1,7 +1,7 @@
 //! Bodies in each framing: the same result at every cut, no byte too many consumed, and
 //! chunked encoding decodes to its input.
 
-use lambda_adapter::http::{Body, Framing, Input};
+use lambda_adapter::http::{Body, Error, Framing, Input};
 
 use super::bytes::{Bytes, Pieces};
 use super::strict;
@@ -51,7 +51,16 @@ fn whole(framing: Framing, wire: &[u8], size: usize) -> Outcome {
             let unused = from.bytes.len() + input.pending().len();
             Ok((out, wire.len() - unused))
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(without_excerpt(&error)),
+    }
+}
+
+/// The error without the bytes it quotes, which are those that have arrived.
+fn without_excerpt(error: &Error) -> String {
+    let text = error.to_string();
+    match (text.split_once('`'), text.rsplit_once('`')) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
+        _ => text,
     }
 }
 
@@ -62,7 +71,7 @@ fn pieces(framing: Framing, wire: &[u8], size: usize) -> Outcome {
     loop {
         let count = body
             .fill(&mut input, &mut from)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| without_excerpt(&error))?;
         if count == 0 {
             assert!(body.is_done());
             let unused = from.bytes.len() + input.pending().len();

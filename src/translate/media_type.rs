@@ -1,47 +1,39 @@
 //! Media types (RFC 9110 8.3.1): which are text, and which are compressed already.
 
-/// Whether a body of this type may be carried as a JSON string: the type is a text type, and
-/// its charset, if it names one, is UTF-8 or a subset.
+/// Whether a body of this type may be carried as a JSON string, if its bytes are UTF-8.
+///
+/// The charset is not asked: UTF-8 is carried byte for byte whatever its label says, and other
+/// charsets are not UTF-8 once they use a byte above 127.
 pub fn is_text(content_type: &[u8]) -> bool {
-    let lower = content_type.to_ascii_lowercase();
-    let mut parts = lower.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    let media_type = parts.next().unwrap_or_default();
-    let is_utf8 = parts
-        .filter_map(|parameter| parameter.strip_prefix(b"charset="))
-        .all(|charset| UTF8.contains(&charset));
-    let has_text_suffix = || TEXT_SUFFIXES.iter().any(|end| media_type.ends_with(end));
-    is_utf8
-        && (media_type.is_empty()
-            || media_type.starts_with(b"text/")
-            || has_text_suffix()
-            || TEXT_TYPES.contains(&media_type))
+    let lower = content_type.trim_ascii().to_ascii_lowercase();
+    // Servers also write `application/json charset=utf-8`, `text/html,text/html`.
+    let is_end = |byte: &u8| b"; \t,".contains(byte);
+    let media_type = lower.split(is_end).next().unwrap_or_default();
+    media_type.is_empty()
+        || TEXT_SUFFIXES.iter().any(|end| media_type.ends_with(end))
+        || TEXT_PREFIXES
+            .iter()
+            .any(|start| media_type.starts_with(start))
 }
-
-const UTF8: [&[u8]; 5] = [
-    b"utf-8",
-    b"\"utf-8\"",
-    b"utf8",
-    b"us-ascii",
-    b"\"us-ascii\"",
-];
 
 /// Structured syntax suffixes (RFC 6839) of text formats.
 const TEXT_SUFFIXES: [&[u8]; 3] = [b"+json", b"+xml", b"+yaml"];
 
-/// Text formats outside `text/` and without such a suffix.
-const TEXT_TYPES: [&[u8]; 13] = [
+/// How the names of text formats without such a suffix begin: `application/json` is also the
+/// start of jsonp, json-seq, jsonlines and json5.
+const TEXT_PREFIXES: [&[u8]; 13] = [
+    b"text",
     b"application/json",
     b"application/javascript",
     b"application/x-javascript",
     b"application/ecmascript",
     b"application/xml",
-    b"application/xml-dtd",
     b"application/yaml",
     b"application/x-yaml",
     b"application/toml",
     b"application/graphql",
+    b"application/ndjson",
     b"application/x-ndjson",
-    b"application/jsonl",
     b"application/x-www-form-urlencoded",
 ];
 
@@ -87,19 +79,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_types_are_text_in_utf8_only() {
+    fn text_types_are_text_whatever_their_charset() {
         for (content_type, expected) in [
             ("text/html", true),
             ("Text/HTML; Charset=UTF-8", true),
-            ("text/plain;charset=us-ascii", true),
-            ("application/json ; charset=\"utf-8\"", true),
+            ("text/html;charset=ISO-8859-1", true),
+            ("text/html; charset=", true),
+            ("text/html,text/html", true),
+            ("application/json;charset=ISO-8859-1", true),
+            ("application/json charset=utf-8", true),
+            ("application/json; charset=utf-16", true),
+            ("application/jsonp", true),
             ("application/vnd.api+json", true),
+            ("application/rss+xml ;charset=x", true),
             ("image/svg+xml", true),
             ("", true),
-            ("text/html; charset=iso-8859-1", false),
-            ("application/json; charset=utf-16", false),
+            (" ; charset=utf-8", true),
             ("application/octet-stream", false),
-            ("application/jsonx", false),
+            ("application/octet-stream; x=+json", false),
             ("image/png", false),
         ] {
             let is_text = is_text(content_type.as_bytes());

@@ -4,9 +4,11 @@
 //! Lambda with an Application Load Balancer", "Invoking Lambda function URLs" and "Lambda
 //! functions as targets in VPC Lattice". All are JSON, which cannot hold arbitrary bytes: a
 //! body is sent as text if it is valid UTF-8 and its type is a text type or missing, else as
-//! base64, so that the client receives the bytes that the app sent.
+//! base64, so that the client receives the bytes that the app sent. Text is the safer of the
+//! two: a REST API without binary media types does not decode base64.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use codec::base64;
 use codec::escape::{Escaper, escape, unescape};
@@ -74,6 +76,7 @@ pub fn render(
             let start = out.len();
             let is_text = may_be_text(response) && escape(out, body).is_some();
             if !is_text {
+                warn_about_base64(response, kind);
                 out.truncate(start);
                 base64::encode(out, body);
             }
@@ -124,10 +127,28 @@ pub fn render_while_reading(
         take_back(out, start, escaper, read);
     }
     if text.is_none() {
+        warn_about_base64(response, kind);
         base64::encode(out, read);
     }
     write_end(text.is_some(), out);
     check_size(total, out)
+}
+
+/// Warns, once a process, that a text in another charset than UTF-8 may reach the client as
+/// base64.
+fn warn_about_base64(response: &Response, kind: Kind) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    let content_type = response.headers.first(b"content-type");
+    if let Some(content_type) = content_type.filter(|_| kind == Kind::Rest)
+        && may_be_text(response)
+        && !WARNED.swap(true, Ordering::Relaxed)
+    {
+        warn!(
+            "a `{}` that is not UTF-8 is sent as base64, and a REST API decodes that only for \
+             its binary media types: send UTF-8, or set its binary media types to */*",
+            content_type.escape_ascii()
+        );
+    }
 }
 
 /// Moves the text written since `start`, unescaped, and the bytes that the escaper holds from

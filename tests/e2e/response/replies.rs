@@ -111,23 +111,54 @@ fn character_may_be_cut_by_what_arrives_at_once() {
 }
 
 #[test]
-fn other_charset_is_base64_and_untouched() {
-    assert!(!is_text(
-        "Content-Type: text/plain; charset=ISO-8859-1",
-        b"cr\xeape"
-    ));
-    assert!(!is_text(
-        "Content-Type: text/html; charset=\"utf-16\"",
-        b"plain"
-    ));
-    assert!(is_text(
-        "Content-Type: text/html; charset=\"utf-8\"",
-        b"plain"
-    ));
-    assert!(is_text(
-        "Content-Type: text/html; charset=us-ascii",
-        b"plain"
-    ));
+fn utf_8_is_text_whatever_its_charset_says() {
+    // A REST API without binary media types does not decode base64.
+    for content_type in [
+        "text/html;charset=ISO-8859-1",
+        "application/json;charset=ISO-8859-1",
+        "application/json charset=utf-8",
+        "text/html; charset=",
+        "text/html; charset=\"utf-16\"",
+        "text/plain; charset=us-ascii",
+        "application/jsonp",
+        "text/plain, text/plain",
+    ] {
+        let head = format!("Content-Type: {content_type}");
+        assert!(is_text(&head, b"plain"), "{content_type}");
+        assert!(is_text(&head, "cr\u{ea}pe".as_bytes()), "{content_type}");
+        assert!(!is_text(&head, b"cr\xeape"), "{content_type}");
+    }
+}
+
+#[test]
+fn latin_1_page_of_a_rest_api_is_warned_about_once_with_the_cure() {
+    let page = |charset: &str| {
+        let head = format!("200 OK\nContent-Type: text/html{charset}");
+        response(&head, b"cr\xeape")
+    };
+    let warnings = |events: Vec<Value>| {
+        let run = scenario()
+            .respond(page(";charset=ISO-8859-1"))
+            .respond(page(""))
+            .invoke_all(events)
+            .run();
+        assert_eq!(run.reply(1)["isBase64Encoded"], true);
+        assert_eq!(run.reply(1)["body"], base64::encode(b"cr\xeape"));
+        let log = run.log();
+        let lines = log.lines().filter(|line| line.contains("WARN"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let found = warnings(vec![rest("GET", "/"); 3]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    for word in [
+        "text/html;charset=ISO-8859-1",
+        "UTF-8",
+        "binary media types",
+    ] {
+        assert!(found[0].contains(word), "{found:?}");
+    }
+    let decodes_base64 = warnings(vec![get("/"), alb("GET", "/")]);
+    assert!(decodes_base64.is_empty(), "{decodes_base64:?}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/
 SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test features examples fuzz soak lint build e2e reproducible size layer publish image packages rie bench clean \
+.PHONY: help run test features examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -102,6 +102,9 @@ build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64:
 
 publish: layer ## Publish the layers to AWS (REGIONS="eu-west-1 us-east-1", default: every one)
 	layer/publish $(REGIONS)
+
+differential: ## Compare with PEER=/path/to/another/adapter over mutated responses of real servers, for SECS=60
+	PEER="$(PEER)" SECS=$(SECS) $(CARGO) test --features local --test differential
 
 bench: ## Measure it beside the floor and PEER=/path/to/another/adapter
 	$(CARGO) bench --bench bench

@@ -15,7 +15,7 @@ use settings::*;
 pub use settings::{SETTINGS, Setting, unknown_names};
 pub use values::Statuses;
 
-use crate::error::Fatal;
+use crate::error::{BadSetting, Fatal};
 use crate::gzip;
 use crate::http::path_guard;
 
@@ -191,6 +191,26 @@ impl Config {
     }
 }
 
+/// Fails if the app's host is a name that does not resolve: init would wait for nothing.
+pub fn check_host(
+    app: &Address,
+    resolves: impl Fn(&str) -> bool,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), Fatal> {
+    let Some(host) = app.host.as_deref().filter(|host| !resolves(host)) else {
+        return Ok(());
+    };
+    let given = |name: &&str| lookup(name).is_some_and(|value| !value.trim().is_empty());
+    let mut names = [HOST.name]
+        .into_iter()
+        .chain(HOST.deprecated.iter().copied());
+    Err(Fatal::Settings(vec![BadSetting {
+        name: names.find(given).unwrap_or(HOST.name),
+        value: host.to_owned(),
+        accepted: A_HOST,
+    }]))
+}
+
 fn read_app(settings: &mut Settings) -> Address {
     let port = settings.read(&PORT, values::port).or_else(|| {
         let value = settings.get(PLAIN_PORT)?;
@@ -217,8 +237,21 @@ fn read_readiness(settings: &mut Settings, app_port: u16) -> Readiness {
             .read(&READINESS_STATUS, Statuses::parse)
             .or_else(|| read_min_unhealthy(settings))
             .unwrap_or(Statuses::range(100, 499)),
-        timeout: settings.read(&READINESS_TIMEOUT, values::seconds),
+        timeout: read_readiness_timeout(settings),
     }
+}
+
+fn read_readiness_timeout(settings: &mut Settings) -> Option<Duration> {
+    let timeout = settings.read(&READINESS_TIMEOUT, values::limit)?;
+    if timeout.is_none() {
+        let name = READINESS_TIMEOUT.name;
+        let value = settings.get(name).unwrap_or_default();
+        settings.warnings.push(format!(
+            "{name}=`{}` means no limit: init waits for the app as long as Lambda allows",
+            value.trim()
+        ));
+    }
+    timeout
 }
 
 /// The replaced setting N, which meant that statuses from 100 to N-1 are healthy.
@@ -375,9 +408,16 @@ mod tests {
             ("AWS_LWA_READINESS_CHECK_PROTOCOL", "grpc"),
             ("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", "2xx"),
             ("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", "300-200"),
-            ("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", "200,"),
+            ("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", ","),
             ("AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS", "100"),
             ("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "1.5s"),
+            ("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "1."),
+            ("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "--1"),
+            ("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "inf"),
+            ("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "4294967296"),
+            ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "-1"),
+            ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "+1"),
+            ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "1e3"),
             ("AWS_LWA_ASYNC_INIT", "maybe"),
             ("AWS_LWA_REMOVE_BASE_PATH", "/caf\u{e9}"),
             ("AWS_LWA_AUTHORIZATION_SOURCE", "x y"),
@@ -406,8 +446,10 @@ mod tests {
         for yes in ["1", "TRUE", "Yes", "on"] {
             assert!(accepted(&[("AWS_LWA_ASYNC_INIT", yes)]).async_init);
         }
-        let codes = accepted(&[("AWS_LWA_ERROR_STATUS_CODES", " 500-502 , 404")]).error_statuses;
-        assert!(codes.contains(501) && codes.contains(404) && !codes.contains(503));
+        for list in [" 500-502 , 404", "500-502,404,", ",404,,500-502"] {
+            let codes = accepted(&[("AWS_LWA_ERROR_STATUS_CODES", list)]).error_statuses;
+            assert!(codes.contains(501) && codes.contains(404) && !codes.contains(503));
+        }
         for base in ["api", "/api", "/api/"] {
             let config = accepted(&[("AWS_LWA_REMOVE_BASE_PATH", base)]);
             assert_eq!(config.base_path.as_deref(), Some("/api"));
@@ -432,6 +474,45 @@ mod tests {
     }
 
     #[test]
+    fn seconds_have_fractions_and_zero_or_less_is_no_limit() {
+        let idle = |value| accepted(&[("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", value)]).pool_idle;
+        assert_eq!(idle("0.5"), Duration::from_millis(500));
+        assert_eq!(idle("2.25"), Duration::from_millis(2250));
+        assert_eq!(idle("0.0000000019"), Duration::from_nanos(1));
+        assert_eq!(idle("0"), Duration::ZERO);
+        for (value, expected) in [
+            ("0.5", Some(Duration::from_millis(500))),
+            ("30", Some(Duration::from_secs(30))),
+            ("0", None),
+            ("0.0", None),
+            ("-1", None),
+            ("-0.5", None),
+        ] {
+            let name = "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS";
+            let (config, warnings) = read(&[(name, value)]);
+            assert_eq!(config.expect("accepted").readiness.timeout, expected);
+            assert_eq!(warnings.len(), usize::from(expected.is_none()), "{value}");
+            let named = |warning: &String| warning.contains(name) && warning.contains("no limit");
+            assert!(warnings.iter().all(named), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_does_not_resolve_is_refused_under_the_name_it_was_given() {
+        for (given, named) in [("AWS_LWA_HOST", "AWS_LWA_HOST"), ("HOST", "HOST")] {
+            let variables = [(given, "no-such-host")];
+            let config = accepted(&variables);
+            let lookup = |name: &str| (name == given).then(|| "no-such-host".to_owned());
+            assert!(check_host(&config.app, |_| true, &lookup).is_ok());
+            let error = check_host(&config.app, |_| false, &lookup).expect_err("refused");
+            let expected = format!("{named}=`no-such-host` is not valid: expected an address");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        let unset = accepted(&[]).app;
+        assert!(check_host(&unset, |_| false, &|_| None).is_ok());
+    }
+
+    #[test]
     fn a_build_without_compression_rejects_the_setting() {
         let config = |value| read(&[("AWS_LWA_ENABLE_COMPRESSION", value)]).0;
         assert_eq!(config("off").expect("accepted").compression, None);
@@ -450,9 +531,14 @@ mod tests {
             "AWS_LWA_PORT",
             "AWS_REGION",
             "AWS_LWA_READYNESS_CHECK_PATH",
+            "AWS_LWA_LOG_LEVEL",
+            "AWS_LWA_",
         ];
         let warnings = unknown_names(names.into_iter().map(str::to_owned));
-        assert_eq!(warnings.len(), 2);
+        assert_eq!(warnings.len(), 4);
+        for far in &warnings[2..] {
+            assert!(far.ends_with("has no effect"), "{far}");
+        }
         assert!(
             warnings[0].contains("AWS_LWA_PROT ") && warnings[0].ends_with("mean AWS_LWA_PORT?")
         );

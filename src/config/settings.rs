@@ -31,21 +31,17 @@ const fn setting(
 
 const BOOLEAN: &str = "true or false";
 pub const A_PORT: &str = "a port from 1 to 65535";
+pub const A_HOST: &str = "an address, localhost, or a name in /etc/hosts";
 const A_PATH: &str = "a path of printable ASCII without spaces";
 const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ \
     between single slashes, not the readiness or pass-through path nor one above it";
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
-const SECONDS: &str = "a whole number of seconds";
+const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 
 pub const PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
 /// Not deprecated: many platforms and frameworks use this name.
 pub const PLAIN_PORT: &str = "PORT";
-pub const HOST: Setting = setting(
-    "AWS_LWA_HOST",
-    &["HOST"],
-    "127.0.0.1",
-    "a host name or address",
-);
+pub const HOST: Setting = setting("AWS_LWA_HOST", &["HOST"], "127.0.0.1", A_HOST);
 pub const READINESS_PORT: Setting = setting(
     "AWS_LWA_READINESS_CHECK_PORT",
     &["READINESS_CHECK_PORT"],
@@ -209,7 +205,7 @@ impl Settings<'_> {
     }
 }
 
-/// Returns a warning for each `AWS_LWA_*` name that is not a setting, with the nearest name.
+/// Returns a warning for each `AWS_LWA_*` name that is not a setting, with a name that is near.
 pub fn unknown_names(names: impl Iterator<Item = String>) -> Vec<String> {
     let known = || {
         SETTINGS
@@ -219,12 +215,20 @@ pub fn unknown_names(names: impl Iterator<Item = String>) -> Vec<String> {
     names
         .filter(|name| name.starts_with("AWS_LWA_") && !known().any(|known| known == name))
         .map(|name| {
-            let nearest = known()
-                .min_by_key(|known| distance(known, &name))
-                .unwrap_or("");
-            format!("{name} is not a setting of lambda-adapter: did you mean {nearest}?")
+            let near = known().map(|known| (distance(known, &name), known));
+            match near.min().filter(|(distance, _)| is_near(*distance, &name)) {
+                Some((_, nearest)) => {
+                    format!("{name} is not a setting of lambda-adapter: did you mean {nearest}?")
+                }
+                None => format!("{name} is not a setting of lambda-adapter, and has no effect"),
+            }
         })
         .collect()
+}
+
+/// Whether a name may be a misspelling: two letters, or a quarter of them, differ.
+fn is_near(distance: usize, name: &str) -> bool {
+    distance <= usize::max(2, name.len().saturating_sub("AWS_LWA_".len()) / 4)
 }
 
 /// Levenshtein's edit distance.

@@ -31,9 +31,13 @@ impl Statuses {
             let (low, high) = (status(low.trim())?, status(high.trim())?);
             (low <= high).then_some((low, high))
         };
+        // A comma at the end is common in generated lists.
         text.split(',')
-            .map(|item| range(item.trim()))
-            .collect::<Option<_>>()
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(range)
+            .collect::<Option<Vec<_>>>()
+            .filter(|ranges| !ranges.is_empty())
             .map(Statuses)
     }
 }
@@ -84,10 +88,25 @@ pub fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| digits && *port != 0)
 }
 
+/// A number of seconds with or without a fraction, of which nanoseconds count.
 pub fn seconds(text: &str) -> Option<Duration> {
-    text.parse::<u32>()
-        .ok()
-        .map(|seconds| Duration::from_secs(seconds.into()))
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(fraction) || !is_number(whole) {
+        return None;
+    }
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
+    let seconds: u32 = whole.parse().ok()?;
+    Some(Duration::new(seconds.into(), nanos))
+}
+
+/// A limit in seconds; none where it is zero or less.
+pub fn limit(text: &str) -> Option<Option<Duration>> {
+    match text.strip_prefix('-') {
+        Some(positive) => seconds(positive).map(|_| None),
+        None => seconds(text).map(|limit| Some(limit).filter(|limit| !limit.is_zero())),
+    }
 }
 
 pub fn millis(text: &str) -> Option<Duration> {

@@ -18,6 +18,7 @@ use crate::cli::CommandLine;
 use crate::config::{self, Config};
 use crate::error::Fatal;
 use crate::lambda::{Runtime, extension};
+use crate::net::resolve;
 use crate::shutdown::Shutdown;
 
 /// How long init waits for the app with asynchronous init: Lambda ends it after 10 s.
@@ -93,7 +94,11 @@ fn initialize(
 /// Reads the settings and logs their warnings, also where they are refused.
 fn read_config() -> Result<Config, Fatal> {
     let mut warnings = Vec::new();
-    let config = Config::from_env(&crate::variable, &mut warnings);
+    let config = Config::from_env(&crate::variable, &mut warnings).and_then(|config| {
+        let resolves = |host: &str| resolve::resolve(host, config.app.port).is_ok();
+        config::check_host(&config.app, resolves, &crate::variable)?;
+        Ok(config)
+    });
     let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     warnings.extend(config::unknown_names(names));
     for warning in warnings {

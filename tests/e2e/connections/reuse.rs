@@ -204,7 +204,7 @@ fn idle_timeout_of_0_uses_each_connection_once() {
 #[test]
 fn connection_idle_for_longer_than_the_limit_is_replaced() {
     let mut run = scenario()
-        .env("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "1")
+        .env("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "0.9")
         .invoke_all(vec![get("/x"); 2])
         .run();
     let later = run.record.now() + std::time::Duration::from_millis(1200);

@@ -62,6 +62,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
             "request_is_retried_once_and_no_more",
             "status_in_the_error_list_fails_the_invocation",
             "status_in_the_error_list_is_not_streamed",
+            "status_list_may_end_with_a_comma",
         ],
     ),
     (
@@ -129,6 +130,8 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
             "idle_timeout_of_0_uses_each_connection_once",
             "readiness_timeout_bounds_an_app_that_accepts_and_says_nothing",
             "readiness_timeout_fails_init",
+            "readiness_timeout_of_zero_or_less_is_no_limit",
+            "seconds_may_have_a_fraction",
             "traceparent_is_derived_from_the_trace_id_when_asked_for",
         ],
     ),

@@ -87,7 +87,7 @@ fn bad_booleans_are_refused_with_the_spellings() {
 
 #[test]
 fn bad_numbers_are_refused() {
-    for value in ["-1", "soon", "1s"] {
+    for value in ["soon", "1s", "1.", ".5", "1e3", "inf"] {
         assert_refused(
             "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS",
             value,
@@ -96,11 +96,62 @@ fn bad_numbers_are_refused() {
         assert_refused("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", value, &["second"]);
         assert_refused("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", value, &["millisecond"]);
     }
+    assert_refused("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "-1", &["second"]);
+    assert_refused("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "-1", &["millisecond"]);
+}
+
+#[test]
+fn seconds_may_have_a_fraction() {
+    let name = "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS";
+    let mut run = scenario()
+        .env(name, "0.3")
+        .probe(response("500 Oops", ""))
+        .start();
+    assert_eq!(run.exit().code(), Some(1));
+    let log = run.log();
+    let waited = log
+        .split(" ms")
+        .next()
+        .and_then(|text| text.rsplit(' ').next());
+    let waited: u64 = waited.and_then(|ms| ms.parse().ok()).expect("a time");
+    assert!((300..3000).contains(&waited), "{log}");
+}
+
+#[test]
+fn readiness_timeout_of_zero_or_less_is_no_limit() {
+    for value in ["0", "-1", "-0.5"] {
+        let name = "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS";
+        let run = scenario()
+            .env(name, value)
+            .probe(response("500 Oops", ""))
+            .probe(response("200 OK", ""))
+            .invoke(get("/"))
+            .run();
+        assert_eq!(run.reply(1)["statusCode"], 200);
+        assert_eq!(warnings(&run, &[name, value, "no limit"]), 1, "{value}");
+    }
+}
+
+#[test]
+fn status_list_may_end_with_a_comma() {
+    let run = scenario()
+        .env("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", "200,301,")
+        .env("AWS_LWA_ERROR_STATUS_CODES", "503,")
+        .respond(response("503 Busy", ""))
+        .invoke(get("/"))
+        .run();
+    let kind = run.error(1);
+    let kind = kind.header("lambda-runtime-function-error-type");
+    assert_eq!(kind, Some("Function.HttpStatus"));
 }
 
 #[test]
 fn bad_host_is_refused() {
     assert_refused("AWS_LWA_HOST", "no such host", &[]);
+    // The binary has no resolver: a name is in /etc/hosts, or init would wait for ever.
+    let cure = &["an address, localhost, or a name in /etc/hosts"];
+    assert_refused("AWS_LWA_HOST", "no-such-host.example", cure);
+    assert_refused("HOST", "x86_64-conda-linux-gnu", cure);
 }
 
 #[test]
@@ -287,6 +338,12 @@ fn unknown_variable_is_warned_about_with_the_nearest_name() {
         "{}",
         run.log()
     );
+    let run = scenario()
+        .env("AWS_LWA_LOG_LEVEL", "debug")
+        .invoke(get("/"))
+        .run();
+    assert_eq!(warnings(&run, &["AWS_LWA_LOG_LEVEL", "has no effect"]), 1);
+    assert_eq!(warnings(&run, &["AWS_LWA_PORT"]), 0, "{}", run.log());
     let run = scenario()
         .env("AWS_LAMBDA_EXEC_WRAPPER", "/opt/bootstrap")
         .invoke(get("/"))

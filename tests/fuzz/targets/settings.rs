@@ -56,11 +56,12 @@ pub fn check(data: &[u8]) {
     );
     let text = String::from_utf8_lossy(&data[..data.len().min(40)]).into_owned();
     let unknown = config::unknown_names([format!("AWS_LWA_{text}")].into_iter());
-    assert!(
-        unknown
-            .iter()
-            .all(|warning| warning.contains("did you mean AWS_LWA_") || warning.contains("mean "))
-    );
+    for warning in unknown {
+        assert!(
+            warning.contains("did you mean ") || warning.ends_with("has no effect"),
+            "{warning}"
+        );
+    }
 }
 
 /// Values that are copied into a request line or a header are valid there.

@@ -35,7 +35,12 @@ pub fn plan(
     let coding = coding(config, Some(kind), request, response, declared);
     let fits = declared.is_none_or(|length| length <= MAX_REPLY as u64);
     if streams(config, kind) {
-        Plan::Stream(kind, coding)
+        // A function URL may decode the coding of a stream, and CloudFront rejects what is left.
+        // A REST API sends streams as they are, and compresses none.
+        match kind {
+            Kind::Rest => Plan::Stream(kind, coding),
+            _ => Plan::Stream(kind, Coding::Identity),
+        }
     } else if fits && coding == Coding::Identity {
         Plan::RenderWhileReading(kind)
     } else {
@@ -155,6 +160,10 @@ mod tests {
             streamed,
             Plan::Stream(Kind::Rest, Coding::Gzip(_))
         ));
+        for kind in [Kind::FunctionUrl, Kind::HttpApi] {
+            let streamed = planned(&[gzip, stream], Some(kind), 200, 1000);
+            assert_eq!(streamed, Plan::Stream(kind, Coding::Identity));
+        }
         assert_eq!(planned(&[gzip, stream], None, 200, 1000), Plan::ReadWhole);
     }
 }

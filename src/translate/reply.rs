@@ -216,18 +216,25 @@ fn write_start(response: &Response, kind: Kind, out: &mut Vec<u8>) {
             write_cookies(out, response);
         }
         Kind::Lattice | Kind::Alb { multi: false } => {
-            if response.headers.all(b"set-cookie").count() > 1 {
-                let remedy = match kind {
-                    Kind::Lattice => "VPC Lattice takes one value of each header",
-                    _ => "set lambda.multi_value_headers.enabled on the target group",
-                };
-                warn!("only the first Set-Cookie is sent to the client: {remedy}");
+            let has_several = response.headers.all(b"set-cookie").count() > 1;
+            let (set_cookie, hint) = match kind {
+                Kind::Lattice => (SetCookie::First, FIRST_COOKIE),
+                _ => (SetCookie::EachInItsCase, COOKIES_BY_CASE),
+            };
+            static WARNED: AtomicBool = AtomicBool::new(false);
+            if has_several && !WARNED.swap(true, Ordering::Relaxed) {
+                warn!("{hint}");
             }
-            write_single_value(out, response, SetCookie::First);
+            write_single_value(out, response, set_cookie);
         }
     }
     out.extend_from_slice(b",\"body\":\"");
 }
+
+const FIRST_COOKIE: &str = "only the first Set-Cookie is sent to the client: VPC Lattice takes one \
+    value of each header";
+const COOKIES_BY_CASE: &str = "several Set-Cookie are sent under names that differ in case: set \
+    lambda.multi_value_headers.enabled on the target group, which takes several values";
 
 fn write_end(is_text: bool, out: &mut Vec<u8>) {
     let end: &[u8] = if is_text {
@@ -291,6 +298,9 @@ fn write_multi_value(out: &mut Vec<u8>, response: &Response) {
 enum SetCookie {
     Omit,
     First,
+    /// Each under a name in a case of its own, which are different names in JSON and the same
+    /// one to the client (RFC 9110 5.1).
+    EachInItsCase,
 }
 
 fn write_single_value(out: &mut Vec<u8>, response: &Response, set_cookie: SetCookie) {
@@ -298,24 +308,57 @@ fn write_single_value(out: &mut Vec<u8>, response: &Response, set_cookie: SetCoo
     let is_omitted = |name: &[u8]| set_cookie == SetCookie::Omit && name == b"set-cookie";
     let names = names(response).into_iter();
     let names = names.filter(|name| !is_omitted(name));
-    for (index, name) in names.enumerate() {
-        write_comma(out, index);
-        write_value(out, name);
-        out.push(b':');
+    let mut index = 0;
+    for name in names {
         let mut values = response.headers.all(name);
-        let first = values.next().unwrap_or_default();
         if name == b"set-cookie" {
-            write_value(out, first);
+            let count = match set_cookie {
+                SetCookie::EachInItsCase => usize::MAX,
+                SetCookie::First | SetCookie::Omit => 1,
+            };
+            for (name, value) in set_cookie_names().zip(values).take(count) {
+                write_pair(out, &mut index, &name, value);
+            }
             continue;
         }
+        let first = values.next().unwrap_or_default();
         let mut joined = Cow::Borrowed(first);
         for value in values {
             joined.to_mut().extend_from_slice(b", ");
             joined.to_mut().extend_from_slice(value);
         }
-        write_value(out, &joined);
+        write_pair(out, &mut index, name, &joined);
     }
     out.push(b'}');
+}
+
+fn write_pair(out: &mut Vec<u8>, index: &mut usize, name: &[u8], value: &[u8]) {
+    write_comma(out, *index);
+    *index += 1;
+    write_value(out, name);
+    out.push(b':');
+    write_value(out, value);
+}
+
+/// `set-cookie` in each of its 512 cases; no browser keeps as many cookies of a site.
+fn set_cookie_names() -> impl Iterator<Item = Vec<u8>> {
+    const LETTERS: &[u8] = b"set-cookie";
+    (0..512u16).map(|case| {
+        let mut bits = case;
+        let letters = LETTERS.iter().map(|letter| {
+            if !letter.is_ascii_alphabetic() {
+                return *letter;
+            }
+            let is_upper = bits & 1 == 1;
+            bits >>= 1;
+            if is_upper {
+                letter.to_ascii_uppercase()
+            } else {
+                *letter
+            }
+        });
+        letters.collect()
+    })
 }
 
 fn write_cookies(out: &mut Vec<u8>, response: &Response) {

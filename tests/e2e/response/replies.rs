@@ -285,14 +285,44 @@ fn set_cookie_is_neither_split_nor_joined() {
 }
 
 #[test]
-fn second_cookie_to_a_single_value_alb_is_warned_about() {
+fn cookies_of_a_single_value_alb_reply_have_names_that_differ_in_case() {
+    let cookies: Vec<String> = (0..40)
+        .map(|number| format!("c{number}=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT"))
+        .collect();
+    let lines = cookies.join("\nSet-Cookie: ");
+    let head = format!("200 OK\nSet-Cookie: {lines}\nX-A: b\nX-A: c");
+    let run = scenario()
+        .respond(response(&head, "ok"))
+        .invoke_all(vec![alb("GET", "/"); 3])
+        .run();
+    let reply = run.reply(1);
+    let headers = reply["headers"].as_object().expect("headers");
+    let is_cookie = |name: &&String| name.eq_ignore_ascii_case("set-cookie");
+    let mut found: Vec<_> = headers
+        .keys()
+        .filter(is_cookie)
+        .map(|name| headers[name].as_str().expect("a string"))
+        .collect();
+    found.sort_unstable();
+    let mut expected: Vec<_> = cookies.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(headers["set-cookie"], cookies[0]);
+    assert_eq!((&headers["x-a"], headers.len()), (&json!("b, c"), 41));
+    let log = run.log();
+    let warned = |line: &&str| line.contains("WARN") && line.contains("multi_value_headers");
+    assert_eq!(log.lines().filter(warned).count(), 1, "{log}");
+}
+
+#[test]
+fn second_cookie_to_lattice_is_warned_about() {
     let run = invoke_once(
-        alb("GET", "/"),
+        lattice("GET", "/"),
         response("200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2", "ok"),
     );
     assert_eq!(run.reply(1)["headers"]["set-cookie"], "a=1");
     let log = run.log();
-    let warned = |line: &str| line.contains("WARN") && line.contains("multi_value_headers");
+    let warned = |line: &str| line.contains("WARN") && line.contains("only the first Set-Cookie");
     assert!(log.lines().any(warned), "{log}");
 }
 

@@ -1,6 +1,6 @@
 //! Forwards one invocation to the app and makes its reply.
 
-use log::warn;
+use log::{debug, warn};
 
 use super::buffers::Buffers;
 use super::plan::{self, Plan};
@@ -17,6 +17,7 @@ use crate::lambda::deliver::Reply;
 use crate::net::deadline::Deadline;
 use crate::translate::compression::{self, Coding, Gzipped};
 use crate::translate::event::{self, Kind};
+use crate::translate::ping;
 use crate::translate::reply;
 use crate::translate::request::{self, Rejection};
 
@@ -70,6 +71,11 @@ fn exchange<'a>(
     let (payload, decoded) = (&buffers.payload, &mut buffers.decoded);
     let event = event::parse(payload)?;
     let kind = event.kind();
+    if kind.is_none() && ping::is_warm_up(payload) {
+        debug!("a warm-up ping gets null, without a request to the app");
+        room.reply.extend_from_slice(b"null");
+        return Ok(Reply::Buffered(room.reply));
+    }
     let request = match request::build(&event, payload, invocation, config, decoded) {
         Ok(request) => request,
         Err(rejection) => return reject(config, kind, &rejection, room),

@@ -7,6 +7,7 @@ pub mod compression;
 pub mod context_headers;
 pub mod event;
 pub mod media_type;
+pub mod ping;
 pub mod reply;
 pub mod request;
 pub mod traceparent;

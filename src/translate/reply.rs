@@ -46,8 +46,19 @@ pub fn check_status(
         .ok()
         .and_then(|text| json::Object::parse(text).ok())
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
-    let mut message = format!("{{\"statusCode\":{status},\"body\":\"").into_bytes();
-    let limit = MAX_MESSAGE - 2 * message.len();
+    let mut message = format!("{{\"statusCode\":{status},").into_bytes();
+    if kind.is_none() && matches!(status, 404 | 405) {
+        let path = &config.pass_through_path;
+        let hint = format!(
+            "events that are not HTTP requests are sent as POST {path}: the app needs that \
+             route, or one that AWS_LWA_PASS_THROUGH_PATH names"
+        );
+        message.extend_from_slice(b"\"hint\":");
+        json::write_string(&mut message, &hint);
+        message.push(b',');
+    }
+    message.extend_from_slice(b"\"body\":\"");
+    let limit = MAX_MESSAGE.saturating_sub(2 * message.len());
     text::write(&mut message, body, limit, Form::NestedJson);
     message.extend_from_slice(b"\"}");
     Err(Failure {

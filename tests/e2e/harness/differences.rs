@@ -200,7 +200,14 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
     ),
     (
         "ignores the status of a response to a pass-through event",
-        &["error_status_fails_the_invocation"],
+        &[
+            "error_status_fails_the_invocation",
+            "missing_route_for_events_is_named_with_the_setting",
+        ],
+    ),
+    (
+        "sends warm-up pings to the app",
+        &["warm_up_pings_get_null_without_the_app"],
     ),
     (
         "always registers as `lambda-adapter`",

@@ -3,7 +3,7 @@
 
 use crate::harness::app::{Response, response};
 use crate::harness::events::*;
-use crate::harness::scenario::{invoke_once, scenario};
+use crate::harness::scenario::{Run, invoke_once, scenario};
 use serde_json::{Value, json};
 
 fn ok() -> Response {
@@ -189,6 +189,58 @@ fn error_status_fails_the_invocation() {
         );
         assert_eq!(run.reply(2), "ok");
     }
+}
+
+#[test]
+fn missing_route_for_events_is_named_with_the_setting() {
+    for status in ["404 Not Found", "405 Method Not Allowed", "500 Oops"] {
+        let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event",
+            "detail": {}});
+        let run = invoke_once(schedule, response(status, "no such route"));
+        let message = http_status(&run);
+        let is_hinted = ["POST /events", "AWS_LWA_PASS_THROUGH_PATH"]
+            .iter()
+            .all(|word| message["hint"].to_string().contains(word));
+        assert_eq!(is_hinted, !status.starts_with("500"), "{message}");
+        assert_eq!(message["statusCode"].to_string(), status[..3]);
+        assert_eq!(message["body"], "no such route");
+    }
+    let run = scenario()
+        .env("AWS_LWA_ERROR_STATUS_CODES", "404")
+        .respond(response("404 Not Found", "no"))
+        .invoke(get("/x"))
+        .run();
+    let message = http_status(&run);
+    assert_eq!(message, json!({"statusCode": 404, "body": "no"}));
+}
+
+/// The message of a failure by status, which is JSON.
+fn http_status(run: &Run) -> Value {
+    let body: Value = serde_json::from_slice(&run.error(1).body).expect("JSON");
+    let message = body["errorMessage"].as_str().expect("a message");
+    serde_json::from_str(message).expect("JSON in the message")
+}
+
+#[test]
+fn warm_up_pings_get_null_without_the_app() {
+    let pings = [
+        json!({"source": "serverless-plugin-warmup"}),
+        json!({"warmer": true, "concurrency": 3}),
+    ];
+    for mode in ["buffered", "response_stream"] {
+        let run = scenario()
+            .env("AWS_LWA_INVOKE_MODE", mode)
+            .respond(response("404 Not Found", "no such route"))
+            .invoke_all(pings.clone())
+            .invoke(get("/x"))
+            .run();
+        assert_eq!(run.response(1).text(), "null");
+        assert_eq!(run.response(2).text(), "null");
+        let targets: Vec<_> = run.requests().into_iter().map(|r| r.target).collect();
+        assert_eq!(targets, ["/x"]);
+    }
+    assert_passes_through(json!({"source": "serverless-plugin-warmup", "id": "1"}));
+    assert_passes_through(json!({"warmer": false}));
 }
 
 #[test]

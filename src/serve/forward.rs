@@ -195,8 +195,12 @@ fn read_whole<'a>(
         headers: &headers,
         ..*response
     };
-    let body = if is_compressed { compressed } else { read };
+    let mut body: &[u8] = if is_compressed { compressed } else { read };
     reply::check_status(&response, body, kind, config)?;
+    // The body of the request is the event.
+    if kind.is_none() && event::is_polled(request.body) {
+        body = reply::batch_result(body);
+    }
     reply::render(&response, body, kind, reply)?;
     Ok(Reply::Buffered(reply))
 }

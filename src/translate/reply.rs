@@ -209,6 +209,16 @@ fn write_result(body: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The result of an event source mapping, which is an object or null: with
+/// `ReportBatchItemFailures` any other value can be read as a failed batch, which is then
+/// retried until it expires.
+pub fn batch_result(body: &[u8]) -> &[u8] {
+    match body.trim_ascii_start() {
+        [b'{', ..] if json::is_valid(body) => body,
+        _ => b"null",
+    }
+}
+
 /// Room for everything in a usual reply but its body.
 const ENVELOPE: usize = 1024;
 

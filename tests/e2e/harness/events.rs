@@ -100,6 +100,13 @@ pub fn sqs() -> Value {
         "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:q", "awsRegion": "eu-west-1"}]})
 }
 
+/// An event of EventBridge, whose result is not read by its sender.
+pub fn schedule() -> Value {
+    json!({"version": "0", "id": "e1", "detail-type": "Scheduled Event", "source": "aws.events",
+        "account": "111122223333", "time": "2026-02-03T10:11:12Z", "region": "eu-west-1",
+        "resources": ["arn:aws:events:eu-west-1:111122223333:rule/nightly"], "detail": {}})
+}
+
 /// Every kind of event that is an HTTP request, with its name.
 pub fn http_kinds(method: &str, path: &str) -> Vec<(&'static str, Value)> {
     let mut kinds = vec![

@@ -1,7 +1,7 @@
 //! From the start of the process to its exit: registration, readiness, the loop.
 
 use crate::harness::app::{raw, response};
-use crate::harness::events::{each_kind, get, sqs};
+use crate::harness::events::{each_kind, get, schedule};
 use crate::harness::record::Side;
 use crate::harness::scenario::{Renamed, Run, scenario};
 
@@ -253,7 +253,7 @@ fn probe_connection_serves_the_first_invocation() {
 fn each_kind_of_event_is_answered_in_its_turn() {
     let kinds = each_kind("GET", "/");
     let last = kinds.len() + 1;
-    let run = scenario().invoke_all(kinds).invoke(sqs()).run();
+    let run = scenario().invoke_all(kinds).invoke(schedule()).run();
     assert!((1..last).all(|number| run.reply(number)["statusCode"] == 200));
     assert_eq!(run.reply(last), "ok");
 }

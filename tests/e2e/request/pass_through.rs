@@ -10,9 +10,9 @@ fn ok() -> Response {
     response("200 OK", "ok")
 }
 
-/// The whole reply to a queue event with this response of the app.
+/// The whole reply to the event of a schedule with this response of the app.
 fn result(response: Response) -> String {
-    invoke_once(sqs(), response).response(1).text()
+    invoke_once(schedule(), response).response(1).text()
 }
 
 fn assert_passes_through(event: Value) {
@@ -159,8 +159,39 @@ fn empty_answer_becomes_null() {
 
 #[test]
 fn partial_batch_failure_reaches_lambda() {
-    let body = r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#;
-    assert_eq!(result(response("200 OK", body)), body);
+    let body = r#" {"batchItemFailures":[{"itemIdentifier":"m1"}]}"#;
+    let run = invoke_once(sqs(), response("200 OK", body));
+    assert_eq!(run.response(1).text(), body);
+}
+
+#[test]
+fn batch_gets_null_where_the_body_is_no_json_object() {
+    // With ReportBatchItemFailures, Lambda may read anything else as a failed batch.
+    let of_records =
+        |source: &str| json!({"Records": [{"eventSource": source}, {"eventSource": source}]});
+    let of_event = |source: &str| json!({"eventSource": source, "records": {}});
+    let batches = [
+        sqs(),
+        of_records("aws:kinesis"),
+        of_records("aws:dynamodb"),
+        of_event("aws:kafka"),
+        of_event("SelfManagedKafka"),
+        of_event("aws:mq"),
+        of_event("aws:rmq"),
+        of_event("aws:docdb"),
+    ];
+    for body in ["ok", "\"ok\"", "[]", "7", "{oops", "<html>", "true", ""] {
+        let run = scenario()
+            .respond(response("200 OK\nContent-Type: text/html", body))
+            .invoke_all(batches.clone())
+            .invoke(json!({"Records": [{"EventSource": "aws:sns"}]}))
+            .run();
+        for number in 1..=batches.len() {
+            assert_eq!(run.response(number).text(), "null", "{body}");
+        }
+        let other = run.reply(batches.len() + 1);
+        assert!(body != "ok" || other == "ok", "{other}");
+    }
 }
 
 #[test]
@@ -187,16 +218,14 @@ fn error_status_fails_the_invocation() {
                 .header("lambda-runtime-function-error-type")
                 .is_some_and(|kind| kind.starts_with("Function."))
         );
-        assert_eq!(run.reply(2), "ok");
+        assert_eq!(run.response(2).text(), "null");
     }
 }
 
 #[test]
 fn missing_route_for_events_is_named_with_the_setting() {
     for status in ["404 Not Found", "405 Method Not Allowed", "500 Oops"] {
-        let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event",
-            "detail": {}});
-        let run = invoke_once(schedule, response(status, "no such route"));
+        let run = invoke_once(schedule(), response(status, "no such route"));
         let message = http_status(&run);
         let is_hinted = ["POST /events", "AWS_LWA_PASS_THROUGH_PATH"]
             .iter()

@@ -217,7 +217,7 @@ fn pass_through_answers_are_never_compressed() {
     let json = format!("[\"{}\"]", "x".repeat(500));
     let run = compressing()
         .respond(response("200 OK\nContent-Type: application/json", &json))
-        .invoke(sqs())
+        .invoke(schedule())
         .run();
     assert_eq!(run.response(1).text(), json);
 }

@@ -118,7 +118,7 @@ fn cookies_of_a_rest_stream_arrive() {
 fn events_that_cannot_stream_get_a_plain_buffered_answer() {
     let run = streaming()
         .respond(response("200 OK", "ok"))
-        .invoke_all([alb("GET", "/"), lattice("GET", "/"), sqs()])
+        .invoke_all([alb("GET", "/"), lattice("GET", "/"), schedule()])
         .run();
     for number in 1..=3 {
         assert_eq!(run.response(number).header(MODE), None);

@@ -333,12 +333,16 @@ fn write_single_value(out: &mut Vec<u8>, response: &Response, set_cookie: SetCoo
     for name in names {
         let mut values = response.headers.all(name);
         if name == b"set-cookie" {
-            let count = match set_cookie {
-                SetCookie::EachInItsCase => usize::MAX,
-                SetCookie::First | SetCookie::Omit => 1,
-            };
-            for (name, value) in set_cookie_names().zip(values).take(count) {
-                write_pair(out, &mut index, &name, value);
+            match set_cookie {
+                SetCookie::EachInItsCase => {
+                    let names = set_cookie_names(response.headers.all(name).count());
+                    for (name, value) in names.zip(values) {
+                        write_pair(out, &mut index, &name, value);
+                    }
+                }
+                SetCookie::First | SetCookie::Omit => {
+                    write_pair(out, &mut index, name, values.next().unwrap_or_default());
+                }
             }
             continue;
         }
@@ -361,24 +365,22 @@ fn write_pair(out: &mut Vec<u8>, index: &mut usize, name: &[u8], value: &[u8]) {
     write_value(out, value);
 }
 
-/// `set-cookie` in each of its 512 cases; no browser keeps as many cookies of a site.
-fn set_cookie_names() -> impl Iterator<Item = Vec<u8>> {
-    const LETTERS: &[u8] = b"set-cookie";
-    (0..512u16).map(|case| {
-        let mut bits = case;
-        let letters = LETTERS.iter().map(|letter| {
-            if !letter.is_ascii_alphabetic() {
-                return *letter;
+/// So many of the 512 cases of `set-cookie`; no browser keeps as many cookies of a site. The last
+/// is the lower case, and they ascend: a map that sorts its names keeps the order, too.
+fn set_cookie_names(count: usize) -> impl Iterator<Item = Vec<u8>> {
+    const CASES: usize = 512;
+    (CASES.saturating_sub(count)..CASES).map(|case| {
+        let mut letter = CASES;
+        let to_case = |byte: &u8| {
+            if *byte != b'-' {
+                letter /= 2;
             }
-            let is_upper = bits & 1 == 1;
-            bits >>= 1;
-            if is_upper {
-                letter.to_ascii_uppercase()
-            } else {
-                *letter
+            match case & letter {
+                0 => byte.to_ascii_uppercase(),
+                _ => *byte,
             }
-        });
-        letters.collect()
+        };
+        b"set-cookie".iter().map(to_case).collect()
     })
 }
 

@@ -49,7 +49,6 @@ const FRONTS: [Front; 9] = [
         )
     },
     Front {
-        one_cookie: true,
         one_megabyte: true,
         ..front("load balancer", &["--event", "alb"])
     },

@@ -50,6 +50,8 @@ pub struct Http<'a> {
     pub kind: Kind,
     pub method: Cow<'a, str>,
     pub path: Cow<'a, str>,
+    /// Whether the front end has percent-decoded the path, so that a `%` may be literal.
+    pub path_is_decoded: bool,
     pub query: Query<'a>,
     pub headers: Pairs<'a>,
     pub cookies: Vec<Cow<'a, str>>,
@@ -159,6 +161,8 @@ fn rest<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
     );
     Http {
         query: Query::Decoded(pairs),
+        // The events of REST APIs have no version, those of HTTP APIs have 1.0.
+        path_is_decoded: event.member("version").is_some(),
         ..common(Kind::Rest, &event, context, "httpMethod", "path")
     }
 }
@@ -206,6 +210,7 @@ fn http_v2<'a>(
     Http {
         method: http.text("method").unwrap_or_default(),
         path: path.unwrap_or_default(),
+        path_is_decoded: kind == Kind::HttpApi,
         query: match event.text("rawQueryString") {
             Some(query) => Query::Whole(query),
             // Handwritten test events often omit it.
@@ -228,6 +233,7 @@ fn common<'a>(
         kind,
         method: event.text(method).unwrap_or_default(),
         path: event.text(path).unwrap_or_default(),
+        path_is_decoded: false,
         query: Query::Encoded(Vec::new()),
         headers: merged(event, "multiValueHeaders", "headers"),
         cookies: Vec::new(),

@@ -19,7 +19,7 @@ use crate::http::path_guard;
 use crate::http::request::Request;
 use crate::invocation::Invocation;
 use crate::text;
-use crate::translate::event::{Event, Http, Kind, Pairs, Query};
+use crate::translate::event::{Event, Http, Pairs, Query};
 use codec::json::{self, Raw};
 
 /// Headers in which the front end describes the client. The client can neither send them nor
@@ -237,10 +237,8 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
     if !path.starts_with('/') {
         target.push(b'/');
     }
-    // HTTP APIs decode the path, so a `%` there may be literal.
-    let lone_percent = http.kind == Kind::HttpApi;
     encode(&mut target, path, |rest| match rest {
-        [b'%', digits @ ..] => lone_percent && !starts_with_two_hex_digits(digits),
+        [b'%', digits @ ..] => http.path_is_decoded && !starts_with_two_hex_digits(digits),
         [byte, ..] => b"\"<>`{}?#\\".contains(byte),
         [] => false,
     });

@@ -62,6 +62,11 @@ pub fn rest(method: &str, path: &str) -> Value {
     })
 }
 
+/// An HTTP API event, payload 1.0.
+pub fn http_api_1_0(method: &str, path: &str) -> Value {
+    with(rest(method, path), json!({"version": "1.0"}))
+}
+
 pub fn alb(method: &str, path: &str) -> Value {
     json!({
         "requestContext": {"elb": {"targetGroupArn": TARGET_GROUP}},

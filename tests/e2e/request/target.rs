@@ -98,6 +98,13 @@ fn percent_sign_of_a_front_that_decodes_paths_is_encoded_unless_it_starts_a_trip
         http_api("GET", "/a%2Fb"),
     ]);
     assert_eq!(found, ["/100%25", "/%25zz%252", "/a%2Fb"]);
+    let found = targets([
+        http_api("GET", "/100% sure"),
+        http_api_1_0("GET", "/100% sure"),
+        http_api_1_0("GET", "/caf\u{e9}%/b%20c"),
+    ]);
+    let expected = ["/100%25%20sure", "/100%25%20sure", "/caf%C3%A9%25/b%20c"];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -71,10 +71,11 @@ impl Report {
         group.count += 1;
         group.reason = reason;
         if group.examples.len() < EXAMPLES {
-            let wire = wire.escape_ascii();
-            group
-                .examples
-                .push(format!("{method} {pair}\n      {wire}"));
+            let example = format!("{method} {pair}\n      {}", wire.escape_ascii());
+            if reason.is_none() {
+                println!("unexplained: {example}");
+            }
+            group.examples.push(example);
         }
     }
 

@@ -222,6 +222,7 @@ impl ResponseBody<'_> {
         if self.body.is_done()
             && let Some(connection) = self.connection.take()
             && self.reusable
+            && !self.body.is_odd()
             && connection.input.pending().is_empty()
         {
             *self.idle_slot = Some(IdleConnection::new(connection));

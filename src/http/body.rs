@@ -16,6 +16,8 @@ pub struct Body {
     state: State,
     received: u64,
     declared: Option<u64>,
+    /// Whether a line of the trailers ends with LF alone.
+    is_odd: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,13 @@ impl Body {
             state,
             received: 0,
             declared,
+            is_odd: false,
         }
+    }
+
+    /// Whether the body deviates from the grammar, so that its connection must not be reused.
+    pub fn is_odd(&self) -> bool {
+        self.is_odd
     }
 
     pub fn is_done(&self) -> bool {
@@ -81,6 +89,8 @@ impl Body {
             };
             match step.map_err(|error| self.with_position(error))? {
                 Some((used, next)) => {
+                    let line = input.pending().get(..used).unwrap_or_default();
+                    self.is_odd |= !line.ends_with(b"\r\n");
                     input.consume(used);
                     self.state = next;
                 }
@@ -175,6 +185,9 @@ fn chunk_line(pending: &[u8]) -> Result<Step, Error> {
     let Some((line, used)) = take_line(pending, MAX_CHUNK_LINE, "a chunk size")? else {
         return Ok(None);
     };
+    let Some(line) = line.strip_suffix(b"\r") else {
+        return malformed("a line of a chunk size does not end with CRLF");
+    };
     let size = line.split(|b| *b == b';').next().unwrap_or_default();
     // The grammar allows blanks before the semicolon, not before the size.
     let digits = trim(size);
@@ -195,28 +208,32 @@ fn chunk_end(pending: &[u8]) -> Result<Step, Error> {
     }
 }
 
-/// Reads a trailer field and drops it: no reply can carry trailers to the client.
+/// Reads a trailer field and drops it: no reply can carry trailers to the client. The body is
+/// complete by then, so a line may end with LF alone, as one of the head may.
 fn trailer(pending: &[u8], seen: usize) -> Result<Step, Error> {
     let limit = MAX_TRAILERS.saturating_sub(seen);
     Ok(
         take_line(pending, limit, "the trailers")?.map(|(line, used)| match line {
-            [] => (used, State::Done),
+            [] | [b'\r'] => (used, State::Done),
             _ => (used, State::Trailers(seen + used)),
         }),
     )
 }
 
-/// The first complete line without its CRLF, and its length with CRLF.
+/// The first complete line without its LF, and its length with it. A CR must be its last byte.
 fn take_line<'p>(
     pending: &'p [u8],
     limit: usize,
     part: &'static str,
 ) -> Result<Option<(&'p [u8], usize)>, Error> {
     match find(pending, 0, b'\n') {
-        Some(lf) if lf < limit => match pending.get(..lf).and_then(|l| l.strip_suffix(b"\r")) {
-            Some(line) if !line.contains(&b'\r') => Ok(Some((line, lf + 1))),
-            _ => malformed(format!("a line of {part} does not end with CRLF")),
-        },
+        Some(lf) if lf < limit => {
+            let line = pending.get(..lf).unwrap_or_default();
+            match find(line, 0, b'\r') {
+                Some(cr) if cr + 1 != lf => malformed(format!("a line of {part} holds a CR")),
+                _ => Ok(Some((line, lf + 1))),
+            }
+        }
         None if pending.len() < limit => Ok(None),
         _ => malformed(format!("{part} is longer than {limit} bytes")),
     }
@@ -294,7 +311,8 @@ mod tests {
             "1\r\nhello",
             "1\rx\r\n",
             "10000000000000000\r\n",
-            "0\r\nT: x\n\r\n",
+            "0\r\nT: \rx\r\n\r\n",
+            "1;a=b\nh\r\n0\r\n\r\n",
             "1;a=\rb\r\n",
         ] {
             let error = all(Framing::Chunked, &mut wire.as_bytes()).expect_err(wire);
@@ -325,6 +343,22 @@ mod tests {
     impl Read for Waits {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
             panic!("read without need");
+        }
+    }
+
+    #[test]
+    fn trailers_may_end_with_lf_and_end_the_connection() {
+        for (wire, is_odd) in [
+            ("1\r\na\r\n0\r\nT: x\r\n\r\n", false),
+            ("1\r\na\r\n0\r\nT: x\n\r\n", true),
+            ("1\r\na\r\n0\r\nT: x\n\n", true),
+            ("1\r\na\r\n0\r\n\n", true),
+        ] {
+            let (mut input, mut out) = (Input::new(8), Vec::new());
+            let mut body = Body::new(Framing::Chunked);
+            let whole = body.read_to(&mut input, &mut wire.as_bytes(), &mut out, 9);
+            assert!(whole.expect(wire) && out == b"a");
+            assert_eq!(body.is_odd(), is_odd, "{wire:?}");
         }
     }
 

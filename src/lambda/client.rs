@@ -116,7 +116,8 @@ impl Client {
             Err(attempt) => return Err(ApiError::Closed(attempt.error.to_string())),
         };
         let (input, mut reader) = connection.reader(&mut deadline, true);
-        let whole = Body::new(head.framing)
+        let mut body = Body::new(head.framing);
+        let whole = body
             .read_to(input, &mut reader, into, MAX_RESPONSE)
             .map_err(|cause| transport(&format_args!("the response broke off: {cause}")))?;
         if !whole {
@@ -125,7 +126,8 @@ impl Client {
             )));
         }
         // AWS documents that a connection ends with a streamed response.
-        if head.reusable && !is_stream && connection.input.pending().is_empty() {
+        let is_regular = head.reusable && !body.is_odd();
+        if is_regular && !is_stream && connection.input.pending().is_empty() {
             self.idle = Some(connection);
         }
         match (head.status, sent) {

@@ -53,11 +53,23 @@ struct Head(String);
 impl Head {
     fn of(wire: &[u8]) -> Head {
         let text: String = wire.iter().map(|byte| char::from(*byte)).collect();
-        Head(text.to_ascii_lowercase())
+        let (mut head, mut is_interim) = (String::new(), false);
+        for line in text.to_ascii_lowercase().lines() {
+            if line.starts_with("http/1.") {
+                is_interim = line
+                    .split(' ')
+                    .nth(1)
+                    .is_some_and(|code| code.starts_with('1'));
+            } else if line.is_empty() && !is_interim && !head.is_empty() {
+                break;
+            }
+            head.extend([line, "\n"]);
+        }
+        Head(head)
     }
 
     fn all(&self, name: &str) -> Vec<&str> {
-        let fields = self.0.split('\n').filter_map(|line| line.split_once(':'));
+        let fields = self.0.lines().filter_map(|line| line.split_once(':'));
         let fields = fields.filter(|(given, _)| *given == name);
         fields.map(|(_, value)| value.trim()).collect()
     }

@@ -87,9 +87,10 @@ fn responses() -> Vec<Vec<u8>> {
 
 /// The last byte selects the size of the pieces, the one before it the framing.
 fn bodies() -> Vec<Vec<u8>> {
-    let bodies: [&[u8]; 7] = [
+    let bodies: [&[u8]; 8] = [
         b"5\r\nhello\r\n0\r\n\r\nrest\x04\x02",
         b"1 ;a=\"b\"\r\nh\r\n004\r\nello\r\n0;x\r\nT: x\r\nU: y\r\n\r\n\x04\x09",
+        b"1\r\na\r\n0\r\nT: x\nU: y\r\n\nrest\x04\x02",
         b"A\r\n0123456789\r\n0\r\n\r\n\x03\x01",
         b"ffffffffffffffff\r\nx\r\n10000000000000000\r\n\x03\x01",
         b"hello world\x01\x01\x03",

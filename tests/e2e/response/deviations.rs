@@ -95,6 +95,14 @@ fn empty_lines_before_the_status_line_are_skipped() {
 }
 
 #[test]
+fn trailers_may_end_with_lf() {
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n";
+    for trailers in ["\n", "X-Sum: 1\n\r\n", "X-Sum: 1\r\n\n"] {
+        assert_carried(&raw(format!("{chunks}{trailers}")), 200, "ok");
+    }
+}
+
+#[test]
 fn length_that_frames_nothing_is_not_judged() {
     for length in ["-1", "", "2, 3", "2\r\nContent-Length: 3"] {
         let head = format!("Content-Length: {length}\r\n");

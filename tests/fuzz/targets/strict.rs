@@ -107,9 +107,15 @@ pub fn chunked(mut wire: &[u8]) -> Option<(Vec<u8>, &[u8])> {
         body.extend_from_slice(wire.get(..size)?);
         wire = wire.get(size..)?.strip_prefix(b"\r\n")?;
     }
+    // A trailer line may end with LF alone.
     loop {
-        let line;
-        (line, wire) = line_of(wire)?;
+        let end = wire.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = (&wire[..end], &wire[end + 1..]);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.contains(&b'\r') {
+            return None;
+        }
+        wire = rest;
         if line.is_empty() {
             return Some((body, wire));
         }

@@ -48,6 +48,8 @@ pub struct Config {
     /// Whether requests carry the trace ID as a W3C `traceparent`, too.
     pub traceparent: bool,
     pub snapstart: SnapStart,
+    /// The path of the app's hook that is requested after each response.
+    pub after_response: Option<String>,
     /// How long an idle connection to the app is reused.
     pub pool_idle: Duration,
     /// The number of invocations that Lambda may send to this environment at once.
@@ -100,13 +102,6 @@ pub struct SnapStart {
     pub after: Option<String>,
 }
 
-impl SnapStart {
-    /// The paths that only the adapter may request, whether a snapshot is taken or not.
-    pub fn hooks(&self) -> impl Iterator<Item = &str> {
-        self.before.iter().chain(&self.after).map(String::as_str)
-    }
-}
-
 /// The part of `x-amzn-lambda-context` that describes the function.
 #[derive(Debug, Clone, Default)]
 pub struct Function {
@@ -144,6 +139,7 @@ impl Config {
         let pass_through_path = settings
             .read(&PASS_THROUGH_PATH, values::path)
             .unwrap_or("/events".into());
+        let hook = |path: &str| hook_path(path, [&readiness.path, &pass_through_path]);
         let config = Config {
             async_init: read_async_init(settings, &initialization),
             base_path: settings
@@ -165,11 +161,12 @@ impl Config {
             traceparent: settings
                 .read(&TRACEPARENT, values::boolean)
                 .unwrap_or(false),
-            snapstart: read_snapstart(
-                settings,
-                &initialization,
-                [&readiness.path, &pass_through_path],
-            ),
+            snapstart: SnapStart {
+                active: initialization == "snap-start",
+                before: settings.read(&BEFORE_CHECKPOINT, hook),
+                after: settings.read(&AFTER_RESTORE, hook),
+            },
+            after_response: settings.read(&AFTER_RESPONSE, hook),
             runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
                 Some(proxy) => proxy,
                 None => runtime_api(lookup)?,
@@ -188,6 +185,13 @@ impl Config {
         } else {
             Err(Fatal::Settings(std::mem::take(&mut settings.bad)))
         }
+    }
+
+    /// The paths that only the adapter may request, whether a snapshot is taken or not.
+    pub fn hooks(&self) -> impl Iterator<Item = &str> {
+        let SnapStart { before, after, .. } = &self.snapstart;
+        let hooks = before.iter().chain(after).chain(&self.after_response);
+        hooks.map(String::as_str)
     }
 }
 
@@ -279,21 +283,10 @@ fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
 }
 
 /// A hook's path must not cover `other_paths`: its guard would reject their requests.
-fn read_snapstart(
-    settings: &mut Settings,
-    initialization: &str,
-    other_paths: [&String; 2],
-) -> SnapStart {
-    let hook = |path: &str| {
-        let covers = |other: &&String| path_guard::matches(path, other.as_bytes());
-        let is_usable = path_guard::is_plain(path) && !other_paths.iter().any(covers);
-        is_usable.then(|| path.to_owned())
-    };
-    SnapStart {
-        active: initialization == "snap-start",
-        before: settings.read(&BEFORE_CHECKPOINT, hook),
-        after: settings.read(&AFTER_RESTORE, hook),
-    }
+fn hook_path(path: &str, other_paths: [&String; 2]) -> Option<String> {
+    let covers = |other: &&String| path_guard::matches(path, other.as_bytes());
+    let is_usable = path_guard::is_plain(path) && !other_paths.iter().any(covers);
+    is_usable.then(|| path.to_owned())
 }
 
 /// Set on Lambda Managed Instances.
@@ -426,6 +419,10 @@ mod tests {
             ("AWS_LWA_TRACEPARENT", "maybe"),
             ("AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH", "/a;b"),
             ("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH", "/events"),
+            ("AWS_LWA_AFTER_RESPONSE_PATH", "/"),
+            ("AWS_LWA_AFTER_RESPONSE_PATH", "/events/"),
+            ("AWS_LWA_AFTER_RESPONSE_PATH", "after"),
+            ("AWS_LWA_AFTER_RESPONSE_PATH", "/a?b=c"),
             ("AWS_LWA_INVOKE_MODE", "stream"),
             ("AWS_LWA_ENABLE_COMPRESSION", "gzip"),
             ("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "0.5"),

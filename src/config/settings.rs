@@ -117,6 +117,7 @@ pub const BEFORE_CHECKPOINT: Setting = setting(
 );
 pub const AFTER_RESTORE: Setting =
     setting("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH", &[], "", A_HOOK_PATH);
+pub const AFTER_RESPONSE: Setting = setting("AWS_LWA_AFTER_RESPONSE_PATH", &[], "", A_HOOK_PATH);
 pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
 pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
@@ -145,6 +146,7 @@ pub const SETTINGS: &[Setting] = &[
     TRACEPARENT,
     BEFORE_CHECKPOINT,
     AFTER_RESTORE,
+    AFTER_RESPONSE,
     RUNTIME_API_PROXY,
     POOL_IDLE,
     EXEC_WRAPPER,

@@ -1,4 +1,4 @@
-//! Detects client requests for the paths of the SnapStart hooks, in any spelling.
+//! Detects client requests for the paths of the app's hooks, in any spelling.
 //!
 //! Servers and frameworks differ in how they route a path: they decode it once or twice, treat
 //! `%2F` and `\` as a slash or not, merge slashes before or after resolving dot segments, drop

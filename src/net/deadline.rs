@@ -15,6 +15,17 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// How long after an invocation's deadline a wait for it ends, where no margin is set.
 const OVERTIME: Duration = Duration::from_secs(1);
 
+/// The time until `margin` before a deadline in milliseconds of Unix time; without a deadline
+/// there is no limit.
+pub fn time_left(deadline_ms: Option<u64>, margin: Duration) -> Duration {
+    let Some(ms) = deadline_ms else {
+        return Duration::MAX;
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let limit = Duration::from_millis(ms).saturating_sub(margin);
+    limit.saturating_sub(now.unwrap_or_default())
+}
+
 /// The time limits of one exchange.
 #[derive(Debug)]
 pub struct Deadline {

@@ -7,7 +7,7 @@ use super::plan::{self, Plan};
 use crate::app::client::{Client, ResponseBody};
 use crate::app::supervisor::Supervisor;
 use crate::config::Config;
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::http::Response;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
@@ -36,16 +36,17 @@ struct Room<'a> {
 }
 
 /// Forwards the event in `buffers.payload` and returns the reply. A streamed reply still reads
-/// from the app, before `deadline`, which is set here.
+/// from the app, before `deadline`, which is set here. Sets `reached` if a request was sent.
 pub fn forward<'a>(
     config: &Config,
     app: App<'a>,
     buffers: &'a mut Buffers,
     invocation: &Invocation,
     deadline: &'a mut Deadline,
+    reached: &mut bool,
 ) -> Result<Reply<'a>, Failure> {
     let (supervisor, generation) = (app.supervisor, app.generation);
-    let reply = exchange(config, app, buffers, invocation, deadline);
+    let reply = exchange(config, app, buffers, invocation, deadline, reached);
     match (supervisor, reply) {
         (Some(supervisor), Ok(reply)) => {
             supervisor.response_received();
@@ -62,6 +63,7 @@ fn exchange<'a>(
     buffers: &'a mut Buffers,
     invocation: &Invocation,
     deadline: &'a mut Deadline,
+    reached: &mut bool,
 ) -> Result<Reply<'a>, Failure> {
     let room = Room {
         body: &mut buffers.body,
@@ -85,7 +87,9 @@ fn exchange<'a>(
         invocation.effective_deadline_ms(),
         config.timeout_margin,
     );
-    let (response, mut body) = app.client.send(&request, deadline)?;
+    let sent = app.client.send(&request, deadline);
+    *reached = !matches!(&sent, Err(failure) if failure.class == Class::AppUnreachable);
+    let (response, mut body) = sent?;
     match plan::plan(config, kind, &request, &response, body.declared()) {
         Plan::Stream(kind, coding) => {
             let body = SupervisedBody {

@@ -8,6 +8,7 @@
 //! costs a few pages, wakes in the code that waits, and its stack shows where the invocation
 //! is.
 
+mod after_response;
 mod buffers;
 mod forward;
 mod plan;
@@ -39,6 +40,8 @@ use forward::forward;
 const MAX_ATTEMPTS: u32 = 9;
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const STACK: usize = 256 << 10;
+/// How long before the deadline work ends that must not reach it, where no margin is set.
+const DEFAULT_MARGIN: Duration = Duration::from_millis(500);
 
 /// Shared by the threads of the loop.
 struct Shared<'a> {
@@ -138,6 +141,7 @@ impl Worker<'_> {
         check_deadline(&mut invocation, config.timeout_margin);
         let ready = self.wait_until_ready();
         let mut deadline = Deadline::none();
+        let mut reached = false;
         let outcome = match &ready {
             Ok(generation) => {
                 let app = forward::App {
@@ -145,13 +149,24 @@ impl Worker<'_> {
                     supervisor,
                     generation: *generation,
                 };
-                forward(config, app, &mut self.buffers, &invocation, &mut deadline)
+                let buffers = &mut self.buffers;
+                forward(
+                    config,
+                    app,
+                    buffers,
+                    &invocation,
+                    &mut deadline,
+                    &mut reached,
+                )
             }
             Err(fatal) => Err(app_unavailable(fatal)),
         };
         deliver(&mut self.runtime, &invocation, outcome);
         if let (Some(supervisor), Ok(generation)) = (supervisor, &ready) {
             supervisor.kill_if_hung(*generation);
+        }
+        if reached && let Ok(generation) = &ready {
+            self.after_response(&invocation, *generation);
         }
         logger::set_request_id("");
         shutdown.invocation_ends();
@@ -192,6 +207,23 @@ impl Worker<'_> {
                 backoff *= 2;
             }
             attempts += 1;
+        }
+    }
+
+    /// Runs the app's hook, unless the app has exited since.
+    fn after_response(&mut self, invocation: &Invocation, generation: u32) {
+        let Shared {
+            config, supervisor, ..
+        } = *self.shared;
+        if let Some(path) = &config.after_response
+            && self.generation() == generation
+        {
+            let app = forward::App {
+                client: &mut self.app,
+                supervisor,
+                generation,
+            };
+            after_response::run(config, path, app, &self.buffers.payload, invocation);
         }
     }
 

@@ -73,7 +73,15 @@ pub enum Query<'a> {
     Decoded(Pairs<'a>),
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// The `requestContext`.
+    pub fn context(&self) -> Option<Raw<'a>> {
+        match self {
+            Event::Http(http) => Some(http.context),
+            Event::Other { context } => *context,
+        }
+    }
+
     pub fn kind(&self) -> Option<Kind> {
         match self {
             Event::Http(http) => Some(http.kind),

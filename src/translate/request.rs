@@ -14,6 +14,7 @@ use log::debug;
 
 use super::context_headers::{self, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
 use crate::config::Config;
+use crate::http::USER_AGENT;
 use crate::http::headers::{Headers, clean, is_token};
 use crate::http::path_guard;
 use crate::http::request::Request;
@@ -73,11 +74,13 @@ fn from_http<'a>(
         )));
     }
     let target = target(http, config);
-    let mut hooks = config.snapstart.hooks();
-    if hooks.any(|hook| path_guard::matches(hook, &target)) {
+    if config
+        .hooks()
+        .any(|hook| path_guard::matches(hook, &target))
+    {
         return Err(Rejection {
             status: 403,
-            message: "the path is reserved for SnapStart hooks".into(),
+            message: "the path is reserved for a hook of the app".into(),
         });
     }
     let body = body(http, decoded)?;
@@ -115,6 +118,26 @@ fn pass_through<'a>(
         target: config.pass_through_path.as_bytes().to_vec(),
         headers,
         body: payload,
+    }
+}
+
+/// The request to the hook at `path` after the response to `event`: an empty POST.
+pub fn after_response(
+    path: &str,
+    event: &Event,
+    invocation: &Invocation,
+    config: &Config,
+) -> Request<'static> {
+    let mut headers = Headers::new();
+    headers.push(b"host", config.app.to_string().as_bytes());
+    headers.push(b"user-agent", USER_AGENT.as_bytes());
+    context_headers::add(&mut headers, event.context(), invocation, config);
+    headers.push(b"content-length", b"0");
+    Request {
+        method: Cow::Borrowed("POST"),
+        target: path.as_bytes().to_vec(),
+        headers,
+        body: b"",
     }
 }
 

@@ -389,6 +389,28 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
             "what_takes_too_long_after_the_restore_is_told_before_lambda_ends_it",
         ],
     ),
+    (
+        "has no work after the response",
+        &[
+            "a_failing_hook_is_a_warning_and_nothing_else",
+            "a_freeze_in_the_hook_counts_towards_its_time",
+            "a_hook_that_hangs_ends_at_the_margin",
+            "a_hook_that_responds_early_or_at_length_is_no_fault",
+            "a_hook_without_time_is_not_requested",
+            "an_app_that_dies_in_the_hook_is_restarted",
+            "an_app_that_refuses_the_hook_is_warned_about",
+            "each_slot_of_a_managed_instance_waits_for_its_own",
+            "it_does_not_follow_what_never_reached_the_app",
+            "it_follows_responses_streams_events_and_failures",
+            "it_is_not_requested_before_the_snapshot",
+            "it_uses_the_connection_of_the_response",
+            "its_path_is_closed_to_clients_in_every_kind_of_event",
+            "the_end_after_a_signal_waits_for_the_hook",
+            "the_hook_is_an_empty_post_with_the_contexts_of_the_invocation",
+            "the_next_invocation_is_requested_only_after_the_hook_has_responded",
+            "the_whole_response_of_the_hook_is_awaited",
+        ],
+    ),
 ];
 
 /// Kinds of event that the other adapter does not take for HTTP requests; each has tests of its

@@ -1,6 +1,7 @@
 //! The adapter as a process: settings, init, the app as its child, several invocations at once,
 //! snapshots, logs, shutdown.
 
+mod after_response;
 mod bootstrap;
 mod concurrency;
 pub mod entrypoint;

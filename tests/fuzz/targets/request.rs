@@ -21,6 +21,7 @@ const VARIANTS: [&[(&str, &str)]; 4] = [
     &[
         ("AWS_LWA_AUTHORIZATION_SOURCE", "x-auth"),
         ("AWS_LWA_PASS_THROUGH_PATH", "/p?a=b"),
+        ("AWS_LWA_AFTER_RESPONSE_PATH", "/after"),
     ],
     &[("AWS_LWA_CONTEXT_HEADERS", "off"), ("AWS_LWA_HOST", "::1")],
 ];
@@ -50,7 +51,7 @@ pub fn check(data: &[u8]) {
         let given = event["headers"].to_string() + &event["multiValueHeaders"].to_string();
         let hosts = given.to_ascii_lowercase().matches("host\"").count();
         assert!(
-            config.snapstart.hooks().next().is_some()
+            config.hooks().next().is_some()
                 || !strict::is_token(method.as_bytes())
                 || method == "CONNECT"
                 || is_base64
@@ -137,7 +138,7 @@ fn decoded(target: &str) -> Vec<u8> {
 }
 
 fn check_fields(request: &Request, config: &Config) {
-    for hook in config.snapstart.hooks() {
+    for hook in config.hooks() {
         let path = decoded(&request.target).to_ascii_lowercase();
         assert!(
             path != hook.as_bytes() || hook == config.pass_through_path,

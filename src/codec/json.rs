@@ -105,6 +105,12 @@ pub fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
     }
 }
 
+/// The first element of the array that the text begins with.
+pub fn first(text: &str) -> Option<Raw<'_>> {
+    let rest = skip_whitespace(text).strip_prefix('[')?;
+    value(skip_whitespace(rest)).map(|(first, _)| first)
+}
+
 /// Calls `item` for each item between the brackets. It parses the item at the start of its
 /// argument and returns the rest. `None` if the text is not such a list.
 fn items<'a>(
@@ -255,6 +261,16 @@ mod tests {
         write_ascii(&mut line, json);
         let expected = r#"{"a b\\":[1,"x \" y\u00e9\u007f\ud83d\ude00\n"]}"#;
         assert_eq!(String::from_utf8(line).expect("ASCII"), expected);
+    }
+
+    #[test]
+    fn the_first_element_is_that_of_an_array() {
+        let first = |text| first(text).map(Raw::get);
+        assert_eq!(first(" [ {\"a\":[1]} , 2]"), Some("{\"a\":[1]}"));
+        assert_eq!(first("[\"a]\"]"), Some("\"a]\""));
+        for none in ["[]", "[", "{\"a\":[1]}", "1", ""] {
+            assert_eq!(first(none), None, "{none}");
+        }
     }
 
     #[test]

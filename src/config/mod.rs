@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use settings::*;
 pub use settings::{SETTINGS, Setting, unknown_names};
-pub use values::Statuses;
+pub use values::{SOURCE, Statuses};
 
 use crate::error::{BadSetting, Fatal};
 use crate::gzip;
@@ -34,6 +34,7 @@ pub struct Config {
     pub async_init: bool,
     /// Without a trailing slash; never empty.
     pub base_path: Option<String>,
+    /// May contain [`SOURCE`].
     pub pass_through_path: String,
     /// The header that is sent on as `Authorization`; in lower case.
     pub authorization_source: Option<String>,
@@ -137,7 +138,7 @@ impl Config {
         let readiness = read_readiness(settings, app.port);
         let initialization = settings.get(INITIALIZATION_TYPE).unwrap_or_default();
         let pass_through_path = settings
-            .read(&PASS_THROUGH_PATH, values::path)
+            .read(&PASS_THROUGH_PATH, values::pass_through_path)
             .unwrap_or("/events".into());
         let hook = |path: &str| hook_path(path, [&readiness.path, &pass_through_path]);
         let config = Config {
@@ -413,6 +414,9 @@ mod tests {
             ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "1e3"),
             ("AWS_LWA_ASYNC_INIT", "maybe"),
             ("AWS_LWA_REMOVE_BASE_PATH", "/caf\u{e9}"),
+            ("AWS_LWA_PASS_THROUGH_PATH", "/events/{sauce}"),
+            ("AWS_LWA_PASS_THROUGH_PATH", "/events/{source"),
+            ("AWS_LWA_PASS_THROUGH_PATH", "/{source}/a b"),
             ("AWS_LWA_AUTHORIZATION_SOURCE", "x y"),
             ("AWS_LWA_ERROR_STATUS_CODES", "99"),
             ("AWS_LWA_CONTEXT_HEADERS", "some"),

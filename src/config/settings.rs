@@ -82,7 +82,12 @@ pub const REMOVE_BASE_PATH: Setting = setting(
     "",
     A_PATH,
 );
-pub const PASS_THROUGH_PATH: Setting = setting("AWS_LWA_PASS_THROUGH_PATH", &[], "/events", A_PATH);
+pub const PASS_THROUGH_PATH: Setting = setting(
+    "AWS_LWA_PASS_THROUGH_PATH",
+    &[],
+    "/events",
+    "a path of printable ASCII without spaces, and without braces but in {source}",
+);
 pub const AUTHORIZATION_SOURCE: Setting =
     setting("AWS_LWA_AUTHORIZATION_SOURCE", &[], "", "a header name");
 pub const ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);

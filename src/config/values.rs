@@ -122,6 +122,15 @@ pub fn path(text: &str) -> Option<String> {
     is_valid.then(|| format!("{slash}{text}"))
 }
 
+/// In the pass-through path, replaced by the source of each event.
+pub const SOURCE: &str = "{source}";
+
+/// Accepts braces only in [`SOURCE`]: a misspelt one must not become a path.
+pub fn pass_through_path(text: &str) -> Option<String> {
+    let has_others = text.replace(SOURCE, "").contains(['{', '}']);
+    path(text).filter(|_| !has_others)
+}
+
 /// A host name or address, without the brackets around IPv6.
 pub fn host(text: &str) -> Option<String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');

@@ -10,4 +10,5 @@ pub mod media_type;
 pub mod ping;
 pub mod reply;
 pub mod request;
+pub mod source;
 pub mod traceparent;

@@ -13,7 +13,8 @@ use codec::escape::unescape;
 use log::debug;
 
 use super::context_headers::{self, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
-use crate::config::Config;
+use super::source;
+use crate::config::{Config, SOURCE};
 use crate::http::USER_AGENT;
 use crate::http::headers::{Headers, clean, is_token};
 use crate::http::path_guard;
@@ -115,9 +116,19 @@ fn pass_through<'a>(
     headers.push(b"content-length", payload.len().to_string().as_bytes());
     Request {
         method: Cow::Borrowed("POST"),
-        target: config.pass_through_path.as_bytes().to_vec(),
+        target: pass_through_target(payload, config),
         headers,
         body: payload,
+    }
+}
+
+/// The pass-through path, with the source of the event where the setting asks for it.
+pub fn pass_through_target(payload: &[u8], config: &Config) -> Vec<u8> {
+    let path = &config.pass_through_path;
+    if path.contains(SOURCE) {
+        path.replace(SOURCE, source::of(payload)).into_bytes()
+    } else {
+        path.as_bytes().to_vec()
     }
 }
 

@@ -390,6 +390,13 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "has one path for all events",
+        &[
+            "misspelt_placeholder_of_the_pass_through_path_is_refused",
+            "pass_through_path_may_name_the_source_of_each_event",
+        ],
+    ),
+    (
         "has no work after the response",
         &[
             "a_failing_hook_is_a_warning_and_nothing_else",

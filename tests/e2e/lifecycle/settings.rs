@@ -146,6 +146,13 @@ fn status_list_may_end_with_a_comma() {
 }
 
 #[test]
+fn misspelt_placeholder_of_the_pass_through_path_is_refused() {
+    for value in ["/events/{sauce}", "/events/{Source}", "/{}", "/{source}}"] {
+        assert_refused("AWS_LWA_PASS_THROUGH_PATH", value, &["{source}"]);
+    }
+}
+
+#[test]
 fn bad_host_is_refused() {
     assert_refused("AWS_LWA_HOST", "no such host", &[]);
     // The binary has no resolver: a name is in /etc/hosts, or init would wait for ever.

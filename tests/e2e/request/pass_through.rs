@@ -73,6 +73,20 @@ fn pass_through_path_without_a_slash_gets_one() {
 }
 
 #[test]
+fn pass_through_path_may_name_the_source_of_each_event() {
+    let run = scenario()
+        .env(
+            "AWS_LWA_PASS_THROUGH_PATH",
+            "on/{source}/event?from={source}",
+        )
+        .invoke_all([sqs(), json!({"a": 1}), get("/x")])
+        .run();
+    let targets: Vec<_> = run.requests().into_iter().map(|m| m.target).collect();
+    let expected = ["/on/sqs/event?from=sqs", "/on/other/event?from=other", "/x"];
+    assert_eq!(targets, expected);
+}
+
+#[test]
 fn authorizer_events_that_look_like_requests_pass_through() {
     let arn = "arn:aws:execute-api:eu-west-1:111122223333:h2/live/GET/x";
     assert_passes_through(with(

@@ -17,6 +17,7 @@ const VARIANTS: [&[(&str, &str)]; 4] = [
         ("AWS_LWA_REMOVE_BASE_PATH", "/api"),
         ("AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH", "/hook"),
         ("AWS_LWA_TRACEPARENT", "true"),
+        ("AWS_LWA_PASS_THROUGH_PATH", "/e/{source}?a=b"),
     ],
     &[
         ("AWS_LWA_AUTHORIZATION_SOURCE", "x-auth"),
@@ -104,9 +105,25 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
         strict::request(&wire).unwrap_or_else(|error| panic!("{error} in {}", wire.escape_ascii()));
     check_fields(&request, config);
     if let Event::Other { .. } = event {
+        let (before, after) = config
+            .pass_through_path
+            .split_once("{source}")
+            .unwrap_or((&config.pass_through_path, ""));
+        let source = request
+            .target
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after));
+        let source = source.expect("the pass-through path");
+        assert_eq!(&*request.method, "POST");
         assert_eq!(
-            (&*request.method, &*request.target),
-            ("POST", &*config.pass_through_path)
+            source.is_empty(),
+            !config.pass_through_path.contains("{source}")
+        );
+        assert!(
+            source
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b"-3".contains(&b)),
+            "{source}"
         );
         assert_eq!(request.body, payload);
     }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-pub const SAMPLES: [(&str, &str, &str); 9] = [
+pub const SAMPLES: [(&str, &str, &str); 18] = [
     (
         "sqs",
         "two messages of a queue",
@@ -36,9 +36,54 @@ pub const SAMPLES: [(&str, &str, &str); 9] = [
         include_str!("samples/kafka.json"),
     ),
     (
+        "mq",
+        "a message of an ActiveMQ broker",
+        include_str!("samples/mq.json"),
+    ),
+    (
+        "documentdb",
+        "a document was inserted",
+        include_str!("samples/documentdb.json"),
+    ),
+    (
         "eventbridge",
         "an event of an event bus",
         include_str!("samples/eventbridge.json"),
+    ),
+    (
+        "schedule",
+        "a schedule of EventBridge is due",
+        include_str!("samples/schedule.json"),
+    ),
+    (
+        "websocket",
+        "a message of a WebSocket client",
+        include_str!("samples/websocket.json"),
+    ),
+    (
+        "authorizer",
+        "a REST API asks whether a request is allowed",
+        include_str!("samples/authorizer.json"),
+    ),
+    (
+        "cognito",
+        "a user signs up",
+        include_str!("samples/cognito.json"),
+    ),
+    (
+        "ses",
+        "an e-mail has arrived",
+        include_str!("samples/ses.json"),
+    ),
+    (
+        "cloudwatch-logs",
+        "log lines of a subscription, compressed",
+        include_str!("samples/cloudwatch-logs.json"),
+    ),
+    (
+        "cloudformation",
+        "a custom resource is created",
+        include_str!("samples/cloudformation.json"),
     ),
     (
         "bedrock-agent",

@@ -36,6 +36,8 @@ pub struct Config {
     pub base_path: Option<String>,
     /// May contain [`SOURCE`].
     pub pass_through_path: String,
+    /// Whether each record of a batch is a request of its own.
+    pub split_batches: bool,
     /// The header that is sent on as `Authorization`; in lower case.
     pub authorization_source: Option<String>,
     pub error_statuses: Statuses,
@@ -147,6 +149,9 @@ impl Config {
                 .read(&REMOVE_BASE_PATH, values::path)
                 .map(|path| path.trim_end_matches('/').to_owned())
                 .filter(|path| !path.is_empty()),
+            split_batches: settings
+                .read(&SPLIT_BATCHES, values::boolean)
+                .unwrap_or(false),
             authorization_source: settings.read(&AUTHORIZATION_SOURCE, values::header_name),
             error_statuses: settings
                 .read(&ERROR_STATUS_CODES, Statuses::parse)
@@ -417,6 +422,7 @@ mod tests {
             ("AWS_LWA_PASS_THROUGH_PATH", "/events/{sauce}"),
             ("AWS_LWA_PASS_THROUGH_PATH", "/events/{source"),
             ("AWS_LWA_PASS_THROUGH_PATH", "/{source}/a b"),
+            ("AWS_LWA_SPLIT_BATCHES", "sqs"),
             ("AWS_LWA_AUTHORIZATION_SOURCE", "x y"),
             ("AWS_LWA_ERROR_STATUS_CODES", "99"),
             ("AWS_LWA_CONTEXT_HEADERS", "some"),

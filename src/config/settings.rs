@@ -88,6 +88,7 @@ pub const PASS_THROUGH_PATH: Setting = setting(
     "/events",
     "a path of printable ASCII without spaces, and without braces but in {source}",
 );
+pub const SPLIT_BATCHES: Setting = setting("AWS_LWA_SPLIT_BATCHES", &[], "false", BOOLEAN);
 pub const AUTHORIZATION_SOURCE: Setting =
     setting("AWS_LWA_AUTHORIZATION_SOURCE", &[], "", "a header name");
 pub const ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);
@@ -142,6 +143,7 @@ pub const SETTINGS: &[Setting] = &[
     ASYNC_INIT,
     REMOVE_BASE_PATH,
     PASS_THROUGH_PATH,
+    SPLIT_BATCHES,
     AUTHORIZATION_SOURCE,
     ERROR_STATUS_CODES,
     INVOKE_MODE,

@@ -132,7 +132,7 @@ fn json_line(now: Duration, level: &str, id: &str, message: &str) -> Vec<u8> {
 
 /// RFC 3339 in UTC with milliseconds. The date is computed by Howard Hinnant's
 /// `civil_from_days` algorithm.
-fn timestamp(since_epoch: Duration) -> String {
+pub fn timestamp(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -26,6 +26,11 @@ pub fn time_left(deadline_ms: Option<u64>, margin: Duration) -> Duration {
     limit.saturating_sub(now.unwrap_or_default())
 }
 
+/// A margin before a deadline: at most half of the time that is left now.
+pub fn margin_within(deadline_ms: Option<u64>, margin: Duration) -> Duration {
+    deadline_ms.map_or(margin, |ms| margin.min(left(ms) / 2))
+}
+
 /// The time limits of one exchange.
 #[derive(Debug)]
 pub struct Deadline {

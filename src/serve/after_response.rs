@@ -35,7 +35,9 @@ fn request_hook(
     invocation: &Invocation,
 ) -> Result<(), String> {
     let margin = config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
-    let timeout = deadline::time_left(invocation.deadline_ms, margin);
+    let deadline_ms = invocation.effective_deadline_ms();
+    let margin = deadline::margin_within(deadline_ms, margin);
+    let timeout = deadline::time_left(deadline_ms, margin);
     if timeout.is_zero() {
         return Err("no time is left before the deadline".into());
     }

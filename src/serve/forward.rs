@@ -4,10 +4,11 @@ use log::{debug, warn};
 
 use super::buffers::Buffers;
 use super::plan::{self, Plan};
+use super::split::{self, Split};
 use crate::app::client::{Client, ResponseBody};
 use crate::app::supervisor::Supervisor;
 use crate::config::Config;
-use crate::error::{Class, Failure};
+use crate::error::Failure;
 use crate::http::Response;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
@@ -18,6 +19,7 @@ use crate::net::deadline::Deadline;
 use crate::translate::compression::{self, Coding, Gzipped};
 use crate::translate::event::{self, Kind};
 use crate::translate::ping;
+use crate::translate::records::Batch;
 use crate::translate::reply;
 use crate::translate::request::{self, Rejection};
 
@@ -78,6 +80,21 @@ fn exchange<'a>(
         room.reply.extend_from_slice(b"null");
         return Ok(Reply::Buffered(room.reply));
     }
+    if config.split_batches
+        && kind.is_none()
+        && let Some(batch) = Batch::parse(payload)
+    {
+        let split = Split {
+            config,
+            app,
+            invocation,
+            target: request::pass_through_target(payload, config),
+            reached,
+            message: decoded,
+            response: room.body,
+        };
+        return split.forward(&batch, room.reply);
+    }
     let request = match request::build(&event, payload, invocation, config, decoded) {
         Ok(request) => request,
         Err(rejection) => return reject(config, kind, &rejection, room),
@@ -88,7 +105,7 @@ fn exchange<'a>(
         config.timeout_margin,
     );
     let sent = app.client.send(&request, deadline);
-    *reached = !matches!(&sent, Err(failure) if failure.class == Class::AppUnreachable);
+    *reached = !split::is_unreachable(&sent);
     let (response, mut body) = sent?;
     match plan::plan(config, kind, &request, &response, body.declared()) {
         Plan::Stream(kind, coding) => {

@@ -12,6 +12,7 @@ mod after_response;
 mod buffers;
 mod forward;
 mod plan;
+mod split;
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};

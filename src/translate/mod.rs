@@ -8,6 +8,7 @@ pub mod context_headers;
 pub mod event;
 pub mod media_type;
 pub mod ping;
+pub mod records;
 pub mod reply;
 pub mod request;
 pub mod source;

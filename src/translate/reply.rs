@@ -42,33 +42,40 @@ pub fn check_status(
     if !config.error_statuses.contains(status) && (kind.is_some() || status < 400) {
         return Ok(());
     }
+    let hint = (kind.is_none() && matches!(status, 404 | 405)).then(|| {
+        format!(
+            "events that are not HTTP requests are sent as POST {}: the app needs that route, or \
+             one that AWS_LWA_PASS_THROUGH_PATH names",
+            config.pass_through_path
+        )
+    });
+    Err(status_failure(status, body, hint.as_deref()))
+}
+
+/// The failure for a status that counts as an error.
+pub fn status_failure(status: u16, body: &[u8], hint: Option<&str>) -> Failure {
     let error_type = str::from_utf8(body)
         .ok()
         .and_then(|text| json::Object::parse(text).ok())
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},").into_bytes();
-    if kind.is_none() && matches!(status, 404 | 405) {
-        let path = &config.pass_through_path;
-        let hint = format!(
-            "events that are not HTTP requests are sent as POST {path}: the app needs that \
-             route, or one that AWS_LWA_PASS_THROUGH_PATH names"
-        );
+    if let Some(hint) = hint {
         message.extend_from_slice(b"\"hint\":");
-        json::write_string(&mut message, &hint);
+        json::write_string(&mut message, hint);
         message.push(b',');
     }
     message.extend_from_slice(b"\"body\":\"");
     let limit = MAX_MESSAGE.saturating_sub(2 * message.len());
     text::write(&mut message, body, limit, Form::NestedJson);
     message.extend_from_slice(b"\"}");
-    Err(Failure {
+    Failure {
         class: Class::HttpStatus,
         error_type: error_type
             .unwrap_or_else(|| format!("HTTP.{status}"))
             .into(),
         message: String::from_utf8(message).unwrap_or_default(),
         connection_lost: false,
-    })
+    }
 }
 
 /// Writes the reply for a response whose body has been read.

@@ -13,7 +13,7 @@ use codec::escape::unescape;
 use log::debug;
 
 use super::context_headers::{self, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
-use super::source;
+use super::{records, source};
 use crate::config::{Config, SOURCE};
 use crate::http::USER_AGENT;
 use crate::http::headers::{Headers, clean, is_token};
@@ -218,7 +218,7 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
     }
     for (name, value) in given.iter() {
         let is_hop_by_hop = given.is_hop_by_hop(name) && !name.starts_with(FORWARDED);
-        if is_hop_by_hop || is_reserved(name) {
+        if is_hop_by_hop || is_reserved(name, value) {
             continue;
         }
         if name == b"cookie" && !http.cookies.is_empty() {
@@ -240,12 +240,12 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
 /// Whether the client must not set the header. A server that turns headers into variables
 /// (RFC 3875 4.1.18) treats `_` and `-` as the same, so a name with `_` must not resemble a
 /// header of the front end either. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
-fn is_reserved(name: &[u8]) -> bool {
+fn is_reserved(name: &[u8], value: &[u8]) -> bool {
     let is_listed = |name: &[u8]| {
         matches!(
             name,
             b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
-        )
+        ) || records::is_reserved(name, value)
     };
     if !name.contains(&b'_') {
         return is_listed(name);

@@ -418,6 +418,30 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
             "the_whole_response_of_the_hook_is_awaited",
         ],
     ),
+    (
+        "never splits a batch",
+        &[
+            "a_batch_without_any_success_fails_the_invocation",
+            "a_freeze_within_a_batch_counts_towards_its_time",
+            "a_group_of_a_fifo_queue_waits_for_its_failure",
+            "a_message_that_cannot_be_decoded_fails_alone",
+            "a_notification_that_fails_fails_the_invocation",
+            "a_record_that_breaks_its_connection_fails_alone",
+            "a_record_without_time_fails_with_all_that_follow_and_the_reply_goes_out",
+            "a_stream_goes_on_from_its_first_failure",
+            "an_app_that_dies_as_a_child_fails_the_record_and_all_that_follow",
+            "an_app_that_goes_away_fails_the_record_and_all_that_follow",
+            "an_app_that_is_down_fails_the_invocation",
+            "clients_cannot_send_the_headers_of_a_record",
+            "each_record_is_a_request_with_its_message_in_order",
+            "listed_ids_are_those_of_the_records_without_2xx_in_batches_of_any_size",
+            "records_go_to_the_path_of_their_source",
+            "slow_records_are_not_begun_after_the_margin",
+            "the_hook_after_the_response_follows_a_batch_once",
+            "the_reply_lists_the_messages_without_success",
+            "the_setting_that_partial_failures_need_is_named_once",
+        ],
+    ),
 ];
 
 /// Kinds of event that the other adapter does not take for HTTP requests; each has tests of its

@@ -78,7 +78,11 @@ fn bad_choices_are_refused_with_the_choices() {
 fn bad_booleans_are_refused_with_the_spellings() {
     // A build without compression refuses every value for that reason.
     let compression = cfg!(feature = "compression").then_some("AWS_LWA_ENABLE_COMPRESSION");
-    let names = ["AWS_LWA_ASYNC_INIT", "AWS_LWA_TRACEPARENT"];
+    let names = [
+        "AWS_LWA_ASYNC_INIT",
+        "AWS_LWA_TRACEPARENT",
+        "AWS_LWA_SPLIT_BATCHES",
+    ];
     for name in names.into_iter().chain(compression) {
         assert_refused(name, "maybe", &["true", "false"]);
         assert_refused(name, "2", &["true", "false"]);

@@ -4,4 +4,5 @@ mod headers;
 mod method_and_body;
 mod pass_through;
 mod smuggling;
+mod split;
 mod target;

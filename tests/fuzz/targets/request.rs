@@ -4,6 +4,7 @@
 use lambda_adapter::config::Config;
 use lambda_adapter::invocation::Invocation;
 use lambda_adapter::translate::event::{self, Event};
+use lambda_adapter::translate::records::Batch;
 use lambda_adapter::translate::request;
 use serde_json::{Value, json};
 
@@ -89,6 +90,9 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
             return None;
         }
     };
+    if let Some(batch) = Batch::parse(payload) {
+        check_records(&batch, invocation, config);
+    }
     let mut decoded = Vec::new();
     let request = match request::build(&event, payload, invocation, config, &mut decoded) {
         Ok(request) => request,
@@ -128,6 +132,23 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
         assert_eq!(request.body, payload);
     }
     Some(request)
+}
+
+/// Each record is one request, or has a message that cannot be decoded.
+fn check_records(batch: &Batch, invocation: &Invocation, config: &Config) {
+    let mut body = Vec::new();
+    for index in 0..batch.len() {
+        let Ok(request) = batch.request(index, b"/events", invocation, config, &mut body) else {
+            continue;
+        };
+        let mut wire = Vec::new();
+        request.write_head(&mut wire);
+        wire.extend_from_slice(request.body);
+        let request = strict::request(&wire)
+            .unwrap_or_else(|error| panic!("{error} in {}", wire.escape_ascii()));
+        check_fields(&request, config);
+        assert_eq!(request.all("x-amzn-event-id").len(), 1);
+    }
 }
 
 /// The path for a server that decodes it once.

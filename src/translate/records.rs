@@ -1,0 +1,692 @@
+//! The records of a batch, each as a request of its own, and the reply that lists the failed
+//! ones ("Implementing partial batch responses", for SQS, Kinesis and DynamoDB).
+//!
+//! The headers of an SQS message are those of Elastic Beanstalk's daemon ("Elastic Beanstalk
+//! worker environments"), which the queue middleware of frameworks understands.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use codec::base64;
+use codec::escape::unescape;
+use codec::json::{self, Object, Raw};
+
+use super::context_headers;
+use crate::config::Config;
+use crate::http::headers::{Headers, clean, is_token};
+use crate::http::request::Request;
+use crate::invocation::Invocation;
+use crate::logger;
+
+const SOURCE: &[u8] = b"x-amzn-event-source";
+const ID: &[u8] = b"x-amzn-event-id";
+const ATTRIBUTES: &[u8] = b"x-amzn-event-attributes";
+const SQSD: &str = "x-aws-sqsd-";
+/// The middleware of frameworks looks for this name.
+const SQSD_AGENT: &[u8] = b"aws-sqsd";
+const USER_AGENT: &[u8] =
+    concat!("aws-sqsd/3.0 lambda-adapter/", env!("CARGO_PKG_VERSION")).as_bytes();
+
+/// Whether a header is one of those of a record, which a client must not send; the name in
+/// lower case, with `-` for `_`.
+pub fn is_reserved(name: &[u8], value: &[u8]) -> bool {
+    let is_agent = |part: &[u8]| part.eq_ignore_ascii_case(SQSD_AGENT);
+    matches!(name, SOURCE | ID | ATTRIBUTES)
+        || name.starts_with(SQSD.as_bytes())
+        || name == b"user-agent" && value.windows(SQSD_AGENT.len()).any(is_agent)
+}
+
+/// The service that sent a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Sqs,
+    SqsFifo,
+    Sns,
+    Kinesis,
+    DynamoDb,
+}
+
+impl Service {
+    fn of(record: &Object) -> Option<Service> {
+        let source = record.text("eventSource").or(record.text("EventSource"));
+        Some(match &*source? {
+            "aws:sqs" if text(record, &["eventSourceARN"]).ends_with(".fifo") => Service::SqsFifo,
+            "aws:sqs" => Service::Sqs,
+            "aws:sns" => Service::Sns,
+            "aws:kinesis" => Service::Kinesis,
+            "aws:dynamodb" => Service::DynamoDb,
+            _ => return None,
+        })
+    }
+
+    fn source(self) -> &'static [u8] {
+        match self {
+            Service::Sqs | Service::SqsFifo => b"aws:sqs",
+            Service::Sns => b"aws:sns",
+            Service::Kinesis => b"aws:kinesis",
+            Service::DynamoDb => b"aws:dynamodb",
+        }
+    }
+
+    /// The member of a record that identifies it, in a reply and elsewhere.
+    fn id(self) -> &'static [&'static str] {
+        match self {
+            Service::Sqs | Service::SqsFifo => &["messageId"],
+            Service::Sns => &["Sns", "MessageId"],
+            Service::Kinesis => &["kinesis", "sequenceNumber"],
+            Service::DynamoDb => &["dynamodb", "SequenceNumber"],
+        }
+    }
+
+    /// The member of a record that is its message; the rest are its attributes.
+    fn message(self) -> &'static [&'static str] {
+        match self {
+            Service::Sqs | Service::SqsFifo => &["body"],
+            Service::Sns => &["Sns", "Message"],
+            Service::Kinesis => &["kinesis", "data"],
+            Service::DynamoDb => &["dynamodb"],
+        }
+    }
+
+    /// Whether a failed record ends the batch: streams go on from it.
+    fn is_stream(self) -> bool {
+        matches!(self, Service::Kinesis | Service::DynamoDb)
+    }
+}
+
+/// The records of one event.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    service: Service,
+    records: Vec<Record<'a>>,
+}
+
+#[derive(Debug)]
+struct Record<'a> {
+    raw: Raw<'a>,
+    id: Cow<'a, str>,
+}
+
+impl<'a> Batch<'a> {
+    /// The records of the event; none if it is not a batch, if a record has no id, or if the
+    /// reply must hold more than failures: that of a tumbling window holds its state.
+    pub fn parse(payload: &'a [u8]) -> Option<Batch<'a>> {
+        let event = Object::parse(str::from_utf8(payload).ok()?).ok()?;
+        let elements = event.member("Records").map(json::elements)?;
+        let service = Service::of(&Object::from_raw(*elements.first()?))?;
+        let record = |raw: Raw<'a>| {
+            let object = Object::from_raw(raw);
+            let id = member(&object, service.id()).and_then(json::text)?;
+            (Service::of(&object) == Some(service)).then_some(Record { raw, id })
+        };
+        let records = elements.into_iter().map(record).collect::<Option<_>>()?;
+        let is_window = event.member("window").is_some();
+        (!is_window).then_some(Batch { service, records })
+    }
+
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub fn id(&self, index: usize) -> &str {
+        self.records.get(index).map_or("", |record| &record.id)
+    }
+
+    /// The request for the record at `index`, with its message, decoded, in `body`. Fails if
+    /// the message cannot be decoded.
+    pub fn request<'b>(
+        &self,
+        index: usize,
+        target: &[u8],
+        invocation: &Invocation,
+        config: &Config,
+        body: &'b mut Vec<u8>,
+    ) -> Result<Request<'b>, String> {
+        let raw = self.records.get(index).map(|record| record.raw);
+        let object = raw.map(Object::from_raw).unwrap_or_default();
+        let message = match (self.service, raw) {
+            (Service::DynamoDb, raw) => raw,
+            _ => member(&object, self.service.message()),
+        };
+        body.clear();
+        if let Some(message) = message {
+            self.decode(message, body)
+                .ok_or("the message of the record cannot be decoded")?;
+        }
+        let mut headers = Headers::new();
+        headers.push(b"content-type", media_type(body));
+        headers.push(SOURCE, self.service.source());
+        headers.push(ID, clean(self.id(index)).as_bytes());
+        if matches!(self.service, Service::Sqs | Service::SqsFifo) {
+            add_sqsd(&mut headers, &object, self.id(index));
+        }
+        if config.context_headers {
+            let mut attributes = Vec::new();
+            write_without(&mut attributes, object, self.service.message());
+            headers.push(ATTRIBUTES, &attributes);
+        }
+        context_headers::add(&mut headers, None, invocation, config);
+        headers.push(b"host", config.app.to_string().as_bytes());
+        headers.push(b"content-length", body.len().to_string().as_bytes());
+        Ok(Request {
+            method: Cow::Borrowed("POST"),
+            target: target.to_vec(),
+            headers,
+            body,
+        })
+    }
+
+    fn decode(&self, message: Raw, body: &mut Vec<u8>) -> Option<()> {
+        match json::raw_contents(message) {
+            Some(encoded) if self.service == Service::Kinesis => {
+                let text = json::text(message).unwrap_or(Cow::Borrowed(encoded));
+                base64::decode(body, text.as_bytes())
+            }
+            Some(escaped) => unescape(body, escaped),
+            None => {
+                body.extend_from_slice(message.get().as_bytes());
+                Some(())
+            }
+        }
+    }
+
+    /// The message group of a record in a FIFO queue.
+    fn group(&self, index: usize) -> Option<Cow<'a, str>> {
+        let record = self.records.get(index)?;
+        let object = Object::from_raw(record.raw);
+        (self.service == Service::SqsFifo).then(|| text(&object, &["attributes", "MessageGroupId"]))
+    }
+}
+
+/// Which records of a batch are left, and which have failed: each that has not succeeded.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    batch: &'a Batch<'a>,
+    next: usize,
+    succeeded: Vec<bool>,
+    /// In these groups of a FIFO queue a record has failed: the later ones have to wait for it.
+    failed_groups: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Progress<'a> {
+    pub fn new(batch: &'a Batch<'a>) -> Progress<'a> {
+        Progress {
+            batch,
+            next: 0,
+            succeeded: vec![false; batch.len()],
+            failed_groups: Vec::new(),
+        }
+    }
+
+    /// The record to forward now.
+    pub fn next_index(&mut self) -> Option<usize> {
+        loop {
+            let index = self.next;
+            if index >= self.batch.len() {
+                return None;
+            }
+            self.next += 1;
+            let group = self.batch.group(index);
+            if !group.is_some_and(|group| self.failed_groups.contains(&group)) {
+                return Some(index);
+            }
+        }
+    }
+
+    /// Records the outcome of the record that is forwarded.
+    pub fn record(&mut self, index: usize, success: bool) {
+        if success {
+            if let Some(succeeded) = self.succeeded.get_mut(index) {
+                *succeeded = true;
+            }
+        } else if self.batch.service.is_stream() {
+            self.next = self.batch.len();
+        } else {
+            self.failed_groups.extend(self.batch.group(index));
+        }
+    }
+
+    pub fn failed(&self) -> impl Iterator<Item = usize> {
+        let succeeded = self.succeeded.iter().enumerate();
+        succeeded
+            .filter(|(_, succeeded)| !**succeeded)
+            .map(|(index, _)| index)
+    }
+
+    /// Whether the invocation fails: where no record has succeeded, Lambda needs no list, and
+    /// SNS reads none.
+    pub fn fails(&self) -> bool {
+        let failed = self.failed().count();
+        failed == self.batch.len() || failed > 0 && self.batch.service == Service::Sns
+    }
+
+    /// Writes the reply with the ids of the failed records, or of the first in a stream.
+    pub fn write_reply(&self, out: &mut Vec<u8>) {
+        let most = if self.batch.service.is_stream() {
+            1
+        } else {
+            usize::MAX
+        };
+        let mut listed = BTreeSet::new();
+        out.extend_from_slice(b"{\"batchItemFailures\":[");
+        for index in self.failed().take(most) {
+            let id = self.batch.id(index);
+            if !listed.insert(id) {
+                continue;
+            }
+            if listed.len() > 1 {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"{\"itemIdentifier\":");
+            json::write_string(out, id);
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"]}");
+    }
+}
+
+fn media_type(body: &[u8]) -> &'static [u8] {
+    if json::is_valid(body) {
+        b"application/json"
+    } else if str::from_utf8(body).is_ok() {
+        b"text/plain"
+    } else {
+        b"application/octet-stream"
+    }
+}
+
+/// Adds the headers of Elastic Beanstalk's daemon.
+fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
+    let mut push = |name: &str, value: &str| {
+        let name = format!("{SQSD}{name}");
+        headers.push(name.as_bytes(), clean(value).as_bytes());
+    };
+    push("msgid", id);
+    let arn = text(record, &["eventSourceARN"]);
+    push("queue", arn.rsplit(':').next().unwrap_or_default());
+    let attributes = record.object("attributes");
+    let first = attributes.text("ApproximateFirstReceiveTimestamp");
+    if let Some(ms) = first.and_then(|ms| ms.parse().ok()) {
+        push(
+            "first-received-at",
+            &logger::timestamp(Duration::from_millis(ms)),
+        );
+    }
+    for (name, key) in [
+        ("receive-count", "ApproximateReceiveCount"),
+        ("sender-id", "SenderId"),
+    ] {
+        if let Some(value) = attributes.text(key) {
+            push(name, &value);
+        }
+    }
+    for (name, attribute) in record.object("messageAttributes").into_members() {
+        let attribute = Object::from_raw(attribute);
+        let value = attribute
+            .text("stringValue")
+            .or(attribute.text("binaryValue"));
+        if let Some(value) = value.filter(|_| is_token(name.as_bytes())) {
+            push(&format!("attr-{name}"), &value);
+        }
+    }
+    headers.push(b"user-agent", USER_AGENT);
+}
+
+/// Writes the object in ASCII without the member at `path`.
+fn write_without(out: &mut Vec<u8>, object: Object, path: &[&str]) {
+    out.push(b'{');
+    let mut separator: &[u8] = b"";
+    for (key, value) in object.into_members() {
+        let rest = match path {
+            [first, rest @ ..] if key == *first => Some(rest),
+            _ => None,
+        };
+        if rest.is_some_and(<[_]>::is_empty) {
+            continue;
+        }
+        out.extend_from_slice(separator);
+        separator = b",";
+        json::write_ascii_string(out, &key);
+        out.push(b':');
+        match rest {
+            Some(rest) => write_without(out, Object::from_raw(value), rest),
+            None => json::write_ascii(out, value.get()),
+        }
+    }
+    out.push(b'}');
+}
+
+/// The member at the path.
+fn member<'a>(object: &Object<'a>, path: &[&str]) -> Option<Raw<'a>> {
+    match path {
+        [name] => object.member(name),
+        [name, rest @ ..] => member(&object.object(name), rest),
+        [] => None,
+    }
+}
+
+fn text<'a>(object: &Object<'a>, path: &[&str]) -> Cow<'a, str> {
+    member(object, path)
+        .and_then(json::text)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, HashSet};
+
+    const SERVICES: [Service; 5] = [
+        Service::Sqs,
+        Service::SqsFifo,
+        Service::Sns,
+        Service::Kinesis,
+        Service::DynamoDb,
+    ];
+
+    /// A record with an id and, in a FIFO queue, a group.
+    fn record(service: Service, id: &str, group: &str) -> String {
+        match service {
+            Service::Sqs | Service::SqsFifo => {
+                let name = if service == Service::Sqs {
+                    "q"
+                } else {
+                    "q.fifo"
+                };
+                format!(
+                    r#"{{"messageId":"{id}","body":"b","eventSource":"aws:sqs",
+                        "eventSourceARN":"arn:aws:sqs:eu-west-1:1:{name}",
+                        "attributes":{{"MessageGroupId":"{group}"}}}}"#
+                )
+            }
+            Service::Sns => {
+                format!(r#"{{"EventSource":"aws:sns","Sns":{{"MessageId":"{id}","Message":"b"}}}}"#)
+            }
+            Service::Kinesis => format!(
+                r#"{{"eventSource":"aws:kinesis",
+                    "kinesis":{{"sequenceNumber":"{id}","data":"YQ=="}}}}"#
+            ),
+            Service::DynamoDb => format!(
+                r#"{{"eventSource":"aws:dynamodb","dynamodb":{{"SequenceNumber":"{id}"}}}}"#
+            ),
+        }
+    }
+
+    fn event(records: &[String]) -> String {
+        format!("{{\"Records\":[{}]}}", records.join(","))
+    }
+
+    /// The request for the first record of an event.
+    fn request(record: &str, settings: &[(&str, &str)]) -> (Vec<(String, String)>, Vec<u8>) {
+        let payload = event(&[record.to_owned()]);
+        let batch = Batch::parse(payload.as_bytes()).expect("a batch");
+        let lookup = |name: &str| {
+            let known = settings.iter().chain(&[("AWS_LAMBDA_RUNTIME_API", "a:1")]);
+            let mut named = known.filter(|(given, _)| *given == name);
+            named.next().map(|(_, value)| (*value).to_owned())
+        };
+        let config = Config::from_env(&lookup, &mut Vec::new()).expect("valid settings");
+        let mut body = b"before".to_vec();
+        let request = batch
+            .request(0, b"/events", &Invocation::default(), &config, &mut body)
+            .expect("a request");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = request.headers.iter();
+        let headers = headers
+            .map(|(name, value)| (text(name), text(value)))
+            .collect();
+        (headers, request.body.to_vec())
+    }
+
+    #[test]
+    fn the_message_is_the_body_byte_for_byte_with_a_type_to_match() {
+        let sqs =
+            |body: &str| format!(r#"{{"messageId":"m","eventSource":"aws:sqs","body":{body}}}"#);
+        let kinesis = |data: &str| {
+            let member = format!(r#"{{"sequenceNumber":"1","data":"{data}"}}"#);
+            format!(r#"{{"eventSource":"aws:kinesis","kinesis":{member}}}"#)
+        };
+        let sns = r#"{"EventSource":"aws:sns","Sns":{"MessageId":"m","Message":"caf\u00e9 \/"}}"#;
+        let dynamodb = record(Service::DynamoDb, "1", "");
+        for (record, body, kind) in [
+            (
+                sqs(r#""{\"a\" : 1.0e2}""#),
+                &b"{\"a\" : 1.0e2}"[..],
+                "application/json",
+            ),
+            (sqs(r#""17""#), b"17", "application/json"),
+            (sqs(r#""hello\n""#), b"hello\n", "text/plain"),
+            (sqs(r#""""#), b"", "text/plain"),
+            (sqs(r#"{"a":1}"#), b"{\"a\":1}", "application/json"),
+            (sqs("null"), b"", "text/plain"),
+            (kinesis("/wD+"), b"\xff\0\xfe", "application/octet-stream"),
+            (kinesis("e30\\u003d"), b"{}", "application/json"),
+            (sns.to_owned(), "caf\u{e9} /".as_bytes(), "text/plain"),
+            (dynamodb.clone(), dynamodb.as_bytes(), "application/json"),
+        ] {
+            let (headers, found) = request(&record, &[]);
+            assert_eq!(found, body, "{record}");
+            let named = |name: &str| headers.iter().find(|(given, _)| given == name);
+            let (_, found) = named("content-type").expect("a type");
+            assert_eq!(found, kind, "{record}");
+            let (_, length) = named("content-length").expect("a length");
+            assert_eq!(*length, body.len().to_string());
+        }
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_decoded_is_an_error() {
+        for record in [
+            r#"{"messageId":"m","eventSource":"aws:sqs","body":"\ud800"}"#,
+            r#"{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"1","data":"a"}}"#,
+        ] {
+            let payload = event(&[record.to_owned()]);
+            let batch = Batch::parse(payload.as_bytes()).expect("a batch");
+            let lookup = |name: &str| (name == "AWS_LAMBDA_RUNTIME_API").then(|| "a:1".into());
+            let config = Config::from_env(&lookup, &mut Vec::new()).expect("valid settings");
+            let (invocation, mut body) = (Invocation::default(), Vec::new());
+            let request = batch.request(0, b"/", &invocation, &config, &mut body);
+            assert!(request.is_err(), "{record}");
+        }
+    }
+
+    #[test]
+    fn an_sqs_message_has_the_headers_of_elastic_beanstalks_daemon() {
+        let record = r#"{"messageId":"m1","body":"b","eventSource":"aws:sqs",
+            "eventSourceARN":"arn:aws:sqs:eu-west-1:111122223333:orders",
+            "attributes":{"ApproximateReceiveCount":"3","SenderId":"AIDA",
+                "ApproximateFirstReceiveTimestamp":"1770113472001"},
+            "messageAttributes":{
+                "Kind":{"stringValue":"a\r\nb: c","dataType":"String"},
+                "Raw":{"binaryValue":"YQ==","dataType":"Binary"},
+                "not a token":{"stringValue":"x"},"none":{"dataType":"String"}}}"#;
+        let (headers, _) = request(record, &[]);
+        let of_the_daemon: Vec<_> = headers
+            .iter()
+            .filter(|(name, _)| name.starts_with(SQSD))
+            .map(|(name, value)| (&name[SQSD.len()..], value.as_str()))
+            .collect();
+        let expected = [
+            ("msgid", "m1"),
+            ("queue", "orders"),
+            ("first-received-at", "2026-02-03T10:11:12.001Z"),
+            ("receive-count", "3"),
+            ("sender-id", "AIDA"),
+            ("attr-kind", "a  b: c"),
+            ("attr-raw", "YQ=="),
+        ];
+        assert_eq!(of_the_daemon, expected);
+        let agent = headers.iter().find(|(name, _)| name == "user-agent");
+        assert!(agent.is_some_and(|(_, value)| value.starts_with("aws-sqsd/")));
+    }
+
+    #[test]
+    fn the_attributes_are_the_record_without_its_message() {
+        for (service, expected) in [
+            (
+                Service::Sqs,
+                concat!(
+                    r#"{"messageId":"i","eventSource":"aws:sqs","#,
+                    r#""eventSourceARN":"arn:aws:sqs:eu-west-1:1:q","#,
+                    r#""attributes":{"MessageGroupId":"g"}}"#
+                ),
+            ),
+            (
+                Service::Sns,
+                r#"{"EventSource":"aws:sns","Sns":{"MessageId":"i"}}"#,
+            ),
+            (
+                Service::Kinesis,
+                r#"{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"i"}}"#,
+            ),
+            (Service::DynamoDb, r#"{"eventSource":"aws:dynamodb"}"#),
+        ] {
+            let (headers, _) = request(&record(service, "i", "g"), &[]);
+            let value = |name: &[u8]| {
+                let mut found = headers.iter().filter(|(given, _)| given.as_bytes() == name);
+                found.next().map(|(_, value)| value.as_str())
+            };
+            assert_eq!(value(ATTRIBUTES), Some(expected));
+            assert_eq!(value(ID), Some("i"));
+            assert_eq!(value(SOURCE).map(str::as_bytes), Some(service.source()));
+        }
+        let off = [("AWS_LWA_CONTEXT_HEADERS", "off")];
+        let (headers, _) = request(&record(Service::Sqs, "i", "g"), &off);
+        assert!(
+            headers
+                .iter()
+                .all(|(name, _)| name.as_bytes() != ATTRIBUTES)
+        );
+    }
+
+    #[test]
+    fn other_events_are_not_split() {
+        let sqs = record(Service::Sqs, "m", "");
+        for payload in [
+            r#"{"Records":[]}"#.to_owned(),
+            r#"{"Records":null}"#.to_owned(),
+            r#"{"Records":[{"eventSource":"aws:s3"}]}"#.to_owned(),
+            // Nothing that a reply could list.
+            r#"{"Records":[{"eventSource":"aws:sqs","body":"b"}]}"#.to_owned(),
+            event(&[sqs.clone(), record(Service::Kinesis, "1", "")]),
+            event(&[sqs, record(Service::SqsFifo, "m", "")]),
+            format!(
+                r#"{{"Records":[{}],"window":{{}},"state":{{}}}}"#,
+                record(Service::Kinesis, "1", "")
+            ),
+            r#"[{"eventSource":"aws:sqs","messageId":"m"}]"#.to_owned(),
+            "{".to_owned(),
+        ] {
+            assert!(Batch::parse(payload.as_bytes()).is_none(), "{payload}");
+        }
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % limit as u64) as usize
+        }
+    }
+
+    /// What the app would do with each record, and where the adapter stops, if it does.
+    struct Script {
+        ids: Vec<String>,
+        groups: Vec<String>,
+        successes: Vec<bool>,
+        stops_at: usize,
+    }
+
+    impl Script {
+        fn random(size: usize, random: &mut Random) -> Script {
+            let failures = [0, 1, 10, 50, 100][random.below(5)];
+            let distinct = [size * 100, size.div_ceil(3)][random.below(2)];
+            let take = |random: &mut Random, limit: usize| random.below(limit).to_string();
+            Script {
+                ids: (0..size).map(|_| take(random, distinct)).collect(),
+                groups: (0..size).map(|_| take(random, 1 + size / 4)).collect(),
+                successes: (0..size).map(|_| random.below(100) >= failures).collect(),
+                stops_at: [size, random.below(size)][random.below(2)],
+            }
+        }
+
+        /// The ids that must come again, by the rule of each service, and whether none succeeded.
+        fn expected(&self, service: Service) -> (HashSet<&str>, bool) {
+            let ok = |index: usize| self.successes[index] && index < self.stops_at;
+            let all = 0..self.ids.len();
+            let first = all.clone().find(|i| !ok(*i)).unwrap_or(all.end);
+            let blocked = |index: usize| match service {
+                Service::SqsFifo => {
+                    (0..index).any(|i| !ok(i) && self.groups[i] == self.groups[index])
+                }
+                Service::Kinesis | Service::DynamoDb => index > first,
+                _ => false,
+            };
+            let failed: Vec<usize> = all.filter(|i| !ok(*i) || blocked(*i)).collect();
+            let listed = match service {
+                Service::Kinesis | Service::DynamoDb => failed.len().min(1),
+                _ => failed.len(),
+            };
+            let ids = failed[..listed].iter().map(|i| self.ids[*i].as_str());
+            (ids.collect(), failed.len() == self.ids.len())
+        }
+    }
+
+    #[test]
+    fn the_listed_ids_are_those_of_the_records_without_success_each_once() {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let sizes = (1..40).chain([100, 101, 1_000, 10_000]);
+        for size in sizes {
+            for service in SERVICES {
+                let size = if service == Service::SqsFifo {
+                    size.min(200)
+                } else {
+                    size
+                };
+                let script = Script::random(size, &mut random);
+                let records: Vec<String> = script
+                    .ids
+                    .iter()
+                    .zip(&script.groups)
+                    .map(|(id, group)| record(service, id, group))
+                    .collect();
+                let payload = event(&records);
+                let batch = Batch::parse(payload.as_bytes()).expect("a batch");
+                let mut progress = Progress::new(&batch);
+                let mut sent: HashMap<usize, usize> = HashMap::new();
+                let mut last = None;
+                while let Some(index) = progress.next_index() {
+                    assert!(last < Some(index), "out of order");
+                    last = Some(index);
+                    *sent.entry(index).or_default() += 1;
+                    if index >= script.stops_at {
+                        break;
+                    }
+                    progress.record(index, script.successes[index]);
+                }
+                assert!(sent.values().all(|times| *times == 1));
+                let (expected, none) = script.expected(service);
+                let fails = none || service == Service::Sns && !expected.is_empty();
+                assert_eq!(progress.fails(), fails, "{service:?} {size}");
+                let mut reply = Vec::new();
+                progress.write_reply(&mut reply);
+                let reply: serde_json::Value = serde_json::from_slice(&reply).expect("JSON");
+                let listed = reply["batchItemFailures"].as_array().expect("a list");
+                let ids: HashSet<&str> = listed
+                    .iter()
+                    .map(|item| item["itemIdentifier"].as_str().expect("an id"))
+                    .collect();
+                assert_eq!(ids.len(), listed.len(), "an id twice");
+                assert_eq!(ids, expected, "{service:?} {size}");
+            }
+        }
+    }
+}

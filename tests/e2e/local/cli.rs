@@ -160,6 +160,43 @@ fn a_sample_event_reaches_the_app_and_its_answer_comes_back() {
 }
 
 #[test]
+fn a_batch_of_any_size_is_sent_with_the_consequence_of_its_result() {
+    let Some(local) = python_site(&[
+        "--env",
+        "AWS_LWA_SPLIT_BATCHES=true",
+        "--env",
+        "AWS_LWA_PASS_THROUGH_PATH=/orders",
+    ]) else {
+        return;
+    };
+    let port = local.address.port().to_string();
+    let send = |count| {
+        output_of(&[
+            "invoke", "--sample", "sqs", "--batch", count, "--port", &port,
+        ])
+    };
+    // The app refuses each third order.
+    let (code, result, text) = send("10");
+    let result: Value = serde_json::from_str(&result).expect("JSON");
+    let failed = result["batchItemFailures"].as_array().expect("a list");
+    assert_eq!((code, failed.len()), (Some(0), 3));
+    assert!(
+        text.contains("deletes 7 of 10 records and retries 3"),
+        "{text}"
+    );
+    let (code, _, text) = send("2");
+    assert!(
+        code == Some(0) && text.contains("Lambda deletes 2 of 2 records"),
+        "{text}"
+    );
+    let (code, _, error) = output_of(&["invoke", "--sample", "s3", "--batch", "2"]);
+    assert!(
+        code == Some(1) && error.contains("`s3` has no batches"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_runtime_of_its_own_needs_no_adapter() {
     if !has("python3") {
         return;

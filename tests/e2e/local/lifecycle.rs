@@ -149,6 +149,39 @@ fn a_frozen_app_does_nothing_between_invocations() {
 }
 
 #[test]
+fn the_client_has_its_response_before_the_hook_and_the_freeze_comes_after_it() {
+    let hook = [
+        "--env",
+        "AWS_LWA_AFTER_RESPONSE_PATH=/after",
+        "--env",
+        "AFTER=1",
+    ];
+    let Some(mut local) = python_site(&[&["--freeze"][..], &hook].concat()) else {
+        return;
+    };
+    local.get("/json");
+    let output = local.output();
+    assert!(!output.contains("after the response"), "{output}");
+    let line = local.wait_for("after the response");
+    let mut ticks = line.split_whitespace().filter_map(|word| word.parse().ok());
+    let (began, ended): (u32, u32) = (ticks.next().expect("ticks"), ticks.next().expect("ticks"));
+    assert!(ended - began > 40, "{line}");
+    let report = local.wait_for("REPORT");
+    let duration = report.split("\tDuration: ").nth(1).expect("a duration");
+    let duration: f64 = duration
+        .split(' ')
+        .next()
+        .expect("ms")
+        .parse()
+        .expect("a number");
+    assert!(duration >= 1000.0, "{report}");
+    // This second is the measurement: 100 ticks, or none.
+    std::thread::sleep(Duration::from_secs(1));
+    let later: u32 = local.get("/ticks").text().parse().expect("a number");
+    assert!(later - ended < 40, "{ended} to {later} ticks while frozen");
+}
+
+#[test]
 fn ctrl_c_ends_everything_in_order() {
     if !has("python3") {
         return;

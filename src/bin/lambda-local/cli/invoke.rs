@@ -5,12 +5,14 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::cli::batch;
 use crate::cli::options::{EventSource, InvokeOptions};
 use crate::cli::samples::{self, UnknownSample};
 
 #[derive(Debug)]
 pub enum InvokeError {
     Sample(UnknownSample),
+    NoBatch(String),
     ReadFile { path: PathBuf, error: io::Error },
     ReadStdin(io::Error),
     Send { url: String, error: ureq::Error },
@@ -23,6 +25,10 @@ impl fmt::Display for InvokeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InvokeError::Sample(error) => error.fmt(f),
+            InvokeError::NoBatch(name) => write!(
+                f,
+                "the sample event `{name}` has no batches: expected sqs, kinesis or dynamodb"
+            ),
             InvokeError::ReadFile { path, error } => {
                 write!(f, "failed to read `{}`: {error}", path.display())
             }
@@ -40,7 +46,7 @@ impl fmt::Display for InvokeError {
 
 /// Returns success only if the function succeeded.
 pub fn run(options: &InvokeOptions) -> Result<ExitCode, InvokeError> {
-    let event = read_event(&options.event)?;
+    let event = read_event(&options.event, options.batch)?;
     let url = url(&options.host, options.port);
     let mut response =
         send(&url, options.tenant.as_deref(), &event).map_err(|error| InvokeError::Send {
@@ -55,7 +61,11 @@ pub fn run(options: &InvokeOptions) -> Result<ExitCode, InvokeError> {
         .write_all(&body)
         .and_then(|()| stdout.write_all(b"\n"))
         .map_err(InvokeError::WriteStdout)?;
-    if let Some(error) = response.headers().get("x-amz-function-error") {
+    let error = response.headers().get("x-amz-function-error");
+    if let Some(text) = batch::consequence(&event, &body, error.is_some()) {
+        eprintln!("lambda-local: {text}");
+    }
+    if let Some(error) = error {
         let error = String::from_utf8_lossy(error.as_bytes());
         eprintln!("lambda-local: the function failed ({error})");
         return Ok(ExitCode::FAILURE);
@@ -66,11 +76,16 @@ pub fn run(options: &InvokeOptions) -> Result<ExitCode, InvokeError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_event(source: &EventSource) -> Result<Vec<u8>, InvokeError> {
+fn read_event(source: &EventSource, batch: Option<usize>) -> Result<Vec<u8>, InvokeError> {
     match source {
-        EventSource::Sample(name) => samples::find(name)
-            .map(|event| event.as_bytes().to_vec())
-            .map_err(InvokeError::Sample),
+        EventSource::Sample(name) => {
+            let sample = samples::find(name).map_err(InvokeError::Sample)?;
+            let Some(count) = batch else {
+                return Ok(sample.as_bytes().to_vec());
+            };
+            let expanded = batch::expand(sample, count).map(String::into_bytes);
+            expanded.ok_or_else(|| InvokeError::NoBatch(name.clone()))
+        }
         EventSource::File(path) if path.as_os_str() == "-" => {
             let mut event = Vec::new();
             let read = io::stdin().read_to_end(&mut event);

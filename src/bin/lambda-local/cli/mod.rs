@@ -1,6 +1,7 @@
 //! The command line: its options, and the commands that run without a function.
 
 pub mod arg_reader;
+mod batch;
 pub mod invoke;
 pub mod options;
 pub mod samples;

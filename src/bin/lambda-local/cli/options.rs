@@ -14,7 +14,8 @@ lambda-local: run a web app as an AWS Lambda function on this machine, without D
 
 Usage:
   lambda-local [options] [-- command...]      run your app as a Lambda function
-  lambda-local invoke FILE | --sample NAME    send one event to a running lambda-local
+  lambda-local invoke FILE | --sample NAME    send one event to a running lambda-local; with
+      [--batch N]                             N records, for the samples sqs, kinesis, dynamodb
   lambda-local events [NAME]                  list the sample events, or print one
 
 The command starts your app, which must listen on $PORT (also in $AWS_LWA_PORT).
@@ -184,6 +185,8 @@ pub enum EventSource {
 #[derive(Clone, Debug, PartialEq)]
 pub struct InvokeOptions {
     pub event: EventSource,
+    /// The number of records in a sample event.
+    pub batch: Option<usize>,
     pub host: String,
     pub port: u16,
     pub tenant: Option<String>,
@@ -303,6 +306,7 @@ fn contradiction(options: &Options) -> Option<&'static str> {
 fn parse_invoke(mut args: ArgReader) -> Result<Command, UsageError> {
     args.skip();
     let (mut event, mut host, mut port, mut tenant) = (None, "127.0.0.1".to_owned(), 3000, None);
+    let mut batch = None;
     while let Some(option) = args.option() {
         let source = match option.as_str() {
             "-h" | "--help" => return Ok(Command::Help),
@@ -318,6 +322,10 @@ fn parse_invoke(mut args: ArgReader) -> Result<Command, UsageError> {
                 tenant = Some(args.value()?);
                 continue;
             }
+            "--batch" => {
+                batch = Some(args.number(1, 10_000)?);
+                continue;
+            }
             "--sample" => EventSource::Sample(args.value()?),
             file if file == "-" || !file.starts_with('-') => EventSource::File(file.into()),
             unknown => return Err(UsageError::unknown(unknown)),
@@ -329,8 +337,12 @@ fn parse_invoke(mut args: ArgReader) -> Result<Command, UsageError> {
     let event = event.ok_or(UsageError::Invalid(
         "`invoke` needs a file, or `--sample NAME` (see `lambda-local events`)",
     ))?;
+    if batch.is_some() && !matches!(event, EventSource::Sample(_)) {
+        return Err(UsageError::Invalid("`--batch` needs `--sample`"));
+    }
     Ok(Command::Invoke(InvokeOptions {
         event,
+        batch,
         host,
         port,
         tenant,
@@ -395,6 +407,7 @@ mod tests {
             sent,
             Ok(Command::Invoke(InvokeOptions {
                 event: EventSource::Sample("sqs".to_owned()),
+                batch: None,
                 host: "127.0.0.1".to_owned(),
                 port: 3001,
                 tenant: None
@@ -402,6 +415,8 @@ mod tests {
         );
         assert!(error("invoke").contains("--sample"));
         assert!(error("invoke a.json b.json").contains("one event"));
+        assert!(error("invoke a.json --batch 2").contains("`--sample`"));
+        assert!(error("invoke --sample sqs --batch 0").contains("10000"));
     }
 
     #[test]

@@ -87,6 +87,14 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.text(os.environ.get(query["name"], "-"))
         elif url.path == "/pid":
             self.text(os.getpid())
+        elif url.path == "/after":
+            began = ticks
+            time.sleep(float(os.environ.get("AFTER", "0")))
+            print(f"after the response: {began} to {ticks} ticks", flush=True)
+            self.reply(204, [], b"")
+        elif url.path == "/orders":
+            order = json.loads(self.body())["order"]
+            self.reply(500 if order % 3 == 0 else 200, [], b"")
         elif url.path == "/ticks":
             self.text(ticks)
         elif url.path == "/slow":

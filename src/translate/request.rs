@@ -237,9 +237,12 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
     Ok(())
 }
 
-/// Whether the client must not set the header. A server that turns headers into variables
-/// (RFC 3875 4.1.18) treats `_` and `-` as the same, so a name with `_` must not resemble a
-/// header of the front end either. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
+/// Whether the client must not set the header: its name is reserved, or a server may read it as
+/// one that is, or as one of the front end.
+///
+/// Servers that turn headers into variables replace `-` by `_` (RFC 3875 4.1.18), and some
+/// replace every byte that is neither letter nor digit, so `x.amz.tenant.id` becomes
+/// `HTTP_X_AMZ_TENANT_ID`, too. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
 fn is_reserved(name: &[u8], value: &[u8]) -> bool {
     let is_listed = |name: &[u8]| {
         matches!(
@@ -247,11 +250,22 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
             b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
         ) || records::is_reserved(name, value)
     };
-    if !name.contains(&b'_') {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    if name.iter().all(is_plain) {
         return is_listed(name);
     }
-    let name = String::from_utf8_lossy(name).replace('_', "-").into_bytes();
-    is_listed(&name) || name.starts_with(FORWARDED) || name.starts_with(b"x-amzn-")
+    let mut folded = name.to_vec();
+    for byte in &mut folded {
+        if !byte.is_ascii_alphanumeric() {
+            *byte = b'-';
+        }
+    }
+    let is_the_front_ends = |prefix: &&[u8]| folded.starts_with(prefix);
+    is_listed(&folded)
+        || folded == b"transfer-encoding"
+        || [FORWARDED, b"x-amzn-", b"x-amz-cf-", b"cloudfront-"]
+            .iter()
+            .any(is_the_front_ends)
 }
 
 /// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1).

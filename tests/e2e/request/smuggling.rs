@@ -220,8 +220,9 @@ fn second_host_is_refused() {
 }
 
 #[test]
-fn names_with_underscores_cannot_pass_for_what_is_vouched_for() {
-    // CGI, WSGI and their like make one variable of `x-amz-tenant-id` and `x_amz_tenant_id`.
+fn names_that_become_the_same_variable_cannot_pass_for_what_is_vouched_for() {
+    // CGI, WSGI and their like make one variable of `x-amz-tenant-id` and `x_amz_tenant_id`;
+    // lighttpd's CGI replaces every byte that is neither letter nor digit.
     let forged = [
         "x_amz_tenant_id",
         "X_Amzn_Request_Context",
@@ -229,6 +230,16 @@ fn names_with_underscores_cannot_pass_for_what_is_vouched_for() {
         "x_forwarded_for",
         "x-forwarded_proto",
         "x_amzn_trace_id",
+        "x.amz.tenant.id",
+        "X!Amz~Tenant.Id",
+        "x.amzn.lambda.context",
+        "x!amzn!request!context",
+        "x.forwarded.for",
+        "x-amzn-oidc.data",
+        "x.amz.cf.id",
+        "CloudFront.Viewer-Address",
+        "content.length",
+        "transfer_encoding",
     ];
     let run = scenario()
         .invoke_all(forged.map(|name| headers(alb("GET", "/"), name, "evil")))

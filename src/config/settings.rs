@@ -34,7 +34,7 @@ pub const A_PORT: &str = "a port from 1 to 65535";
 pub const A_HOST: &str = "an address, localhost, or a name in /etc/hosts";
 const A_PATH: &str = "a path of printable ASCII without spaces";
 const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ \
-    between single slashes, not the readiness or pass-through path nor one above it";
+    between single slashes, not contained in the readiness or pass-through path";
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 

@@ -2,11 +2,15 @@
 //!
 //! Servers and frameworks differ in how they route a path: they decode it once or twice, treat
 //! `%2F` and `\` as a slash or not, merge slashes before or after resolving dot segments, drop
-//! `;` parameters, and may ignore case, an extension, or the rest of the path. No single normal
-//! form covers all of them. The comparison therefore accepts every spelling that any of them
-//! might route to the hook, and every path below it; some harmless paths match, too. For the
-//! same reason the path of a hook must be plain (RFC 3986 2.1, 3.3, 6.2; RFC 3629 10 on
-//! overlong forms; WHATWG URL 4.4 on backslashes).
+//! `;` parameters, and may ignore case, an extension, or the rest of the path. Many route by the
+//! end of the path only: a front controller by what follows the script's name
+//! (`/index.php/hook`, PATH_INFO in RFC 3875 4.1.5), a mounted app by what follows its prefix, a
+//! function by what follows the stage; some front controllers take the route from the query
+//! (`/index.php?/hook`, `/?r=hook`). No single normal form covers all of them. The comparison
+//! therefore accepts every spelling that any of them might route to the hook, behind any prefix,
+//! and every path below it; some harmless paths match, too. For the same reason the path of a
+//! hook must be plain (RFC 3986 2.1, 3.3, 6.2; RFC 3629 10 on overlong forms; WHATWG URL 4.4 on
+//! backslashes).
 
 /// Whether the path can be guarded: unreserved characters between single slashes, and no
 /// segment that consists of dots.
@@ -23,19 +27,47 @@ pub fn is_plain(path: &str) -> bool {
 
 /// Whether a server might route the request target to the hook or to a path below it.
 pub fn matches(hook: &str, target: &[u8]) -> bool {
-    let path = target.split(|byte| *byte == b'?').next();
-    let path = decoded(path.unwrap_or_default());
+    let mut parts = target.splitn(2, |byte| *byte == b'?');
+    let path = decoded(parts.next().unwrap_or_default());
+    let query = parts.next().unwrap_or_default();
     // Some languages end a string at NUL. No useful path contains it.
     if path.contains(&0) {
         return true;
     }
     let hook = hook.to_ascii_lowercase();
     let hook = segments(hook.as_bytes());
-    let (given, Some((last, first))) = (segments(&path), hook.split_last()) else {
+    path_matches(&hook, &path)
+        || query
+            .split(|byte| *byte == b'&')
+            .filter_map(route)
+            .any(|route| begins_with(&hook, &segments(&decoded(route))))
+}
+
+/// The route in a part of the query: a part without a name, or a value whose name front
+/// controllers use for it.
+fn route(part: &[u8]) -> Option<&[u8]> {
+    const NAMES: [&[u8]; 8] = [
+        b"_url",
+        b"path",
+        b"q",
+        b"r",
+        b"rest_route",
+        b"route",
+        b"s",
+        b"url",
+    ];
+    let Some(equals) = part.iter().position(|byte| *byte == b'=') else {
+        return Some(part);
+    };
+    let (name, value) = (part.get(..equals)?, part.get(equals + 1..)?);
+    let name = decoded(name);
+    NAMES.iter().any(|known| name == *known).then_some(value)
+}
+
+fn path_matches(hook: &[&[u8]], path: &[u8]) -> bool {
+    let (given, Some((last, first))) = (segments(path), hook.split_last()) else {
         return true;
     };
-    // Routes often match with any extension, and files without theirs.
-    let is_last = |segment: &[u8]| stem(segment) == stem(last);
     // The result of normalizing such a path depends on the server, which may also read its
     // start as a host. In every case segments are only removed, so the hook's segments must
     // occur in order.
@@ -47,12 +79,23 @@ pub fn matches(hook: &str, target: &[u8]) -> bool {
         return first
             .iter()
             .all(|wanted| rest.any(|segment| segment == wanted))
-            && rest.any(|segment| is_last(segment));
+            && rest.any(|segment| stem(segment) == stem(last));
     }
+    given
+        .windows(hook.len())
+        .any(|given| begins_with(hook, given))
+}
+
+/// Whether the path begins with the hook. Routes often match with any extension, and files
+/// without theirs.
+fn begins_with(hook: &[&[u8]], given: &[&[u8]]) -> bool {
+    let Some((last, first)) = hook.split_last() else {
+        return true;
+    };
     given.starts_with(first)
         && given
             .get(first.len())
-            .is_some_and(|segment| is_last(segment))
+            .is_some_and(|segment| stem(segment) == stem(last))
 }
 
 /// The path decoded until no escape is left, in lower case, with `/` for `\`, and without
@@ -187,6 +230,26 @@ mod tests {
             "/snapstart/before-checkpoint%00.png",
             "/snap%00start/before-checkpoint",
             "/snapstart/before-checkpoint%20",
+        ] {
+            assert!(matches(HOOK, path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn routes_by_the_end_of_the_path_or_by_the_query_match() {
+        for path in [
+            // Behind a script, a mount point, or a stage.
+            "/index.php/snapstart/before-checkpoint",
+            "/a/b/index.php/snapstart/before-checkpoint/more",
+            "/cgi-bin/app.cgi/SnapStart/before-checkpoint.json",
+            "/prod/snapstart/before-checkpoint",
+            "/prod%2fsnapstart%2fbefore-checkpoint",
+            "/admin/v1/snapstart/before-checkpoint",
+            // In the query, for front controllers without rewriting.
+            "/index.php?/snapstart/before-checkpoint",
+            "/?r=snapstart/before-checkpoint",
+            "/index.php?a=b&_url=%2Fsnapstart%2Fbefore-checkpoint&c",
+            "/?q=SnapStart//before-checkpoint/",
             "/snapstart/%09before-checkpoint%0d%0a",
             "/snap%0Astart/before-checkpoint",
         ] {
@@ -208,7 +271,6 @@ mod tests {
             "/before-checkpoint",
             "/before-checkpoint/snapstart",
             "/snapstart-before-checkpoint",
-            "/docs/snapstart/before-checkpoint",
             "/snapstart/docs/before-checkpoint",
             "/snapstart/../before-check",
             "/a;v=1/b;v=2",
@@ -217,6 +279,9 @@ mod tests {
             "/100%/x%zz",
             "/search/snapstart%20before-checkpoint",
             "/login?next=//x/snapstart/before-checkpoint",
+            "/search?q=how+snapstart/before-checkpoint",
+            "/?r=snapstart&s=before-checkpoint",
+            "/login?next=/snapstart/before-checkpoint",
         ] {
             assert!(!matches(HOOK, path.as_bytes()), "{path}");
         }
@@ -231,9 +296,22 @@ mod tests {
     }
 
     #[test]
-    fn decoding_takes_linear_time() {
+    fn long_paths_take_linear_time() {
         let nested = format!("/%{}73napstart/before-checkpoint", "25".repeat(500_000));
         assert!(matches(HOOK, nested.as_bytes()));
+        for part in [
+            "/snapstart",
+            "/../snapstart",
+            "?snapstart/",
+            "?&=",
+            "//",
+            ";",
+        ] {
+            assert!(!matches(
+                HOOK,
+                format!("/{}", part.repeat(500_000)).as_bytes()
+            ));
+        }
     }
 
     #[test]

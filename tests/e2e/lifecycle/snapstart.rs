@@ -435,6 +435,8 @@ fn hook_paths_are_closed_to_each_kind_of_http_event() {
         "/%2573nap/before",
         "/snap\\after",
         "//host/snap/before",
+        "/index.php/snap/before",
+        "/stage/snap/after/more",
     ] {
         let kinds = http_kinds("POST", path);
         let events = kinds.iter().map(|(_, event)| event.clone());
@@ -482,7 +484,7 @@ fn other_paths_stay_open_where_hooks_are_set() {
         "/",
         "/snap",
         "/snap/beforehand",
-        "/x/snap/before",
+        "/snap/x/before",
         "/?to=/snap/before",
     ];
     let run = hooked().invoke_all(paths.map(get)).invoke(sqs()).run();

@@ -21,6 +21,14 @@ pub fn check(data: &[u8]) {
         "{hook} as {}",
         spelling.escape_ascii()
     );
+    const PREFIXES: [&str; 4] = ["/index.php", "/a/b/app.cgi", "/prod", "/v1%2fadmin"];
+    let prefix = PREFIXES[bytes.below(PREFIXES.len())];
+    let behind = [prefix.as_bytes(), &spelling].concat();
+    assert!(
+        matches(hook, &behind),
+        "{hook} as {}",
+        behind.escape_ascii()
+    );
     let path = bytes.0;
     let _ = is_plain(&String::from_utf8_lossy(path));
     let matched = matches(hook, path);

@@ -4,6 +4,7 @@
 //! does not allocate. Names are stored in lower case, the form that the app and Lambda receive.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 /// The fields of one message, in their order.
 #[derive(Debug, Default, Clone)]
@@ -82,21 +83,61 @@ impl Headers {
         self.first(name).is_some()
     }
 
-    /// Whether the header must not be forwarded: it is on the list of RFC 9110 7.6.1, or a
-    /// `Connection` header of this message names it.
-    pub fn is_hop_by_hop(&self, name: &[u8]) -> bool {
-        matches!(
-            name,
-            b"connection" | b"keep-alive" | b"te" | b"trailer" | b"transfer-encoding" | b"upgrade"
-        ) || name.starts_with(b"proxy-")
-            || self
-                .all(b"connection")
-                .any(|value| list(value).any(|option| option.eq_ignore_ascii_case(name)))
+    /// The headers of this message that must not be forwarded.
+    pub fn hop_by_hop(&self) -> HopByHop<'_> {
+        HopByHop {
+            options: Names::new(self.all(b"connection").flat_map(list)),
+        }
     }
 
     fn slice(&self, start: usize, end: usize) -> &[u8] {
         self.bytes.get(start..end).unwrap_or_default()
     }
+}
+
+/// The hop-by-hop headers of a message (RFC 9110 7.6.1).
+#[derive(Debug)]
+pub struct HopByHop<'a> {
+    /// Those that its `Connection` headers name.
+    options: Names<'a>,
+}
+
+impl HopByHop<'_> {
+    /// Whether a header of this name, given in lower case, is one.
+    pub fn contains(&self, name: &[u8]) -> bool {
+        matches!(
+            name,
+            b"connection" | b"keep-alive" | b"te" | b"trailer" | b"transfer-encoding" | b"upgrade"
+        ) || name.starts_with(b"proxy-")
+            || self.options.contains(name)
+    }
+}
+
+/// A set of names in any case. It is sorted, since clients choose how many names there are: to
+/// compare each of them with all others takes minutes for an event of 6 MB.
+#[derive(Debug)]
+pub struct Names<'a>(Vec<&'a [u8]>);
+
+impl<'a> Names<'a> {
+    pub fn new(names: impl Iterator<Item = &'a [u8]>) -> Names<'a> {
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable_by(|a, b| compare(a, b));
+        Names(names)
+    }
+
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.0
+            .binary_search_by(|known| compare(known, name))
+            .is_ok()
+    }
+}
+
+/// By length first, which is fast, then by the letters regardless of case.
+fn compare<'n>(a: &'n [u8], b: &'n [u8]) -> Ordering {
+    let letters = |name: &'n [u8]| name.iter().map(u8::to_ascii_lowercase);
+    a.len()
+        .cmp(&b.len())
+        .then_with(|| letters(a).cmp(letters(b)))
 }
 
 /// Trims spaces and tabs, the only whitespace of RFC 9110 5.6.3. Trimming more would turn
@@ -156,10 +197,25 @@ mod tests {
         let mut headers = Headers::new();
         headers.push(b"connection", b"close, X-Hop");
         headers.push(b"x-hop", b"1");
-        assert!(headers.is_hop_by_hop(b"x-hop"));
-        assert!(headers.is_hop_by_hop(b"connection"));
-        assert!(headers.is_hop_by_hop(b"proxy-authorization"));
-        assert!(!headers.is_hop_by_hop(b"x-other"));
+        let hop_by_hop = headers.hop_by_hop();
+        for name in ["x-hop", "connection", "proxy-authorization"] {
+            assert!(hop_by_hop.contains(name.as_bytes()), "{name}");
+        }
+        assert!(!hop_by_hop.contains(b"x-other"));
+    }
+
+    #[test]
+    fn a_set_of_names_ignores_their_case() {
+        let names = ["B", "content-TYPE", "a", "b", "x-y"].map(str::as_bytes);
+        let names = Names::new(names.into_iter());
+        assert!(
+            ["a", "A", "b", "Content-Type", "X-Y"].map(|name| names.contains(name.as_bytes()))
+                == [true; 5]
+        );
+        assert!(
+            ["", "c", "x_y", "x-", "x-y2"].map(|name| names.contains(name.as_bytes()))
+                == [false; 5]
+        );
     }
 
     #[test]

@@ -9,7 +9,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Class, Failure};
+use codec::headers::Names;
 use codec::json::{self, Object, Raw};
+
+/// The limit for all headers, and for a query in pairs. No front end accepts a tenth of it, but
+/// an event that repeats a long key for each of many values would need memory without end.
+pub const MAX_PAIRS: usize = 1 << 20;
 
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -254,21 +259,41 @@ fn common<'a>(
 /// All pairs of the first map, then the pairs of the second whose key the first lacks.
 fn merged<'a>(event: &Object<'a>, first: &str, second: &str) -> Pairs<'a> {
     let mut pairs = Pairs::new();
-    for map in [first, second] {
-        let known = pairs.len();
-        for (key, value) in event.object(map).into_members() {
-            let seen = pairs
-                .iter()
-                .take(known)
-                .any(|(name, _)| name.eq_ignore_ascii_case(&key));
-            for element in json::elements(value) {
-                if let (false, Some(text)) = (seen, json::text(element)) {
-                    pairs.push((key.clone(), text));
-                }
+    extend(&mut pairs, event.object(first).into_members());
+    let known = Names::new(pairs.iter().map(|(key, _)| key.as_bytes()));
+    let is_new = |key: &str| !known.contains(key.as_bytes());
+    let rest = event.object(second).into_members();
+    let rest: Vec<_> = rest.filter(|(key, _)| is_new(key)).collect();
+    extend(&mut pairs, rest.into_iter());
+    pairs
+}
+
+/// Appends a pair for each value of the members, until the pairs are oversized.
+fn extend<'a>(pairs: &mut Pairs<'a>, members: impl Iterator<Item = (Cow<'a, str>, Raw<'a>)>) {
+    let mut size = size(pairs);
+    for (key, value) in members {
+        for text in json::elements(value).into_iter().filter_map(json::text) {
+            if size > MAX_PAIRS {
+                return;
             }
+            size += pair_size(&key, &text);
+            pairs.push((key.clone(), text));
         }
     }
-    pairs
+}
+
+/// Whether the pairs are more than a front end ever sends. The last of them may be missing.
+pub fn is_oversized(pairs: &Pairs) -> bool {
+    size(pairs) > MAX_PAIRS
+}
+
+fn size(pairs: &Pairs) -> usize {
+    pairs.iter().map(|(key, text)| pair_size(key, text)).sum()
+}
+
+/// The size of a pair as a header line.
+fn pair_size(key: &str, text: &str) -> usize {
+    key.len() + text.len() + ": \r\n".len()
 }
 
 #[cfg(test)]

@@ -295,9 +295,10 @@ fn names<'a>(response: &Response<'a>) -> Vec<&'a [u8]> {
     // There the length is not that of the body in this reply (RFC 9110 8.6).
     let keeps_length = response.to_head || response.status == 304;
     let headers = response.headers;
+    let hop_by_hop = headers.hop_by_hop();
     let mut names = Vec::with_capacity(headers.len());
     for (name, _) in headers.iter() {
-        let is_dropped = headers.is_hop_by_hop(name) || name == b"content-length" && !keeps_length;
+        let is_dropped = hop_by_hop.contains(name) || name == b"content-length" && !keeps_length;
         if !is_dropped && !names.contains(&name) {
             names.push(name);
         }

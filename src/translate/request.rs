@@ -21,7 +21,7 @@ use crate::http::path_guard;
 use crate::http::request::Request;
 use crate::invocation::Invocation;
 use crate::text;
-use crate::translate::event::{Event, Http, Pairs, Query};
+use crate::translate::event::{self, Event, Http, MAX_PAIRS, Pairs, Query};
 use codec::json::{self, Raw};
 
 /// Headers in which the front end describes the client. The client can neither send them nor
@@ -74,6 +74,7 @@ fn from_http<'a>(
             "the method `{method}` cannot be forwarded"
         )));
     }
+    check_size(http)?;
     let target = target(http, config);
     if config
         .hooks()
@@ -101,6 +102,23 @@ fn from_http<'a>(
         headers,
         body,
     })
+}
+
+/// Rejects headers and queries that are larger than a front end ever sends.
+fn check_size(http: &Http) -> Result<(), Rejection> {
+    let message = |part: &str| format!("the {part} of the event has more than {MAX_PAIRS} bytes");
+    if event::is_oversized(&http.headers) {
+        return Err(Rejection {
+            status: 431,
+            message: message("header"),
+        });
+    }
+    match &http.query {
+        Query::Encoded(pairs) | Query::Decoded(pairs) if event::is_oversized(pairs) => {
+            Err(bad_request(message("query")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn pass_through<'a>(
@@ -216,14 +234,18 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
             "the event has more than one Host header".into(),
         ));
     }
+    let hop_by_hop = given.hop_by_hop();
+    let mut has_cookies = http.cookies.is_empty();
     for (name, value) in given.iter() {
-        let is_hop_by_hop = given.is_hop_by_hop(name) && !name.starts_with(FORWARDED);
+        let is_hop_by_hop = hop_by_hop.contains(name) && !name.starts_with(FORWARDED);
         if is_hop_by_hop || is_reserved(name, value) {
             continue;
         }
         if name == b"cookie" && !http.cookies.is_empty() {
-            if !headers.contains(name) {
+            // In the place of the first Cookie header.
+            if !has_cookies {
                 headers.push(name, &cookies(http));
+                has_cookies = true;
             }
         } else if Some(name) == replaced {
             headers.push(b"authorization", value);
@@ -231,7 +253,7 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
             headers.push(name, value);
         }
     }
-    if !http.cookies.is_empty() && !headers.contains(b"cookie") {
+    if !has_cookies {
         headers.push(b"cookie", &cookies(http));
     }
     Ok(())

@@ -133,6 +133,15 @@ fn every_spelling_of_a_hook_matches() {
 }
 
 #[test]
+fn time_grows_in_proportion_to_the_size() {
+    let seeds = seeds::of("growth");
+    for input in seeds {
+        let _print = PrintOnPanic(&input);
+        targets::growth::check(&input);
+    }
+}
+
+#[test]
 #[cfg(feature = "compression")]
 fn compressed_bodies_decode_to_the_input() {
     run("gzip");

@@ -9,6 +9,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "head" | "reply" => responses(),
         "body" => bodies(),
         "request" => requests(),
+        "growth" => growing(),
         "guard" => PATHS.iter().map(|seed| seed.to_vec()).collect(),
         "settings" => SETTINGS.iter().map(|seed| seed.to_vec()).collect(),
         _ => [cases("event.json"), responses(), requests()].concat(),
@@ -25,6 +26,13 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             .map(|file| fs::read(file).expect("a file")),
     );
     seeds
+}
+
+/// Every shape of the target in small, and with tens of thousands of parts.
+fn growing() -> Vec<Vec<u8>> {
+    let shapes = (0..9).flat_map(|shape| [(shape, 4), (shape, 10)]);
+    let input = |(shape, size)| [b"ab-c\nv 1\n", &[size, shape][..]].concat();
+    shapes.map(input).collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -1,13 +1,15 @@
 //! The fuzz targets: one function each, called by the fuzzer and by the seeded test.
 //!
 //! Each target checks its results against an independent oracle, not only for panics: heads
-//! parse as exactly one request, and bodies are unchanged, no matter how the bytes are cut.
+//! parse as exactly one request, and bodies are unchanged, no matter how the bytes are cut. One
+//! target has a time limit for each byte.
 
 mod bytes;
 mod strict;
 
 pub mod body;
 pub mod encodings;
+pub mod growth;
 pub mod guard;
 #[cfg(feature = "compression")]
 pub mod gzip;
@@ -29,6 +31,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("settings", settings::check),
     ("encodings", encodings::check),
     ("guard", guard::check),
+    ("growth", growth::check),
     #[cfg(feature = "compression")]
     ("gzip", gzip::check),
 ];

@@ -554,22 +554,25 @@ fn traceparent_is_not_made_up_from_a_trace_id_that_has_no_parent() {
 fn headers_that_no_front_end_accepts_are_refused_with_431_and_queries_with_400() {
     let many = |count: usize, value: Value| -> Value {
         (0..count)
-            .map(|number| (format!("name-{number}"), value.clone()))
+            .map(|number| (format!("{:a<40}", format!("name-{number}")), value.clone()))
             .collect::<serde_json::Map<_, _>>()
             .into()
     };
-    let fields = json!({"headers": many(20_000, json!("value"))});
-    let long = json!({"multiValueHeaders": {"x".repeat(1 << 20): vec!["v"; 100_000]}});
-    let too_many = json!({"headers": many(100_000, json!("value")),
-        "multiValueHeaders": many(100_000, json!(["value"]))});
-    let query = json!({"queryStringParameters": many(100_000, json!("value")),
-        "multiValueQueryStringParameters": many(100_000, json!(["value"]))});
+    let fields = json!({"headers": many(2_000, json!("value"))});
+    let long = json!({"multiValueHeaders": {"x".repeat(1 << 20): vec!["v"; 1000]}});
+    let too_many = json!({"headers": many(30_000, json!("value")),
+        "multiValueHeaders": many(30_000, json!(["value"]))});
+    let query = json!({"queryStringParameters": many(30_000, json!("value")),
+        "multiValueQueryStringParameters": many(30_000, json!(["value"]))});
     let events = [fields, long, too_many, query].map(|change| with(rest("GET", "/x"), change));
     let run = scenario().invoke_all(events).run();
     let statuses: Vec<_> = (1..=4)
         .map(|number| run.reply(number)["statusCode"].clone())
         .collect();
     assert_eq!(statuses, [200, 431, 431, 400]);
-    assert_eq!(run.request(1).header("name-19999"), Some("value"));
+    assert_eq!(
+        run.request(1).header(&format!("{:a<40}", "name-1999")),
+        Some("value")
+    );
     assert_eq!(run.requests().len(), 1);
 }

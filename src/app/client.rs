@@ -1,16 +1,18 @@
 //! The HTTP client for the app: one request, one response, over a connection that is reused.
 //!
 //! An idle connection may have been closed, above all while Lambda had the process frozen. It
-//! is checked before reuse, dropped after a few idle seconds, and a request lost on it before
-//! the first response byte is retried once if that cannot repeat an effect (RFC 9110 9.2.2,
-//! RFC 9112 9.3.1).
+//! is checked before reuse, dropped after a few idle seconds ([`super::pool`]), and a request
+//! lost on it before the first response byte is retried once if that cannot repeat an effect
+//! (RFC 9110 9.2.2, RFC 9112 9.3.1).
 
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use log::debug;
 
+use super::pool::{Pool, Ticket};
 use crate::config::Address;
 use crate::error::{Class, Failure};
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
@@ -26,22 +28,15 @@ const INPUT: usize = 64 << 10;
 /// Connect timeout. The app is local: a slow connect means nothing listens.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One caller's connection to the app.
+/// One caller's access to the app.
 #[derive(Debug)]
 pub struct Client {
     address: Address,
-    idle_timeout: Duration,
-    idle: Option<IdleConnection>,
+    pool: Arc<Pool>,
+    /// Opened ahead of the next request.
+    opened: Option<(Connection, Ticket)>,
     headers: Headers,
     head: Vec<u8>,
-}
-
-/// A connection between two exchanges.
-#[derive(Debug)]
-struct IdleConnection {
-    connection: Connection,
-    /// By both clocks: one stops while the machine is suspended, the other can be set back.
-    since: (Instant, SystemTime),
 }
 
 /// Which of the addresses of an unset host to try: 127.0.0.1, or ::1 as well.
@@ -58,16 +53,25 @@ pub struct ResponseBody<'a> {
     reusable: bool,
     /// None once the body has ended.
     connection: Option<Connection>,
-    idle_slot: &'a mut Option<IdleConnection>,
+    pool: &'a Pool,
     deadline: &'a mut Deadline,
 }
 
 impl Client {
     pub fn new(address: Address, idle_timeout: Duration) -> Client {
+        Client::with_pool(address, Arc::new(Pool::new(idle_timeout)))
+    }
+
+    /// A client for another thread, with the same idle connections.
+    pub fn share(&self) -> Client {
+        Client::with_pool(self.address.clone(), Arc::clone(&self.pool))
+    }
+
+    fn with_pool(address: Address, pool: Arc<Pool>) -> Client {
         Client {
             address,
-            idle_timeout,
-            idle: None,
+            pool,
+            opened: None,
             headers: Headers::new(),
             head: Vec::new(),
         }
@@ -77,17 +81,28 @@ impl Client {
         &self.address
     }
 
-    /// Closes the idle connection, as before a snapshot.
-    pub fn disconnect(&mut self) {
-        self.idle = None;
+    /// Closes idle connections in time, in a thread of its own.
+    pub fn close_in_time(&self) -> ! {
+        self.pool.close_in_time()
     }
 
-    /// Connects unless a connection is idle, and keeps it for the first request.
+    /// Closes the idle connections, as before a snapshot.
+    pub fn disconnect(&mut self) {
+        self.opened = None;
+        self.pool.clear();
+    }
+
+    /// Connects unless a connection is idle, and keeps it for the next request.
     pub fn ensure_connected(&mut self, addresses: Addresses) -> io::Result<()> {
-        if self.idle.is_none() {
-            self.idle = Some(IdleConnection::new(self.connect(addresses)?));
+        if self.opened.is_none() && self.pool.is_empty() {
+            self.opened = Some(self.open(addresses)?);
         }
         Ok(())
+    }
+
+    /// Connects and closes the connection: it would occupy a worker of the server.
+    pub fn try_connect(&self, addresses: Addresses) -> io::Result<()> {
+        self.connect(addresses).map(drop)
     }
 
     /// Sends the request and reads the head of the response.
@@ -96,21 +111,26 @@ impl Client {
         request: &Request,
         deadline: &'a mut Deadline,
     ) -> Result<(Response<'a>, ResponseBody<'a>), Failure> {
-        self.head.clear();
-        request.write_head(&mut self.head);
+        self.write_head(request);
         let to_head = request.method == "HEAD";
-        let mut reused = self.take_idle();
+        let opened = self.opened.take();
+        let opened = opened.map(|(connection, ticket)| (connection, Some(ticket)));
+        let mut reused = opened.or_else(|| self.pool.take().map(|idle| (idle, None)));
         let (head, connection) = loop {
             let is_reused = reused.is_some();
-            let mut connection = match reused.take() {
-                Some(connection) => connection,
+            let (mut connection, ticket) = match reused.take() {
+                Some(reused) => reused,
                 None => self
-                    .connect(Addresses::All)
+                    .open(Addresses::All)
+                    .map(|(connection, ticket)| (connection, Some(ticket)))
                     .map_err(|cause| self.unreachable(&cause))?,
             };
             let (head, body, headers) = (&self.head, request.body, &mut self.headers);
             match connection.exchange(head, body, headers, to_head, deadline) {
-                Ok(head) => break (head, connection),
+                Ok(head) => {
+                    ticket.map(Ticket::responded);
+                    break (head, connection);
+                }
                 Err(attempt) if is_reused && attempt.is_retryable(request.is_idempotent()) => {
                     debug!("the app closed an idle connection: {}", attempt.error);
                 }
@@ -121,7 +141,7 @@ impl Client {
             body: Body::new(head.framing),
             reusable: head.reusable,
             connection: Some(connection),
-            idle_slot: &mut self.idle,
+            pool: &self.pool,
             deadline,
         };
         body.release_if_done();
@@ -133,12 +153,18 @@ impl Client {
         Ok((response, body))
     }
 
-    /// The idle connection, if it is not too old and the app has not closed it.
-    fn take_idle(&mut self) -> Option<Connection> {
-        let IdleConnection { connection, since } = self.idle.take()?;
-        let by_wall_clock = since.1.elapsed().unwrap_or(Duration::MAX);
-        let age = since.0.elapsed().max(by_wall_clock);
-        (age < self.idle_timeout && connection.is_reusable()).then_some(connection)
+    fn write_head(&mut self, request: &Request) {
+        self.head.clear();
+        request.write_head(&mut self.head);
+        if !self.pool.reuses() {
+            // Before the empty line. A client that closes says so (RFC 9112 9.6).
+            self.head.truncate(self.head.len().saturating_sub(2));
+            self.head.extend_from_slice(b"connection: close\r\n\r\n");
+        }
+    }
+
+    fn open(&self, addresses: Addresses) -> io::Result<(Connection, Ticket)> {
+        self.pool.open(|| self.connect(addresses))
     }
 
     fn connect(&self, addresses: Addresses) -> io::Result<Connection> {
@@ -179,15 +205,6 @@ impl Client {
     }
 }
 
-impl IdleConnection {
-    fn new(connection: Connection) -> IdleConnection {
-        IdleConnection {
-            connection,
-            since: (Instant::now(), SystemTime::now()),
-        }
-    }
-}
-
 impl ResponseBody<'_> {
     /// From now on, times out after `timeout`.
     pub fn shorten_deadline_to(&mut self, timeout: Duration) {
@@ -225,7 +242,7 @@ impl ResponseBody<'_> {
             && !self.body.is_odd()
             && connection.input.pending().is_empty()
         {
-            *self.idle_slot = Some(IdleConnection::new(connection));
+            self.pool.put(connection);
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod phase;
+mod pool;
 pub mod readiness;
 pub mod signals;
 pub mod spawn;

@@ -1,8 +1,8 @@
 //! The readiness probe: connects to the app until it responds with a healthy status.
 //!
 //! Each pause is a small part of the time already waited: an app that starts fast is seen at
-//! once, and one that starts slowly loses little CPU to the probe. The probe's connection is
-//! kept for the first invocation.
+//! once, and one that starts slowly loses little CPU to the probe. The connection of an HTTP
+//! probe is kept for the first invocation.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,8 +118,11 @@ fn probe(
     timeout: Duration,
 ) -> Result<Option<u16>, String> {
     let address = app.address().to_string();
-    app.ensure_connected(addresses)
-        .map_err(|cause| format!("failed to connect to the app at {address}: {cause}"))?;
+    let connected = match settings.protocol {
+        Protocol::Tcp => app.try_connect(addresses),
+        Protocol::Http => app.ensure_connected(addresses),
+    };
+    connected.map_err(|cause| format!("failed to connect to the app at {address}: {cause}"))?;
     if settings.protocol == Protocol::Tcp {
         return Ok(None);
     }

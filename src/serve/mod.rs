@@ -3,10 +3,10 @@
 //!
 //! Why threads that block, and no event loop? Lambda limits how many invocations an
 //! environment has in flight: one, or with Managed Instances a number that it sets. One thread
-//! for each is all the concurrency there can be. Each owns its connections and buffers and
-//! shares nothing with the others, so a bad request affects its own turn only. A blocked thread
-//! costs a few pages, wakes in the code that waits, and its stack shows where the invocation
-//! is.
+//! for each is all the concurrency there can be. Each owns its buffers and the connections that
+//! are in use, and shares only idle ones, so a bad request affects its own turn only. A blocked
+//! thread costs a few pages, wakes in the code that waits, and its stack shows where the
+//! invocation is.
 
 mod after_response;
 mod buffers;
@@ -82,11 +82,18 @@ pub fn run(environment: Environment) -> ! {
     };
     let shared = &shared;
     thread::scope(|scope| {
+        if config.concurrency > 1 {
+            let app = environment.app.share();
+            let builder = thread::Builder::new().stack_size(STACK);
+            if let Err(cause) = builder.spawn_scoped(scope, move || -> () { app.close_in_time() }) {
+                warn!("idle connections are closed late, by the next request: {cause}");
+            }
+        }
         for number in 1..config.concurrency {
             let worker = Worker {
                 shared,
                 runtime: Runtime::new(&config.runtime_api),
-                app: Client::new(config.app.clone(), config.pool_idle),
+                app: environment.app.share(),
                 buffers: Buffers::default(),
             };
             let builder = thread::Builder::new().stack_size(STACK);

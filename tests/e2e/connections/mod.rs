@@ -2,3 +2,4 @@
 
 pub mod races;
 mod reuse;
+mod shared;

@@ -32,7 +32,7 @@ options:
 The settings are environment variables, such as AWS_LWA_PORT.
 ";
 
-/// The internal option of a child that becomes the app; the parent's process id follows.
+/// The internal option of a child that becomes the app; [`Parent`] follows.
 pub const CHILD_OF: &str = "--child-of=";
 
 /// The role of the process.
@@ -42,10 +42,31 @@ pub enum Role {
     Extension,
     /// Start the app with this command, and serve it.
     Entrypoint(CommandLine),
-    /// Become the app, as a child of the process with this id.
-    Child(i32, CommandLine),
+    /// Become the app, as a child of this process.
+    Child(Parent, CommandLine),
     /// Print a text and exit.
     Print(&'static str),
+}
+
+/// The adapter that starts the app: `ID` or `ID,DESCRIPTORS`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parent {
+    pub id: i32,
+    /// The app's soft limit of descriptors, if the parent has raised its own.
+    pub descriptors: Option<u64>,
+}
+
+impl Parent {
+    fn parse(text: &str) -> Option<Parent> {
+        let (id, limit) = match text.split_once(',') {
+            Some((id, limit)) => (id, Some(limit.parse().ok()?)),
+            None => (text, None),
+        };
+        Some(Parent {
+            id: id.parse().ok()?,
+            descriptors: limit,
+        })
+    }
 }
 
 /// A program and its arguments.
@@ -72,8 +93,8 @@ pub fn parse(
         "--help" | "-h" => Ok(Role::Print(HELP)),
         "--version" | "-V" => Ok(Role::Print(VERSION)),
         "--" => command(argv).map(Role::Entrypoint),
-        flag => match flag.strip_prefix(CHILD_OF).map(str::parse) {
-            Some(Ok(parent)) => Ok(Role::Child(parent, command(argv)?)),
+        flag => match flag.strip_prefix(CHILD_OF).and_then(Parent::parse) {
+            Some(parent) => Ok(Role::Child(parent, command(argv)?)),
             _ if flag.starts_with('-') => Err(Fatal::Usage(format!(
                 "unknown option `{}`: see --help",
                 flag.escape_debug()
@@ -185,6 +206,8 @@ mod tests {
             "-x",
             "--child-of=",
             "--child-of=x",
+            "--child-of=7,",
+            "--child-of=7,x",
             "--help=1",
         ] {
             let error = parsed(&["x", flag, "node"]).expect_err(flag);
@@ -233,7 +256,19 @@ mod tests {
 
     #[test]
     fn a_child_gets_the_id_of_its_parent() {
-        let role = Role::Child(7, command_line("node", &["app.js"]));
+        let role = Role::Child(
+            Parent {
+                id: 7,
+                descriptors: None,
+            },
+            command_line("node", &["app.js"]),
+        );
         assert_eq!(parsed(&["x", "--child-of=7", "node", "app.js"]), Ok(role));
+        let parent = Parent {
+            id: 7,
+            descriptors: Some(1024),
+        };
+        let role = Role::Child(parent, command_line("node", &[]));
+        assert_eq!(parsed(&["x", "--child-of=7,1024", "node"]), Ok(role));
     }
 }

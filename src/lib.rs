@@ -49,7 +49,7 @@ pub fn run() -> Result<(), Fatal> {
         }
         // Not on Lambda: nothing stands between the app and its caller.
         Role::Entrypoint(command) => Err(spawn::exec(&command)),
-        Role::Child(parent, command) => Err(spawn::exec_as_child(parent, &command)),
+        Role::Child(parent, command) => Err(spawn::exec_as_child(&parent, &command)),
         Role::Print(text) => {
             // A closed pipe is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());

@@ -21,7 +21,7 @@ use crate::http::request::Request;
 use crate::http::{Body, Error, Response};
 use crate::net::connection::Connection;
 use crate::net::deadline::Deadline;
-use crate::net::resolve;
+use crate::net::{descriptors, resolve};
 
 /// One read takes a usual response whole; only pages that were used count as memory.
 const INPUT: usize = 64 << 10;
@@ -86,9 +86,13 @@ impl Client {
         self.pool.close_in_time()
     }
 
-    /// Closes the idle connections, as before a snapshot.
+    /// Closes all connections that are not in use, as before a snapshot.
     pub fn disconnect(&mut self) {
         self.opened = None;
+        self.close_idle();
+    }
+
+    pub fn close_idle(&self) {
         self.pool.clear();
     }
 
@@ -176,7 +180,7 @@ impl Client {
         };
         let mut refused = None;
         for address in known.iter().take(count) {
-            match TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+            match descriptors::retry(|| TcpStream::connect_timeout(address, CONNECT_TIMEOUT)) {
                 // TCP connects a port without a listener to itself where the kernel picks that
                 // port for our end.
                 Ok(stream) if stream.local_addr()? == *address => {

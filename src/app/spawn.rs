@@ -16,21 +16,28 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::app::stdio::StdioRelay;
-use crate::cli::{CHILD_OF, CommandLine};
+use crate::cli::{CHILD_OF, CommandLine, Parent};
 use crate::error::Fatal;
+use crate::net::descriptors;
 
 /// Replaces this process with the app; returns only on failure.
 pub fn exec(command: &CommandLine) -> Fatal {
     failed(command, &app(command).exec())
 }
 
-/// Replaces this process with the app, which the kernel kills when `parent` exits.
-pub fn exec_as_child(parent: i32, command: &CommandLine) -> Fatal {
+/// Replaces this process with the app, which the kernel kills when `parent` exits. The app gets
+/// the limits that the adapter had before it raised its own.
+pub fn exec_as_child(parent: &Parent, command: &CommandLine) -> Fatal {
+    if let Some(limit) = parent.descriptors
+        && let Err(cause) = descriptors::limit_to(limit)
+    {
+        debug!("failed to restore the app's limit of descriptors: {cause}");
+    }
     if let Err(cause) = set_parent_process_death_signal(Some(Signal::KILL)) {
         debug!("failed to set the parent-death signal of the app: {cause}");
     }
     // The parent may have exited before the call.
-    if getppid().map(Pid::as_raw_pid) != Some(parent) {
+    if getppid().map(Pid::as_raw_pid) != Some(parent.id) {
         return Fatal::NotStarted {
             program: command.program.to_string_lossy().into_owned(),
             cause: "the adapter exited".into(),
@@ -44,7 +51,8 @@ pub fn exec_as_child(parent: i32, command: &CommandLine) -> Fatal {
 /// is the calling thread: the kernel kills the app when that thread exits.
 pub fn spawn(command: &CommandLine, stdio: &StdioRelay) -> Result<Pid, Fatal> {
     let mut own_program = Command::new("/proc/self/exe");
-    own_program.arg(format!("{CHILD_OF}{}", process::id()));
+    let limit = descriptors::inherited().map_or(String::new(), |limit| format!(",{limit}"));
+    own_program.arg(format!("{CHILD_OF}{}{limit}", process::id()));
     own_program.arg(&command.program).args(&command.args);
     let start = |command: &mut Command| stdio.attach(in_own_group(command))?.spawn();
     let started = start(&mut own_program).or_else(|cause| {

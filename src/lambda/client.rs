@@ -92,7 +92,9 @@ impl Client {
         self.write_head(&call);
         let mut connection = match self.idle.take() {
             Some(connection) => connection,
-            None => self.connect().map_err(|cause| transport(&cause))?,
+            None => self
+                .connect()
+                .map_err(|cause| ApiError::Unconnected(cause.to_string()))?,
         };
         let (head, sent) = match call.payload {
             Payload::Stream { prelude, body } => {

@@ -6,7 +6,7 @@
 use log::error;
 
 use super::{ApiError, Runtime};
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::http::body_reader::BodyReader;
 use crate::invocation::Invocation;
 
@@ -27,26 +27,35 @@ pub fn deliver(runtime: &mut Runtime, invocation: &Invocation, outcome: Result<R
             with_retry(|| runtime.respond(invocation, reply)),
         ),
         // Not retried: what has been read of the body is gone.
-        Ok(Reply::Streamed { prelude, mut body }) => (
-            "the rest of a streamed response",
-            runtime.respond_streaming(invocation, prelude, &mut *body),
-        ),
-        Err(failure) => {
-            error!("invocation failed: {failure}");
-            let delivered = with_retry(|| runtime.fail(invocation, &failure));
-            ("the failure", delivered)
+        Ok(Reply::Streamed { prelude, mut body }) => {
+            match runtime.respond_streaming(invocation, prelude, &mut *body) {
+                Err(ApiError::Unconnected(cause)) => {
+                    // Closes the connection to the app, whose descriptor may be the missing one.
+                    drop(body);
+                    let message = format!("failed to connect to the Runtime API: {cause}");
+                    let failure = Failure::new(Class::AppUnreachable, message);
+                    ("the failure", fail(runtime, invocation, &failure))
+                }
+                delivered => ("the rest of a streamed response", delivered),
+            }
         }
+        Err(failure) => ("the failure", fail(runtime, invocation, &failure)),
     };
     if let Err(cause) = delivered {
         error!("{subject} is lost: the Runtime API did not accept it: {cause}");
     }
 }
 
+fn fail(runtime: &mut Runtime, invocation: &Invocation, failure: &Failure) -> Result<(), ApiError> {
+    error!("invocation failed: {failure}");
+    with_retry(|| runtime.fail(invocation, failure))
+}
+
 /// Posts once more, on a new connection, where the first one broke. That repeats nothing: the
 /// API accepts one reply to each invocation.
 fn with_retry(mut post: impl FnMut() -> Result<(), ApiError>) -> Result<(), ApiError> {
     match post() {
-        Err(ApiError::Closed(_) | ApiError::Transport(_)) => post(),
+        Err(ApiError::Closed(_) | ApiError::Unconnected(_) | ApiError::Transport(_)) => post(),
         posted => posted,
     }
 }

@@ -54,7 +54,9 @@ pub struct Runtime {
 pub enum ApiError {
     /// The connection closed before the first byte of a response.
     Closed(String),
-    /// No connection, or a broken response.
+    /// No connection: nothing was sent.
+    Unconnected(String),
+    /// A broken response.
     Transport(String),
     /// A status other than success, with the beginning of the body.
     Status(u16, String),
@@ -65,9 +67,10 @@ pub enum ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ApiError::Closed(cause) | ApiError::Transport(cause) | ApiError::Unusable(cause) => {
-                f.write_str(cause)
-            }
+            ApiError::Closed(cause)
+            | ApiError::Unconnected(cause)
+            | ApiError::Transport(cause)
+            | ApiError::Unusable(cause) => f.write_str(cause),
             ApiError::Status(status, body) => write!(f, "status {status}: {body}"),
         }
     }

@@ -14,6 +14,7 @@ use rustix::net::sockopt::set_tcp_congestion;
 use rustix::net::{RecvFlags, recv};
 
 use super::deadline::{Deadline, TICK};
+use super::descriptors;
 use crate::http::headers::Headers;
 use crate::http::{self, Error, Head, Input};
 
@@ -54,7 +55,8 @@ impl AttemptError {
 impl Connection {
     /// Connects to the first address that accepts. `input` is the size of the first read.
     pub fn open(addresses: &[SocketAddr], input: usize) -> io::Result<Connection> {
-        Connection::new(TcpStream::connect(addresses)?, input)
+        let stream = descriptors::retry(|| TcpStream::connect(addresses))?;
+        Connection::new(stream, input)
     }
 
     pub fn new(stream: TcpStream, input: usize) -> io::Result<Connection> {

@@ -1,5 +1,6 @@
-//! Sockets: connections whose waits are bounded by a deadline, and host names.
+//! Sockets: connections whose waits are bounded by a deadline, host names, descriptors.
 
 pub mod connection;
 pub mod deadline;
+pub mod descriptors;
 pub mod resolve;

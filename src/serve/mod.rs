@@ -33,6 +33,7 @@ use crate::lambda::deliver::deliver;
 use crate::lambda::{ApiError, Runtime};
 use crate::logger;
 use crate::net::deadline::{self, Deadline};
+use crate::net::descriptors;
 use crate::shutdown::{self, Shutdown};
 use buffers::Buffers;
 use forward::forward;
@@ -81,15 +82,18 @@ pub fn run(environment: Environment) -> ! {
         ready_generation: AtomicU32::new(u32::from(environment.app_is_ready)),
     };
     let shared = &shared;
+    let threads = threads(config.concurrency);
+    let app = environment.app.share();
+    descriptors::on_shortage(move || app.close_idle());
     thread::scope(|scope| {
-        if config.concurrency > 1 {
+        if threads > 1 {
             let app = environment.app.share();
             let builder = thread::Builder::new().stack_size(STACK);
             if let Err(cause) = builder.spawn_scoped(scope, move || -> () { app.close_in_time() }) {
                 warn!("idle connections are closed late, by the next request: {cause}");
             }
         }
-        for number in 1..config.concurrency {
+        for number in 1..threads {
             let worker = Worker {
                 shared,
                 runtime: Runtime::new(&config.runtime_api),
@@ -111,6 +115,15 @@ pub fn run(environment: Environment) -> ! {
         };
         worker.run()
     })
+}
+
+/// As many as `wanted`, if the limit of descriptors is enough for their connections.
+fn threads(wanted: usize) -> usize {
+    let threads = descriptors::reserve(wanted);
+    if threads < wanted {
+        error!("serving with {threads} threads, not {wanted}: the limit of descriptors is too low");
+    }
+    threads
 }
 
 impl Worker<'_> {
@@ -145,6 +158,9 @@ impl Worker<'_> {
         }
         let mut invocation = self.next()?;
         shutdown.invocation_begins();
+        // Before the app's: threads that each hold one connection and need another would wait
+        // for each other where no descriptor is left.
+        self.runtime.connect_ahead();
         logger::set_request_id(&invocation.id);
         check_deadline(&mut invocation, config.timeout_margin);
         let ready = self.wait_until_ready();

@@ -4,6 +4,7 @@
 mod after_response;
 mod bootstrap;
 mod concurrency;
+mod descriptors;
 pub mod entrypoint;
 mod init;
 mod logging;

@@ -38,7 +38,7 @@ pub fn write(out: &mut Vec<u8>, text: &[u8], limit: usize, form: Form) {
     }
 }
 
-/// The text in plain form: see [`write`].
+/// The text in plain form: see [`write()`].
 pub fn plain(text: &[u8], limit: usize) -> String {
     let mut out = Vec::new();
     write(&mut out, text, limit, Form::Plain);

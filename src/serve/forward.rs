@@ -22,6 +22,7 @@ use crate::translate::ping;
 use crate::translate::records::Batch;
 use crate::translate::reply;
 use crate::translate::request::{self, Rejection};
+use crate::translate::result;
 
 /// The app, in the generation that was ready when the invocation came.
 pub struct App<'a> {
@@ -220,7 +221,7 @@ fn read_whole<'a>(
     reply::check_status(&response, body, kind, config)?;
     // The body of the request is the event.
     if kind.is_none() && event::is_polled(request.body) {
-        body = reply::batch_result(body);
+        body = result::of_batch(body);
     }
     reply::render(&response, body, kind, reply)?;
     Ok(Reply::Buffered(reply))

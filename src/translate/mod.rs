@@ -11,5 +11,6 @@ pub mod ping;
 pub mod records;
 pub mod reply;
 pub mod request;
+pub mod result;
 pub mod source;
 pub mod traceparent;

@@ -24,6 +24,7 @@ use crate::http::reason::reason;
 use crate::text::{self, Form};
 use crate::translate::event::Kind;
 use crate::translate::media_type;
+use crate::translate::result;
 
 /// Lambda's limit for a buffered reply: 6 MiB and 100 bytes.
 pub const MAX_REPLY: usize = (6 << 20) + 100;
@@ -100,7 +101,7 @@ pub fn render(
             }
             write_end(is_text, out);
         }
-        None => write_result(body, out),
+        None => result::write(body, out),
     }
     check_size(body.len(), out)
 }
@@ -197,33 +198,6 @@ pub fn too_large(body: u64, reply: Option<usize>) -> Failure {
              smaller response"
         ),
     )
-}
-
-/// Writes the reply to an event that is not an HTTP request: the body alone,
-/// unchanged if it is JSON, as a JSON string if it is other text.
-fn write_result(body: &[u8], out: &mut Vec<u8>) {
-    if body.trim_ascii().is_empty() {
-        out.extend_from_slice(b"null");
-    } else if json::is_valid(body) {
-        out.extend_from_slice(body);
-    } else if let Ok(text) = std::str::from_utf8(body) {
-        json::write_string(out, text);
-    } else {
-        warn!("the response of the app is neither JSON nor text: sent as base64");
-        out.push(b'"');
-        base64::encode(out, body);
-        out.push(b'"');
-    }
-}
-
-/// The result of an event source mapping, which is an object or null: with
-/// `ReportBatchItemFailures` any other value can be read as a failed batch, which is then
-/// retried until it expires.
-pub fn batch_result(body: &[u8]) -> &[u8] {
-    match body.trim_ascii_start() {
-        [b'{', ..] if json::is_valid(body) => body,
-        _ => b"null",
-    }
 }
 
 /// Room for everything in a usual reply but its body.

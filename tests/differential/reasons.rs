@@ -63,7 +63,9 @@ impl Head {
             } else if line.is_empty() && !is_interim && !head.is_empty() {
                 break;
             }
-            head.extend([line, "\n"]);
+            if !line.is_empty() {
+                head.extend([line, "\n"]);
+            }
         }
         Head(head)
     }

@@ -1,0 +1,31 @@
+//! The result of an event that is not an HTTP request: the body of the response alone.
+
+use codec::{base64, json};
+use log::warn;
+
+/// Writes the reply to an event that is not an HTTP request: the body alone,
+/// unchanged if it is JSON, as a JSON string if it is other text.
+pub fn write(body: &[u8], out: &mut Vec<u8>) {
+    if body.trim_ascii().is_empty() {
+        out.extend_from_slice(b"null");
+    } else if json::is_valid(body) {
+        out.extend_from_slice(body);
+    } else if let Ok(text) = std::str::from_utf8(body) {
+        json::write_string(out, text);
+    } else {
+        warn!("the response of the app is neither JSON nor text: sent as base64");
+        out.push(b'"');
+        base64::encode(out, body);
+        out.push(b'"');
+    }
+}
+
+/// The result of an event source mapping, which is an object or null: with
+/// `ReportBatchItemFailures` any other value can be read as a failed batch, which is then
+/// retried until it expires.
+pub fn of_batch(body: &[u8]) -> &[u8] {
+    match body.trim_ascii_start() {
+        [b'{', ..] if json::is_valid(body) => body,
+        _ => b"null",
+    }
+}

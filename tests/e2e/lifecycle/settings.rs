@@ -363,12 +363,12 @@ fn unknown_variable_is_warned_about_with_the_nearest_name() {
 }
 
 #[test]
-fn localhost_is_a_host() {
-    let run = scenario()
-        .env("AWS_LWA_HOST", "localhost")
-        .invoke(get("/"))
-        .run();
-    assert_eq!(run.reply(1)["statusCode"], 200);
+fn localhost_and_the_unspecified_address_are_hosts() {
+    for host in ["localhost", "0.0.0.0"] {
+        let run = scenario().env("AWS_LWA_HOST", host);
+        let run = run.invoke(get("/")).run();
+        assert_eq!(run.reply(1)["statusCode"], 200, "{host}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::json::object;
+use crate::web::recorder::Recording;
 
 /// A request to invoke the function, from a front end or from the Invoke API.
 #[derive(Debug, Default)]
@@ -14,6 +15,7 @@ pub struct InvokeRequest {
     pub trace: String,
     pub client_context: Option<String>,
     pub tenant: Option<String>,
+    pub recording: Recording,
 }
 
 /// An invocation as the runtime receives it, with the channel for its reply.
@@ -28,6 +30,16 @@ pub struct Invocation {
     pub client_context: Option<String>,
     pub tenant: Option<String>,
     pub reply: SyncSender<Reply>,
+    pub recording: Recording,
+}
+
+impl Invocation {
+    /// Sends a reply, or a part of one, to the client. It may have disconnected; the invocation
+    /// goes on in this case, too.
+    pub fn send(&self, reply: Reply) {
+        self.recording.reply(&reply);
+        let _ = self.reply.send(reply);
+    }
 }
 
 /// The reply to an invocation: `Buffered`, `Failed`, or a `StreamStart` followed by `Chunk`s and

@@ -14,7 +14,8 @@
 //! - `api/` serves the Runtime API and the Extensions API of the environment.
 //! - `log/` prints START, END and REPORT lines and the output of the processes.
 //! - `cli/` parses the command line and has the `invoke` and `events` commands.
-//! - `web/` is the demo app.
+//! - `web/` has the page that shows each invocation, the relay that records for it, and the demo
+//!   app.
 //!
 //! The adapter links none of this.
 
@@ -43,6 +44,7 @@ use front::Front;
 use front::gateway::Gateway;
 use function::Function;
 use function::variables::Setup;
+use web::server::{self, Page};
 
 fn main() -> ExitCode {
     let command = match options::parse(std::env::args().skip(1)) {
@@ -94,13 +96,28 @@ fn run_function(options: Options) -> Result<(), Box<dyn Error>> {
     };
     let stage = setup.options.stage.as_ref();
     let stage = stage.map(|stage| format!("/{stage}")).unwrap_or_default();
+    let page = Page {
+        function: function.clone(),
+        port: address.port(),
+    };
+    let page = setup.options.page.then(|| Arc::new(page));
+    let page_notice = page
+        .is_some()
+        .then(|| format!("http://{address}{}", server::PATH));
     let gateway = Arc::new(Gateway {
         function: function.clone(),
         front,
         port: address.port(),
     });
     std::thread::spawn(move || {
-        http_server::serve(listener, || false, move |exchange| gateway.handle(exchange))
+        http_server::serve(
+            listener,
+            || false,
+            move |exchange| match &page {
+                Some(page) if server::is_page(exchange.head.path()) => page.handle(exchange),
+                _ => gateway.handle(exchange),
+            },
+        )
     });
     let (initializing, logger) = (function.clone(), setup.logger.clone());
     std::thread::spawn(move || {
@@ -108,6 +125,9 @@ fn run_function(options: Options) -> Result<(), Box<dyn Error>> {
         if !initializing.is_stopping() {
             let url = format!("http://{address}{stage}");
             logger.info(&format!("listening on {url} - try: curl -i {url}/"));
+            if let Some(page) = page_notice {
+                logger.info(&format!("every invocation in detail: {page}"));
+            }
         }
     });
     signals::wait(signals);

@@ -15,6 +15,7 @@ use crate::function::environment::Environment;
 use crate::function::state::Compute;
 use crate::http_server::{self, Exchange, Headers};
 use crate::invocation::{ApiError, Fault, Invocation, Reply};
+use crate::web::entry::Mark;
 
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
@@ -51,6 +52,7 @@ fn next(environment: &Environment, exchange: &Exchange<'_>) -> io::Result<()> {
     let Some(invocation) = environment.next(exchange.stream) else {
         return Err(io::ErrorKind::ConnectionAborted.into());
     };
+    invocation.recording.mark(Mark::Delivered);
     let deadline = invocation.deadline_ms.to_string();
     let arn = environment.function_arn();
     let mut headers = vec![
@@ -119,10 +121,7 @@ fn buffered_response(
         ),
     };
     let error_type = reply.as_ref().err().map(|fault| fault.error_type.clone());
-    // The client may have disconnected. The invocation is complete in this case, too.
-    let _ = invocation
-        .reply
-        .send(reply.map_or_else(Reply::Failed, Reply::Buffered));
+    invocation.send(reply.map_or_else(Reply::Failed, Reply::Buffered));
     environment.finish_response(&invocation.id, error_type);
     respond_result(exchange, error.map_or(Ok(()), Err))
 }
@@ -138,7 +137,7 @@ fn streamed_response(
     let content_type = content_type
         .unwrap_or("application/octet-stream")
         .to_owned();
-    let _ = invocation.reply.send(Reply::StreamStart { content_type });
+    invocation.send(Reply::StreamStart { content_type });
     let (mut total, mut buffer) = (0, vec![0; 64 << 10]);
     let fault = loop {
         match exchange.body.read(&mut buffer) {
@@ -152,7 +151,7 @@ fn streamed_response(
                     ));
                 }
                 let chunk = buffer.get(..read).unwrap_or_default().to_vec();
-                let _ = invocation.reply.send(Reply::Chunk(chunk));
+                invocation.send(Reply::Chunk(chunk));
             }
             Err(_) => {
                 break Some(Fault::new(
@@ -163,7 +162,7 @@ fn streamed_response(
         }
     };
     let error_type = fault.as_ref().map(|fault| fault.error_type.clone());
-    let _ = invocation.reply.send(Reply::StreamEnd(fault));
+    invocation.send(Reply::StreamEnd(fault));
     environment.finish_response(&invocation.id, error_type);
     if !exchange.body.is_complete() {
         return respond_error(exchange, &ApiError::TruncatedRequest);
@@ -193,7 +192,7 @@ fn error(environment: &Environment, id: &str, exchange: &mut Exchange<'_>) -> io
     let begun = environment.begin_response(id, token);
     let result = begun.map(|invocation| {
         let error_type = fault.error_type.clone();
-        let _ = invocation.reply.send(Reply::Failed(fault));
+        invocation.send(Reply::Failed(fault));
         environment.finish_response(id, Some(error_type));
     });
     respond_result(exchange, result)

@@ -33,6 +33,7 @@ Front end:
   --port N              port to listen on [3000]
   --host ADDRESS        address to listen on [127.0.0.1]
   --tenant ID           tenant id of each HTTP request
+  --no-page             no page at /__lambda/, and no relay that records for it
   Raw events: POST them to /2015-03-31/functions/function/invocations, or use
   aws lambda invoke --endpoint-url http://127.0.0.1:3000 --function-name x out.json
 
@@ -82,6 +83,12 @@ pub const KINDS: [(&str, Kind); 6] = [
     ("lattice", Kind::Lattice),
 ];
 
+pub fn kind_name(kind: Kind) -> &'static str {
+    let mut kinds = KINDS.iter();
+    let found = kinds.find(|(_, known)| *known == kind);
+    found.map_or("", |(name, _)| name)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvokeMode {
     Buffered,
@@ -130,6 +137,8 @@ pub struct Options {
     pub host: String,
     pub port: u16,
     pub tenant: Option<String>,
+    /// Serve the page at `/__lambda/`.
+    pub page: bool,
     pub timeout: Duration,
     pub memory: u32,
     pub env: Vec<(String, String)>,
@@ -156,6 +165,7 @@ impl Default for Options {
             host: "127.0.0.1".to_owned(),
             port: 3000,
             tenant: None,
+            page: true,
             timeout: Duration::from_secs(30),
             memory: 1024,
             env: Vec::new(),
@@ -244,6 +254,10 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
             "--port" => options.port = args.number(0, 65_535)?,
             "--host" => options.host = args.value()?,
             "--tenant" => options.tenant = Some(args.value()?),
+            "--no-page" => {
+                args.no_value()?;
+                options.page = false;
+            }
             "--timeout" => options.timeout = args.seconds()?,
             "--memory" => options.memory = args.number(32, 1 << 20)?,
             "--env" => options.env.push(parse_pair(&args.value()?)?),

@@ -10,11 +10,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::{Front, GatewayError, HttpRequest, HttpResponse, ReplyError, invoke_api};
-use crate::cli::options::{InvokeMode, Kind};
+use crate::cli::options::{InvokeMode, Kind, kind_name};
 use crate::clock;
 use crate::function::Function;
 use crate::http_server::{Exchange, Headers};
 use crate::invocation::{InvokeRequest, Reply, collect_stream};
+use crate::web::entry::{Mark, Origin};
+use crate::web::recorder::Recording;
 
 /// Larger than the limit of any front end.
 const BODY_LIMIT: usize = 16 << 20;
@@ -43,6 +45,7 @@ pub struct Gateway {
 struct Ids {
     request: String,
     trace: String,
+    recording: Recording,
 }
 
 impl Gateway {
@@ -50,20 +53,30 @@ impl Gateway {
         if exchange.head.method == "POST" && invoke_api::is_invocation(exchange.head.path()) {
             return invoke_api::handle(&self.function, exchange);
         }
-        let ids = Ids {
+        let mut ids = Ids {
             request: clock::uuid(),
             trace: clock::trace_root(clock::now_ms()),
+            recording: Recording::default(),
         };
         let payload = match self.read_event(exchange, &ids)? {
             Ok(payload) => payload,
             Err(error) => return self.send(exchange, &ids, &self.front.error_response(error)),
         };
+        let origin = Origin {
+            request_id: ids.request.clone(),
+            source: kind_name(self.front.kind).to_owned(),
+            via: String::new(),
+            method: exchange.head.method.clone(),
+            target: exchange.head.target.clone(),
+        };
+        ids.recording = self.function.setup.recorder.begin(origin, &payload);
         let replies = self.function.invoke(InvokeRequest {
             id: ids.request.clone(),
             payload,
             trace: ids.trace.clone(),
             client_context: None,
             tenant: self.function.setup.options.tenant.clone(),
+            recording: ids.recording.clone(),
         });
         let response = match self.first_reply(&replies) {
             Ok(Reply::StreamStart { content_type }) if self.is_streaming() => {
@@ -169,7 +182,10 @@ impl Gateway {
 
     fn send(&self, exchange: &Exchange<'_>, ids: &Ids, response: &HttpResponse) -> io::Result<()> {
         let headers = self.response_headers(exchange, ids, response);
-        exchange.respond(response.status, &headers, &response.body)
+        ids.recording.sent(Some(response.status), &headers);
+        exchange.respond(response.status, &headers, &response.body)?;
+        ids.recording.mark(Mark::Sent);
+        Ok(())
     }
 
     fn response_headers(
@@ -216,12 +232,17 @@ impl Gateway {
             return self.send(exchange, ids, &head);
         }
         let headers = self.response_headers(exchange, ids, &head);
+        ids.recording.sent(Some(head.status), &headers);
         let mut stream = exchange.begin_stream(head.status, &headers)?;
         stream.send(&rest)?;
         loop {
             match replies.recv() {
                 Ok(Reply::Chunk(chunk)) => stream.send(&chunk)?,
-                Ok(Reply::StreamEnd(None)) => return stream.end(),
+                Ok(Reply::StreamEnd(None)) => {
+                    stream.end()?;
+                    ids.recording.mark(Mark::Sent);
+                    return Ok(());
+                }
                 Ok(Reply::StreamEnd(Some(fault))) => {
                     self.warn(&format!("the response stream failed: {fault}"));
                     return Err(io::ErrorKind::ConnectionAborted.into());

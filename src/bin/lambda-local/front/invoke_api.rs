@@ -17,6 +17,8 @@ use crate::function::Function;
 use crate::http_server::{Exchange, Head, Headers};
 use crate::invocation::{Fault, InvokeRequest, Reply, collect_stream};
 use crate::json::object;
+use crate::web::entry::Origin;
+use crate::web::recorder::Recording;
 
 const INVALID_CONTENT: &str = "InvalidRequestContentException";
 
@@ -41,6 +43,16 @@ pub fn handle(function: &Arc<Function>, exchange: &mut Exchange<'_>) -> io::Resu
         Ok(request) => request,
         Err(error) => return respond_error(exchange, &error),
     };
+    let origin = Origin {
+        request_id: id.clone(),
+        source: "invoke".to_owned(),
+        ..Origin::default()
+    };
+    let is_dry_run = exchange.head.header("x-amz-invocation-type") == Some("DryRun");
+    if !is_dry_run {
+        let recorder = &function.setup.recorder;
+        request.recording = recorder.begin(origin, &request.payload);
+    }
     if request.tenant.is_none() {
         request.tenant.clone_from(&function.setup.options.tenant);
     }
@@ -99,6 +111,7 @@ fn parse_request(
         trace: trace.unwrap_or_else(|| clock::trace_root(clock::now_ms())),
         client_context,
         tenant: head.header("x-amz-tenant-id").map(str::to_owned),
+        recording: Recording::default(),
     })
 }
 

@@ -310,6 +310,7 @@ fn is_disconnected(stream: &TcpStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::recorder::Recording;
     use std::net::TcpListener;
     use std::sync::mpsc::sync_channel;
 
@@ -332,6 +333,7 @@ mod tests {
             client_context: None,
             tenant: None,
             reply,
+            recording: Recording::default(),
         };
         environment.dispatch(Arc::new(invocation));
         environment

@@ -21,6 +21,7 @@ use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Setup, file_name};
 use crate::invocation::Fault;
 use crate::log::{PlatformEvent, Source};
+use crate::web::recorder::EnvironmentState;
 
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -126,8 +127,10 @@ fn start(
     launch: Launch<'_>,
 ) -> Result<(), Fault> {
     let (exited, logger, name) = (environment.clone(), setup.logger.clone(), extension.clone());
+    let recorder = setup.recorder.clone();
     let on_exit = move |group: u32, status: String| {
         if let Some(fault) = record_exit(&exited, group, name.as_deref(), &status) {
+            recorder.environment(EnvironmentState::Failed);
             logger.warn(&format!(
                 "{}: a new environment will be started for the next invocation",
                 fault.message
@@ -276,6 +279,16 @@ pub fn freeze(environment: &Environment) {
 /// Resumes all processes.
 pub fn thaw(environment: &Environment) {
     signal(environment, Signal::Continue, |process| !process.has_exited);
+}
+
+/// Suspends the runtime only: the adapter beside it continues.
+pub fn suspend_runtime(environment: &Environment) {
+    signal(environment, Signal::Stop, Process::is_runtime);
+}
+
+/// Kills the runtime, as a crash would end it.
+pub fn kill_runtime(environment: &Environment) {
+    signal(environment, Signal::Kill, Process::is_runtime);
 }
 
 /// Stops all processes in the order and with the timeouts of Lambda.

@@ -5,9 +5,11 @@
 //! finish. With `--concurrency` (Managed Instances), one environment takes as many invocations at a
 //! time as its runtime polls for.
 
+pub mod controls;
 pub mod environment;
 mod lifecycle;
 mod memory_limit;
+mod outcome;
 mod process;
 pub mod state;
 pub mod variables;
@@ -22,7 +24,11 @@ use crate::clock;
 use crate::invocation::{Fault, Invocation, InvokeRequest, Reply};
 use crate::log::summary::Summary;
 use crate::log::{PlatformEvent, Report, Status};
+use crate::web::entry::Mark;
+use crate::web::recorder::{EnvironmentState, Recording};
+use controls::InjectedFailure;
 use environment::Environment;
+use outcome::{Outcome, reply_failure, status_of, timed_out};
 use state::{Compute, ResponseProgress};
 use variables::Setup;
 
@@ -38,6 +44,8 @@ pub struct Function {
     is_stopping: AtomicBool,
     queue_notice_logged: AtomicBool,
     summary: Mutex<Summary>,
+    /// A failure that the page has requested for the next invocation.
+    injected: Mutex<Option<InjectedFailure>>,
 }
 
 /// The environment; a standard invocation holds the lock until it is finished.
@@ -50,13 +58,6 @@ struct Slot {
     is_restored: bool,
 }
 
-#[derive(Debug)]
-enum Outcome {
-    /// The runtime has finished the invocation, perhaps with an error of this type.
-    Finished(Option<String>),
-    Failed(Fault),
-}
-
 impl Function {
     pub fn new(setup: Arc<Setup>) -> Arc<Function> {
         Arc::new(Function {
@@ -66,6 +67,7 @@ impl Function {
             is_stopping: AtomicBool::default(),
             queue_notice_logged: AtomicBool::default(),
             summary: Mutex::default(),
+            injected: Mutex::default(),
         })
     }
 
@@ -109,7 +111,8 @@ impl Function {
         if self.is_stopping() {
             return;
         }
-        let id = request.id.clone();
+        let (id, recording) = (request.id.clone(), request.recording.clone());
+        recording.start();
         let start = PlatformEvent::Start { id: &id };
         self.setup.logger.platform(&start);
         let mut report = Report {
@@ -117,15 +120,20 @@ impl Function {
             ..Report::default()
         };
         let mut started = Instant::now();
-        let prepared = self.prepare(&mut slot, &request.tenant, &mut started, &mut report);
+        let prepared = self.prepare(&mut slot, &request, &mut started, &mut report);
         let environment = match prepared {
             Ok(environment) => environment,
             Err(fault) => {
                 report.duration = started.elapsed();
                 let is_timeout = fault.is_timeout();
-                let fault = if is_timeout { self.timeout() } else { fault };
+                let timeout = self.setup.options.timeout;
+                let fault = if is_timeout {
+                    timed_out(timeout)
+                } else {
+                    fault
+                };
                 reply_failure(&fault, ResponseProgress::NotStarted, &reply);
-                return self.report(&id, &Outcome::Failed(fault), report);
+                return self.report(&id, &Outcome::Failed(fault), report, &recording);
             }
         };
         // Managed Instances: the next invocation does not wait for this one.
@@ -140,7 +148,7 @@ impl Function {
         let outcome = self.run(&environment, request, &reply, deadline);
         report.duration = started.elapsed();
         report.max_memory = memory_limit::peak(&environment);
-        self.report(&id, &outcome, report);
+        self.report(&id, &outcome, report, &recording);
         self.release(slot, &environment, &outcome);
     }
 
@@ -164,25 +172,33 @@ impl Function {
     fn prepare(
         &self,
         slot: &mut Slot,
-        tenant: &Option<String>,
+        request: &InvokeRequest,
         started: &mut Instant,
         report: &mut Report,
     ) -> Result<Arc<Environment>, Fault> {
-        self.discard_unusable(slot, tenant);
+        self.discard_unusable(slot, &request.tenant);
         let environment = match slot.environment.clone() {
             Some(environment) => environment,
-            None => self
-                .init(slot, tenant.clone(), self.setup.options.timeout)
-                .inspect_err(|fault| self.report_init(fault, started.elapsed(), "invoke"))?,
+            None => {
+                request.recording.mark(Mark::InitStart);
+                let timeout = self.setup.options.timeout;
+                let init = self.init(slot, request.tenant.clone(), timeout);
+                request.recording.mark(Mark::InitEnd);
+                init.inspect_err(|fault| self.report_init(fault, started.elapsed(), "invoke"))?
+            }
         };
         let is_snap_start = self.setup.options.init == Init::SnapStart;
         report.init = slot.init.take().filter(|_| !is_snap_start);
         if slot.is_frozen {
             lifecycle::thaw(&environment);
             slot.is_frozen = false;
+            self.setup.recorder.environment(EnvironmentState::Ready);
         }
         if is_snap_start && !slot.is_restored {
-            let restored = lifecycle::restore(&self.setup, &environment).inspect_err(|_| {
+            request.recording.mark(Mark::InitStart);
+            let restored = lifecycle::restore(&self.setup, &environment);
+            request.recording.mark(Mark::InitEnd);
+            let restored = restored.inspect_err(|_| {
                 lifecycle::shutdown(&environment, "failure");
                 slot.environment = None;
             });
@@ -204,7 +220,11 @@ impl Function {
             // `stop` may have run before `current` was set.
             environment.change(|state| state.is_stopping |= self.is_stopping());
         };
-        let environment = lifecycle::init(&self.setup, tenant, timeout, on_created)?;
+        let recorder = &self.setup.recorder;
+        recorder.environment(EnvironmentState::Starting);
+        let environment = lifecycle::init(&self.setup, tenant, timeout, on_created)
+            .inspect_err(|_| recorder.environment(EnvironmentState::Failed))?;
+        recorder.environment(EnvironmentState::Ready);
         lock(&self.summary).add_environment();
         *slot = Slot {
             environment: Some(environment.clone()),
@@ -237,6 +257,10 @@ impl Function {
         reply: &SyncSender<Reply>,
         deadline: Instant,
     ) -> Outcome {
+        let started = Instant::now();
+        let injected = self.inject(environment);
+        let timeout = controls::timeout(injected, self.setup.options.timeout);
+        let deadline = deadline.min(started + timeout);
         let left = deadline.saturating_duration_since(Instant::now());
         let (id, parent) = (request.id.clone(), clock::random());
         environment.dispatch(Arc::new(Invocation {
@@ -248,15 +272,18 @@ impl Function {
             client_context: request.client_context,
             tenant: request.tenant,
             reply: reply.clone(),
+            recording: request.recording,
         }));
+        controls::crash_if(injected, environment);
         let compute = environment.profile.compute;
         let outcome = environment.wait(deadline, |state| {
             let finished = state.take_finished(&id, compute);
             finished
                 .map(|running| Outcome::Finished(running.error_type))
                 .or_else(|| state.failure().map(Outcome::Failed))
+                .or_else(|| state.cut_short(started).map(Outcome::Failed))
         });
-        match outcome.unwrap_or_else(|| Outcome::Failed(self.timeout())) {
+        match outcome.unwrap_or_else(|| Outcome::Failed(timed_out(timeout))) {
             Outcome::Finished(Some(error_type)) => {
                 // When the app crashes, the adapter reports an error first and the exit follows a
                 // moment later. The exit is the better reason.
@@ -298,6 +325,7 @@ impl Function {
         // Several invocations can fail in one environment: only the first resets it.
         let current = slot.environment.as_ref();
         if current.is_some_and(|current| Arc::ptr_eq(current, environment)) {
+            self.setup.recorder.environment(EnvironmentState::None);
             if !self.is_stopping() {
                 lifecycle::shutdown(environment, reason);
             }
@@ -311,17 +339,17 @@ impl Function {
         let options = &self.setup.options;
         let is_snapshot = options.init == Init::SnapStart && !slot.is_restored;
         if (options.freeze || is_snapshot) && !self.is_stopping() {
-            lifecycle::freeze(environment);
-            slot.is_frozen = true;
+            self.suspend(slot, environment);
         }
     }
 
-    fn report(&self, id: &str, outcome: &Outcome, mut report: Report) {
+    fn report(&self, id: &str, outcome: &Outcome, mut report: Report, recording: &Recording) {
         let logger = &self.setup.logger;
         report.status = match outcome {
             Outcome::Finished(None) => Status::Success,
             Outcome::Finished(Some(error_type)) => Status::Error(error_type.clone()),
             Outcome::Failed(fault) => {
+                recording.fault(fault);
                 let error = if fault.is_timeout() { "" } else { "Error: " };
                 let message = &format!("{error}{}", fault.message);
                 logger.platform(&PlatformEvent::Fault { id, message });
@@ -334,6 +362,7 @@ impl Function {
             report: &report,
         };
         logger.platform(&event);
+        recording.report(&report);
         lock(&self.summary).add(&report);
     }
 
@@ -346,12 +375,6 @@ impl Function {
             status: &status_of(fault),
         });
         logger.warn(&format!("init failed: {}", fault.message));
-    }
-
-    fn timeout(&self) -> Fault {
-        let seconds = self.setup.options.timeout.as_secs_f64();
-        let message = format!("Task timed out after {seconds:.2} seconds");
-        Fault::new("Sandbox.Timedout", message)
     }
 
     /// Shuts the environment down, even during init or an invocation, and returns the summary.
@@ -367,27 +390,6 @@ impl Function {
     pub fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
     }
-}
-
-fn status_of(fault: &Fault) -> Status {
-    if fault.is_timeout() {
-        Status::Timeout
-    } else {
-        Status::Error(fault.error_type.clone())
-    }
-}
-
-/// Sends the reply, or the end of the stream, that the runtime can no longer send.
-fn reply_failure(fault: &Fault, progress: ResponseProgress, reply: &SyncSender<Reply>) {
-    let last = match progress {
-        ResponseProgress::NotStarted => Reply::Failed(fault.clone()),
-        ResponseProgress::Started => Reply::StreamEnd(Some(fault.clone())),
-        ResponseProgress::Complete => return,
-    };
-    // On a thread, because the channel may be full of chunks for a slow client. The error for a
-    // client that has disconnected is dropped.
-    let reply = reply.clone();
-    std::thread::spawn(move || reply.send(last));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

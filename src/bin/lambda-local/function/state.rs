@@ -4,7 +4,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::function::outcome::timed_out;
 use crate::invocation::{ApiError, Fault, Invocation};
 use crate::json::{Json, object};
 
@@ -96,6 +98,8 @@ pub struct State {
     pub fault: Option<Fault>,
     pub is_stopping: bool,
     pub is_out_of_memory: bool,
+    /// The running invocations time out before their deadline.
+    pub is_cut_short: bool,
     pub peak_memory: u64,
     pub is_closed: bool,
 }
@@ -199,6 +203,11 @@ impl State {
     pub fn failure(&self) -> Option<Fault> {
         let stopped = || Fault::new("Sandbox.Terminated", "lambda-local was stopped");
         self.fault.clone().or_else(|| self.is_closed.then(stopped))
+    }
+
+    /// Returns the time-out of an invocation that the page has ended.
+    pub fn cut_short(&self, started: Instant) -> Option<Fault> {
+        self.is_cut_short.then(|| timed_out(started.elapsed()))
     }
 
     /// Queues a SHUTDOWN event for each extension that subscribed to it.

@@ -15,6 +15,8 @@ use crate::cli::arg_reader::{UsageError, parse_pair};
 use crate::cli::options::{Adapter, Init, InvokeMode, Options};
 use crate::clock;
 use crate::log::{Format, Logger};
+use crate::web::recorder::Recorder;
+use crate::web::relay;
 
 pub const ACCOUNT_ID: &str = "111122223333";
 
@@ -32,6 +34,8 @@ const RUNTIME_ONLY: [&str; 11] = [
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 ];
+
+const APP_PORT_VARIABLES: [&str; 2] = ["AWS_LWA_PORT", "PORT"];
 
 #[derive(Debug)]
 pub enum SetupError {
@@ -60,6 +64,7 @@ pub enum SetupError {
         value: String,
     },
     FindFreePort(io::Error),
+    StartRelay(io::Error),
 }
 
 impl std::error::Error for SetupError {}
@@ -93,6 +98,9 @@ impl fmt::Display for SetupError {
             SetupError::FindFreePort(error) => {
                 write!(f, "failed to find a free port for the app: {error}")
             }
+            SetupError::StartRelay(error) => {
+                write!(f, "failed to start the relay to the app: {error}")
+            }
         }
     }
 }
@@ -119,6 +127,9 @@ pub struct Setup {
     pub program: OsString,
     pub args: Vec<String>,
     pub app_port: u16,
+    pub recorder: Arc<Recorder>,
+    /// The port of the relay to the app, which the adapter gets instead of the app's.
+    pub relay_port: Option<u16>,
     /// From `--env-file` and `--env`; later ones take precedence.
     settings: Vec<(String, String)>,
 }
@@ -139,7 +150,11 @@ impl Setup {
             Some((program, args)) => (OsString::from(program), args.to_vec()),
             None => (current_exe()?.into_os_string(), vec!["demo-app".to_owned()]),
         };
-        let logger = Arc::new(Logger::new(options.format, options.color, &names));
+        let recorder = Recorder::new(options.page);
+        let logger = Logger::new(options.format, options.color, &names, recorder.clone());
+        let logger = Arc::new(logger);
+        let relay_port = start_relay(&options, &settings, app_port, &recorder);
+        let relay_port = relay_port.transpose().map_err(SetupError::StartRelay)?;
         Ok(Setup {
             options,
             logger,
@@ -147,6 +162,8 @@ impl Setup {
             program,
             args,
             app_port,
+            recorder,
+            relay_port,
             settings,
         })
     }
@@ -219,6 +236,11 @@ impl Setup {
     /// Returns the environment variables of an extension.
     pub fn extension_env(&self, api: SocketAddr) -> Env {
         let mut env = self.runtime_env(api);
+        if let Some(port) = self.relay_port {
+            for name in APP_PORT_VARIABLES {
+                set(&mut env, name, &port.to_string());
+            }
+        }
         env.retain(|(name, _)| {
             let name = name.to_str().unwrap_or_default();
             !RUNTIME_ONLY.contains(&name)
@@ -325,7 +347,7 @@ fn choose_app_port(options: &Options, settings: &[(String, String)]) -> Result<u
     if let Some(port) = options.app_port {
         return Ok(port);
     }
-    for variable in ["AWS_LWA_PORT", "PORT"] {
+    for variable in APP_PORT_VARIABLES {
         let Some(value) = lookup(settings, variable) else {
             continue;
         };
@@ -338,6 +360,25 @@ fn choose_app_port(options: &Options, settings: &[(String, String)]) -> Result<u
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(SetupError::FindFreePort)
+}
+
+/// Starts the relay for the page. There is none without an adapter as an extension, or for an app
+/// on another host.
+fn start_relay(
+    options: &Options,
+    settings: &[(String, String)],
+    app_port: u16,
+    recorder: &Arc<Recorder>,
+) -> Option<io::Result<u16>> {
+    let host = ["AWS_LWA_HOST", "HOST"]
+        .iter()
+        .find_map(|name| lookup(settings, name));
+    let is_here = host.is_none_or(|host| {
+        let here = ["", "0.0.0.0", "127.0.0.1", "localhost"];
+        here.contains(&host.as_str())
+    });
+    let is_wanted = options.page && options.adapter != Adapter::None && is_here;
+    is_wanted.then(|| relay::start(app_port, recorder))
 }
 
 fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, SetupError> {

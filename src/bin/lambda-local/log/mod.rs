@@ -8,11 +8,12 @@
 pub mod summary;
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock;
 use crate::json::{Json, object};
+use crate::web::recorder::Recorder;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -125,6 +126,7 @@ pub struct Logger {
     /// The end of the log since the last START, for `X-Amz-Log-Type: Tail`.
     tail: Mutex<String>,
     prefix_width: usize,
+    recorder: Arc<Recorder>,
 }
 
 const TAIL_LIMIT: usize = 4096;
@@ -138,7 +140,12 @@ const MAGENTA: &str = "35";
 
 impl Logger {
     /// Lines are prefixed with the name of their source; the prefix is as wide as the longest name.
-    pub fn new(format: Format, color: Color, extensions: &[String]) -> Logger {
+    pub fn new(
+        format: Format,
+        color: Color,
+        extensions: &[String],
+        recorder: Arc<Recorder>,
+    ) -> Logger {
         let widths = extensions.iter().map(|name| name.chars().count());
         Logger {
             format,
@@ -146,6 +153,7 @@ impl Logger {
             colors_stderr: color.is_enabled(&std::io::stderr()),
             tail: Mutex::new(String::new()),
             prefix_width: widths.max().unwrap_or(0).max("app".len()),
+            recorder,
         }
     }
 
@@ -155,6 +163,7 @@ impl Logger {
             Source::App => ("function", "app", CYAN),
             Source::Extension(name) => ("extension", name.as_str(), MAGENTA),
         };
+        self.recorder.line(name, text);
         match self.format {
             Format::Json => self.print(&event(event_type, text.into()).to_string(), text),
             Format::Text => {
@@ -170,6 +179,7 @@ impl Logger {
             self.lock_tail().clear();
         }
         let text = platform_text(event);
+        self.recorder.line("lambda", &text);
         let color = match event {
             PlatformEvent::Report { report, .. } if report.status == Status::Success => GREEN,
             PlatformEvent::Report { .. }
@@ -192,6 +202,7 @@ impl Logger {
     }
 
     fn print_stderr(&self, color: &str, text: &str) {
+        self.recorder.line("lambda-local", text);
         let mut stderr = std::io::stderr().lock();
         for line in text.lines() {
             let line = format!("lambda-local: {line}");
@@ -431,7 +442,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_cut_to_4_kb_at_a_character_boundary() {
-        let logger = Logger::new(Format::Json, Color::Never, &[]);
+        let logger = Logger::new(Format::Json, Color::Never, &[], Arc::default());
         logger.lock_tail().push_str(&"é".repeat(3000));
         logger.line(&Source::App, "last");
         assert!(logger.tail().len() <= TAIL_LIMIT);

@@ -1,3 +1,8 @@
 //! Web pages of lambda-local.
 
 pub mod demo;
+pub mod entry;
+pub mod recorder;
+pub mod relay;
+pub mod send;
+pub mod server;

@@ -1,0 +1,125 @@
+//! The buttons of the page: a cold start, a freeze, a time-out, a crash.
+//!
+//! A time-out or a crash ends the running invocation. Without one it is armed, and the next
+//! invocation has it: the runtime is suspended before the event is sent, so that even a fast app
+//! cannot respond first.
+
+use std::sync::MutexGuard;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Function, Slot, lifecycle, lock};
+use crate::function::environment::Environment;
+use crate::function::state::Phase;
+use crate::web::recorder::EnvironmentState;
+
+/// The timeout of an invocation whose app was suspended.
+const INJECTED_TIMEOUT: Duration = Duration::from_secs(1);
+/// The adapter sends the request to the app within this time, and within the second one before the
+/// crash.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(1);
+const CRASH_DELAY: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InjectedFailure {
+    Timeout,
+    Crash,
+}
+
+impl InjectedFailure {
+    pub fn name(self) -> &'static str {
+        match self {
+            InjectedFailure::Timeout => "timeout",
+            InjectedFailure::Crash => "crash",
+        }
+    }
+}
+
+impl Function {
+    /// Shuts the environment down, so that the next invocation has a cold start. Waits for the end
+    /// of the running invocation.
+    pub fn discard_environment(&self) {
+        let mut slot = lock(&self.slot);
+        if let Some(environment) = slot.environment.take() {
+            lifecycle::shutdown(&environment, "spindown");
+            self.setup
+                .logger
+                .info("the environment was shut down from the page");
+        }
+        *slot = Slot::default();
+        self.setup.recorder.environment(EnvironmentState::None);
+    }
+
+    /// Freezes the environment until the next invocation. Returns false if it is in use.
+    pub fn freeze_now(&self) -> bool {
+        let Some((mut slot, environment)) = self.idle_slot() else {
+            return false;
+        };
+        self.suspend(&mut slot, &environment);
+        true
+    }
+
+    fn idle_slot(&self) -> Option<(MutexGuard<'_, Slot>, std::sync::Arc<Environment>)> {
+        let slot = self.slot.try_lock().ok()?;
+        let environment = slot.environment.clone()?;
+        // Managed Instances do not hold the lock, and are never frozen.
+        let is_idle = environment.lock().is_idle() && self.setup.options.concurrency.is_none();
+        is_idle.then_some((slot, environment))
+    }
+
+    pub(super) fn suspend(&self, slot: &mut Slot, environment: &Environment) {
+        lifecycle::freeze(environment);
+        slot.is_frozen = true;
+        self.setup.recorder.environment(EnvironmentState::Frozen);
+    }
+
+    /// Lets the running invocation fail, or else the next one; the second call for the same failure
+    /// takes it back.
+    pub fn fail(&self, failure: InjectedFailure) {
+        let current = lock(&self.current).clone();
+        let running = current.filter(|environment| environment.lock().is_busy());
+        match (running, failure) {
+            (Some(environment), InjectedFailure::Timeout) => {
+                environment.change(|state| state.is_cut_short = true);
+            }
+            (Some(environment), InjectedFailure::Crash) => lifecycle::kill_runtime(&environment),
+            (None, _) => {
+                let mut injected = lock(&self.injected);
+                *injected = (*injected != Some(failure)).then_some(failure);
+                self.setup
+                    .recorder
+                    .armed(injected.map(InjectedFailure::name));
+            }
+        }
+    }
+
+    /// Prepares the failure that this invocation shall have.
+    pub(super) fn inject(&self, environment: &Environment) -> Option<InjectedFailure> {
+        let injected = lock(&self.injected).take()?;
+        self.setup.recorder.armed(None);
+        lifecycle::suspend_runtime(environment);
+        Some(injected)
+    }
+}
+
+pub fn timeout(injected: Option<InjectedFailure>, timeout: Duration) -> Duration {
+    match injected {
+        Some(InjectedFailure::Timeout) => timeout.min(INJECTED_TIMEOUT),
+        _ => timeout,
+    }
+}
+
+/// Kills the suspended runtime soon after it, or the adapter beside it, has received the event.
+pub fn crash_if(injected: Option<InjectedFailure>, environment: &Environment) {
+    if injected != Some(InjectedFailure::Crash) {
+        return;
+    }
+    environment.wait(Instant::now() + DELIVERY_TIMEOUT, |state| {
+        let mut running = state.running.iter();
+        running
+            .any(|running| running.phase == Phase::Sent)
+            .then_some(())
+    });
+    thread::sleep(CRASH_DELAY);
+    lifecycle::kill_runtime(environment);
+}

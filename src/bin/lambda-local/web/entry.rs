@@ -229,9 +229,9 @@ impl Entry {
         self.lines.push(Line { at, source, text });
     }
 
+    /// Sets the error. A later one is the better reason: an exit that follows the adapter's error.
     pub fn fault(&mut self, fault: &Fault) {
-        self.fault
-            .get_or_insert_with(|| (fault.error_type.clone(), cut(&fault.message)));
+        self.fault = Some((fault.error_type.clone(), cut(&fault.message)));
     }
 
     pub fn sent(&mut self, status: Option<u16>, headers: Headers) {

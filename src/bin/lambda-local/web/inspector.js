@@ -59,12 +59,12 @@ const tag = (text, kind, title) => el('span', { className: `tag ${kind}`, textCo
 
 const fill = (tr, row) => {
   const [text, kind] = outcome(row);
-  const via = row.via ? row.via.startsWith('replay') ? '↻ ' : '▸ ' : '';
+  const via = row.via.startsWith('replay') ? '↻ ' : '';
   const cells = [
     String(row.n),
     clock(row.time),
-    el('span', { textContent: via + row.source, title: row.via ? `${row.source}, ${row.via}` : row.source }),
-    el('span', { className: 'path', title: name(row) }, el('b', { textContent: row.method || 'event' }), row.target),
+    el('span', { textContent: row.source, title: row.via ? `${row.source}, ${row.via}` : row.source }),
+    el('span', { className: 'path', title: name(row) }, via, el('b', { textContent: row.method || 'event' }), row.target),
     tag(text, kind, row.error || ''),
     duration(row.ms),
     row.cold ? tag('cold', 'cold', 'The environment was initialized for this invocation') : row.state === 'queued' ? '' : 'warm',
@@ -235,7 +235,7 @@ const render = () => {
 
 // The phases of an invocation: label, start, end, whose time it is, and a hint.
 const phases = marks => {
-  const { start, initStart, initEnd, delivered, requestStart, requestEnd, responseStart, responseEnd, replyStart, replyEnd, sent, done } = marks;
+  const { start, initStart, initEnd, delivered, requestStart, requestEnd, responseStart, responseEnd, replyStart, replyEnd, done } = marks;
   const ready = initEnd ?? start;
   const list = [
     ['queued', 0, start, 'lambda', 'Until the environment was free'],
@@ -253,7 +253,10 @@ const phases = marks => {
     list.push(['adapter and app', delivered, replyStart, 'app', 'From the event to the reply'], ['reply', replyStart, replyEnd, 'adapter', '']);
   }
   list.push(['until the end', replyEnd, done, 'lambda', 'Until the runtime polled for the next event']);
-  return list.filter(([label, from, to]) => from !== undefined && (to !== undefined ? to - from > (label === 'queued' ? 0.3 : -1) : label !== 'queued'));
+  // A phase without an end is the last one: the invocation is still in it, or failed in it.
+  const open = list.findIndex(([, from, to]) => from !== undefined && to === undefined);
+  const known = open < 0 ? list : list.slice(0, open + 1);
+  return known.filter(([label, from, to]) => from !== undefined && !(label === 'queued' && to - from < 0.3));
 };
 
 const timeline = () => {
@@ -262,11 +265,8 @@ const timeline = () => {
   const total = Math.max(0.01, now, ...Object.values(marks));
   const axis = el('div', {}, el('span', { className: 'axis' }, ...[0, 0.25, 0.5, 0.75, 1].map(part => el('span', { textContent: duration(total * part) || '0' }))));
   const list = el('div', { className: 'waterfall', role: 'list' }, axis);
-  let isOpen = false;
   for (const [label, from, to, who, hint] of phases(marks)) {
-    if (isOpen) break;
-    isOpen = to === undefined;
-    if (isOpen && isDone) { isOpen = false; continue; }
+    const isOpen = to === undefined;
     const end = to ?? total, span = el('span', { className: `span ${who}` });
     span.style.setProperty('--at', from / total);
     span.style.setProperty('--len', Math.max(0, end - from) / total);
@@ -277,7 +277,7 @@ const timeline = () => {
       track.append(mark);
     }
     const dot = el('i', { className: who });
-    list.append(el('div', { title: hint, role: 'listitem' }, el('span', { className: 'label' }, dot, label), track, el('span', { className: 'ms', textContent: isOpen ? 'running' : duration(end - from) })));
+    list.append(el('div', { title: hint, role: 'listitem' }, el('span', { className: 'label' }, dot, label), track, el('span', { className: 'ms', textContent: isOpen && !isDone ? 'running' : duration(end - from) || '0', title: isOpen && isDone ? 'The invocation failed in this phase' : '' })));
   }
   const parts = [list];
   if (detail.init && marks.initStart === undefined) parts.push(el('p', { className: 'note', textContent: `The init of ${duration(detail.init)} came before this invocation; its log lines are at the beginning of the log.` }));
@@ -287,7 +287,7 @@ const timeline = () => {
   }
   const log = el('div', { className: 'log' });
   for (const [at, from, text] of detail.lines) {
-    log.append(el('span', { className: 'at', textContent: duration(at) || '0' }), el('span', { className: `from ${from}`, textContent: from }), el('span', { className: `text ${from}`, textContent: text }));
+    log.append(el('span', { className: 'at', textContent: duration(at) || '0' }), el('span', { className: `from ${from}`, textContent: from }), el('span', { className: `text ${from}`, textContent: text.replaceAll('\t', '  ') }));
   }
   parts.push(el('h3', { textContent: 'Log' }), detail.lines.length ? log : el('p', { className: 'note', textContent: 'No log line.' }));
   if (detail.linesDropped) parts.push(el('p', { className: 'note', textContent: `${detail.linesDropped} more lines are not kept.` }));
@@ -472,12 +472,12 @@ const openRequest = () => {
 const sendFrom = (dialog, send) => {
   const form = dialog.querySelector('form');
   form.onsubmit = async event => {
-    if (event.submitter?.value === 'cancel') return;
     event.preventDefault();
     const answer = await send();
     dialog.querySelector('.error').textContent = answer.error || '';
     if (!answer.error) { dialog.close(); sent(answer); }
   };
+  dialog.querySelector('.cancel').onclick = () => dialog.close();
   dialog.onkeydown = event => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit(form.querySelector('button.main')); }
   };

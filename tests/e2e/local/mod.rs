@@ -5,5 +5,6 @@
 
 mod cli;
 mod lifecycle;
+mod page;
 mod round_trip;
 mod run;

@@ -277,7 +277,7 @@ const timeline = () => {
       track.append(mark);
     }
     const dot = el('i', { className: who });
-    list.append(el('div', { title: hint, role: 'listitem' }, el('span', { className: 'label' }, dot, label), track, el('span', { className: 'ms', textContent: isOpen && !isDone ? 'running' : duration(end - from) || '0', title: isOpen && isDone ? 'The invocation failed in this phase' : '' })));
+    list.append(el('div', { title: hint, role: 'listitem' }, el('span', { className: 'label' }, dot, label), track, el('span', { className: isOpen && isDone ? 'ms bad' : 'ms', textContent: isOpen && !isDone ? 'running' : duration(end - from) || '0', title: isOpen && isDone ? 'The invocation failed in this phase' : '' })));
   }
   const parts = [list];
   if (detail.init && marks.initStart === undefined) parts.push(el('p', { className: 'note', textContent: `The init of ${duration(detail.init)} came before this invocation; its log lines are at the beginning of the log.` }));

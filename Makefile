@@ -6,6 +6,7 @@ APP      ?=
 BUDGET   ?= 440000
 SECS     ?= 60
 N        ?= 1000000
+PLAYWRIGHT := playwright-core@1.65.1
 
 ARCHES   := x86_64 arm64
 HOST     := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
@@ -23,7 +24,7 @@ FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/
 SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test features examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie bench clean \
+.PHONY: help run test features page pictures examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -52,6 +53,18 @@ fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (n
 features: ## Run the tests of the feature sets that docs/install.md names, beside that of `make test`
 	$(CARGO) test --no-default-features
 	$(CARGO) check --all-targets
+
+page: build/page/$(PLAYWRIGHT) ## Click through the page of lambda-local in headless Chromium (needs node and chromium)
+	$(CARGO) build --features local --bins
+	node --test tests/page/
+
+pictures: build/page/$(PLAYWRIGHT) ## Take the pictures of the page in docs/ again
+	$(CARGO) build --features local --bins
+	node tests/page/pictures.mjs docs
+
+build/page/$(PLAYWRIGHT):
+	npm install --silent --no-audit --no-fund --prefix build/page $(PLAYWRIGHT)
+	@touch $@
 
 soak: ## Send N=1000000 invocations to a misbehaving app, and race N/50 requests against closing connections
 	RACES=$$(($(N) / 50)) SOAK=$(N) $(CARGO) test --release --features local --test e2e -- --nocapture --test-threads 1 soak:: races::

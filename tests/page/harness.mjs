@@ -10,7 +10,7 @@ const executablePath = process.env.CHROMIUM || ['/usr/bin/chromium', '/usr/bin/c
 
 /** Starts lambda-local and waits until it listens. */
 export async function start(...options) {
-  const command = ['--port', '0', ...options, '--', 'node', `${root}tests/page/app.cjs`];
+  const command = ['--port', '0', ...options, '--', 'node', 'tests/page/app.cjs'];
   const env = { ...process.env };
   for (const name of ['PORT', 'AWS_LWA_PORT', 'HOST', 'AWS_LWA_HOST']) delete env[name];
   const child = spawn(process.env.LAMBDA_LOCAL || `${root}target/debug/lambda-local`, command, { env, cwd: root });

@@ -152,12 +152,15 @@ impl Setup {
         };
         let recorder = Recorder::new(options.page);
         let logger = Logger::new(options.format, options.color, &names, recorder.clone());
-        let logger = Arc::new(logger);
-        let relay_port = start_relay(&options, &settings, app_port, &recorder);
-        let relay_port = relay_port.transpose().map_err(SetupError::StartRelay)?;
+        let host = lookup(&settings, "AWS_LWA_HOST").or_else(|| lookup(&settings, "HOST"));
+        let is_relayed = options.page && options.adapter != Adapter::None;
+        let relay_port = (is_relayed && relay::can_relay_to(host.as_deref()))
+            .then(|| relay::start(app_port, &recorder))
+            .transpose()
+            .map_err(SetupError::StartRelay)?;
         Ok(Setup {
             options,
-            logger,
+            logger: Arc::new(logger),
             extensions,
             program,
             args,
@@ -360,25 +363,6 @@ fn choose_app_port(options: &Options, settings: &[(String, String)]) -> Result<u
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(SetupError::FindFreePort)
-}
-
-/// Starts the relay for the page. There is none without an adapter as an extension, or for an app
-/// on another host.
-fn start_relay(
-    options: &Options,
-    settings: &[(String, String)],
-    app_port: u16,
-    recorder: &Arc<Recorder>,
-) -> Option<io::Result<u16>> {
-    let host = ["AWS_LWA_HOST", "HOST"]
-        .iter()
-        .find_map(|name| lookup(settings, name));
-    let is_here = host.is_none_or(|host| {
-        let here = ["", "0.0.0.0", "127.0.0.1", "localhost"];
-        here.contains(&host.as_str())
-    });
-    let is_wanted = options.page && options.adapter != Adapter::None && is_here;
-    is_wanted.then(|| relay::start(app_port, recorder))
 }
 
 fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, SetupError> {

@@ -203,7 +203,8 @@ impl Entry {
         }
     }
 
-    /// Forgets the previous request, which the adapter has given up, and its response.
+    /// Forgets the previous request, which the adapter has given up, and its response. The time of
+    /// the app counts from the first one.
     pub fn begin_request(&mut self) {
         self.attempts += 1;
         for message in [Message::Request, Message::Response] {
@@ -214,7 +215,7 @@ impl Entry {
         self.marks.retain(|(mark, _)| {
             !matches!(
                 mark,
-                Mark::RequestStart | Mark::RequestEnd | Mark::ResponseStart | Mark::ResponseEnd
+                Mark::RequestEnd | Mark::ResponseStart | Mark::ResponseEnd
             )
         });
     }

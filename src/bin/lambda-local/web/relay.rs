@@ -30,6 +30,14 @@ const BACKLOG: i32 = 128;
 const MIN_INTERVAL: Duration = Duration::from_millis(2);
 const MAX_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Returns true if the app listens on localhost, by its `AWS_LWA_HOST`.
+pub fn can_relay_to(host: Option<&str>) -> bool {
+    matches!(
+        host.unwrap_or_default(),
+        "" | "0.0.0.0" | "127.0.0.1" | "localhost"
+    )
+}
+
 /// Starts the relay to the app on this port of localhost, and returns the relay's port.
 pub fn start(app_port: u16, recorder: &Arc<Recorder>) -> io::Result<u16> {
     let reserved = reserve(0)?;
@@ -77,8 +85,18 @@ fn serve(mut reserved: OwnedFd, port: u16, app_port: u16, recorder: &Arc<Recorde
 
 /// Connects to the app, which may listen on IPv6 only.
 fn connect(app_port: u16) -> io::Result<TcpStream> {
-    let ipv6 = || TcpStream::connect((Ipv6Addr::LOCALHOST, app_port));
-    TcpStream::connect((Ipv4Addr::LOCALHOST, app_port)).or_else(|error| ipv6().map_err(|_| error))
+    let ipv6 = || connect_to((Ipv6Addr::LOCALHOST, app_port).into());
+    connect_to((Ipv4Addr::LOCALHOST, app_port).into()).or_else(|error| ipv6().map_err(|_| error))
+}
+
+/// Without a listener, a connection whose own port happens to be the same is connected to itself
+/// (RFC 9293 3.5), and would keep the port from the app.
+fn connect_to(app: SocketAddr) -> io::Result<TcpStream> {
+    let server = TcpStream::connect(app)?;
+    if server.local_addr()? == app {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(server)
 }
 
 fn wait_for_app(app_port: u16) -> TcpStream {
@@ -219,7 +237,7 @@ mod tests {
         (listener, address)
     }
 
-    fn connect_to(port: u16) -> TcpStream {
+    fn connect_client(port: u16) -> TcpStream {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             match TcpStream::connect(("127.0.0.1", port)) {
@@ -246,7 +264,7 @@ mod tests {
         let refused = TcpStream::connect(("127.0.0.1", port)).expect_err("refused");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         let listener = TcpListener::bind(address).expect("the app");
-        let client = connect_to(port);
+        let client = connect_client(port);
         let (server, _) = listener.accept().expect("a connection");
         drop(listener);
         // The first connection after the end of the app is reset; the port refuses the next ones.
@@ -263,7 +281,7 @@ mod tests {
     fn the_app_sees_one_connection_for_each_of_the_adapter() {
         let (listener, address) = app();
         let port = start(address.port(), &Recorder::new(true)).expect("a port");
-        let clients = [connect_to(port), connect_to(port)];
+        let clients = [connect_client(port), connect_client(port)];
         let servers = [0, 1].map(|_| listener.accept().expect("a connection").0);
         listener.set_nonblocking(true).expect("nonblocking");
         let none = listener.accept().expect_err("no third connection");
@@ -275,7 +293,7 @@ mod tests {
     fn ends_and_resets_are_passed_on() {
         let (listener, address) = app();
         let port = start(address.port(), &Recorder::new(true)).expect("a port");
-        let client = connect_to(port);
+        let client = connect_client(port);
         let (server, _) = listener.accept().expect("a connection");
         (&client).write_all(b"request").expect("written");
         client.shutdown(Shutdown::Write).expect("half-closed");
@@ -284,7 +302,7 @@ mod tests {
         drop(server);
         assert_eq!(read_all(&client).expect("the response"), b"response");
 
-        let client = connect_to(port);
+        let client = connect_client(port);
         let (server, _) = listener.accept().expect("a connection");
         reset_on_close(&server);
         drop(server);

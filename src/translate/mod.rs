@@ -12,5 +12,6 @@ pub mod records;
 pub mod reply;
 pub mod request;
 pub mod result;
+pub mod set_cookie;
 pub mod source;
 pub mod traceparent;

@@ -24,7 +24,7 @@ use crate::http::reason::reason;
 use crate::text::{self, Form};
 use crate::translate::event::Kind;
 use crate::translate::media_type;
-use crate::translate::result;
+use crate::translate::{result, set_cookie};
 
 /// Lambda's limit for a buffered reply: 6 MiB and 100 bytes.
 pub const MAX_REPLY: usize = (6 << 20) + 100;
@@ -317,7 +317,7 @@ fn write_single_value(out: &mut Vec<u8>, response: &Response, set_cookie: SetCoo
         if name == b"set-cookie" {
             match set_cookie {
                 SetCookie::EachInItsCase => {
-                    let names = set_cookie_names(response.headers.all(name).count());
+                    let names = set_cookie::names(response.headers.all(name).count());
                     for (name, value) in names.zip(values) {
                         write_pair(out, &mut index, &name, value);
                     }
@@ -345,25 +345,6 @@ fn write_pair(out: &mut Vec<u8>, index: &mut usize, name: &[u8], value: &[u8]) {
     write_value(out, name);
     out.push(b':');
     write_value(out, value);
-}
-
-/// So many of the 512 cases of `set-cookie`; no browser keeps as many cookies of a site. The last
-/// is the lower case, and they ascend: a map that sorts its names keeps the order, too.
-fn set_cookie_names(count: usize) -> impl Iterator<Item = Vec<u8>> {
-    const CASES: usize = 512;
-    (CASES.saturating_sub(count)..CASES).map(|case| {
-        let mut letter = CASES;
-        let to_case = |byte: &u8| {
-            if *byte != b'-' {
-                letter /= 2;
-            }
-            match case & letter {
-                0 => byte.to_ascii_uppercase(),
-                _ => *byte,
-            }
-        };
-        b"set-cookie".iter().map(to_case).collect()
-    })
 }
 
 fn write_cookies(out: &mut Vec<u8>, response: &Response) {

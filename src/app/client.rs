@@ -132,7 +132,9 @@ impl Client {
             let (head, body, headers) = (&self.head, request.body, &mut self.headers);
             match connection.exchange(head, body, headers, to_head, deadline) {
                 Ok(head) => {
-                    ticket.map(Ticket::responded);
+                    if let Some(ticket) = ticket {
+                        ticket.responded();
+                    }
                     break (head, connection);
                 }
                 Err(attempt) if is_reused && attempt.is_retryable(request.is_idempotent()) => {

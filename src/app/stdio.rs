@@ -22,7 +22,7 @@ use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{ioctl_fionbio, ioctl_fionread};
 
-use crate::logger::stderr::{TIMEOUT, write_whole};
+use crate::logger::stderr::{self, TIMEOUT, write_whole};
 
 /// The capacity of a pipe (pipe(7)), so that one read empties it.
 const PIPE_CAPACITY: usize = 64 << 10;
@@ -196,9 +196,9 @@ impl StdioRelay {
             return;
         };
         // No log line in between.
-        let lock = is_shared.then(|| io::stderr().lock());
+        let turn = is_shared.then(stderr::take);
         let written = write_whole(&mut &*to, to.as_fd(), printed);
-        drop(lock);
+        drop(turn);
         if let Err(cause) = &written {
             warn!("failed to relay the output of the app: {cause}");
         }

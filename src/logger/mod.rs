@@ -68,10 +68,10 @@ pub fn fatal(message: &str) {
 
 fn write(level: &str, message: &str) {
     let line = REQUEST_ID.with_borrow(|id| line(level, id, message));
-    stderr::write_line(line, dropped);
+    stderr::write_line(&line, dropped);
 }
 
-/// The line that follows `count` dropped ones.
+/// The line that precedes the next one after `count` dropped ones.
 fn dropped(count: u64) -> Option<Vec<u8>> {
     let message = format!("{count} log lines were dropped, because stderr was full");
     (log::max_level() >= LevelFilter::Warn).then(|| line("WARN", "", &message))

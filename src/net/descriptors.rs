@@ -35,7 +35,7 @@ pub fn reserve(threads: usize) -> usize {
         let raised = at_most(inherited.maximum);
         let new = Rlimit {
             current: Some(raised),
-            ..inherited.clone()
+            ..inherited
         };
         if raised > limit && setrlimit(Resource::Nofile, new).is_ok() {
             limit = raised;

@@ -114,7 +114,7 @@ pub fn consequence(event: &[u8], result: &[u8], has_failed: bool) -> Option<Stri
             failed.join(", ")
         )
     } else {
-        let first = ids.iter().position(|id| failed(id)).unwrap_or_default();
+        let first = ids.iter().position(failed).unwrap_or_default();
         let retried = of(count - first, count);
         let id = ids.get(first).unwrap_or(&"");
         format!("Lambda retries {retried}, from {id} on")

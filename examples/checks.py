@@ -284,3 +284,12 @@ def traces(function):
         status, _, body = ask(function.address + "/orders/7")
         expect("order", (status, json.loads(body)), (200, {"order": 7}))
         time.sleep(0.2)
+
+
+def snapstart(function):
+    """Both hooks have run before the first request, and clients cannot call them."""
+    page(function.address)
+    body = ask(function.address + "/")[2].decode()
+    assert "100000 squares" in body and "seed None" not in body, f"the page is {short(body)}"
+    for path in ("/snapstart/before", "/snapstart/after"):
+        expect(f"status of {path}", ask(function.address + path, "POST")[0], 403)

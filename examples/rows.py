@@ -86,6 +86,7 @@ ROWS = [
     Row("sse-rest-streaming", options=("--event", "rest-api", "--stage", "Prod"), without=QUIET, also=(checks.events,)),
     Row("graphql-bun", without=EVENTS, also=(checks.graphql,)),
     Row("managed-instances", ZIP, options=("--concurrency", "8"), without=EVENTS, also=(checks.together,)),
+    Row("snapstart-image", options=("--init", "snap-start"), without=EVENTS, also=(checks.snapstart,)),
     Row("opentelemetry", ZIP, without=EVENTS, also=(checks.traces,), extensions="collector/extensions"),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),

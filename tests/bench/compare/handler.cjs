@@ -1,0 +1,2 @@
+const { configure } = require("@codegenie/serverless-express");
+exports.handler = configure({ app: require("./app.cjs") });

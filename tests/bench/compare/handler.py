@@ -1,0 +1,3 @@
+from mangum import Mangum
+from main import app
+handler = Mangum(app, lifespan="off")

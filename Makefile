@@ -18,13 +18,13 @@ BINARIES := $(ARCHES:%=dist/lambda-adapter-%)
 LAYERS   := $(ARCHES:%=dist/lambda-adapter-layer-%.zip)
 IMAGE    := dist/lambda-adapter-image.tar
 VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
-SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh
+SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh tests/servers/apps/app.cgi
 TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
 FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/bins/*.rs))))
 SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test features page pictures examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie bench clean \
+.PHONY: help run test features page pictures examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie servers bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -129,6 +129,9 @@ $(IMAGE): $(BINARIES) layer/image.py
 
 packages: layer image ## Check the finished image with skopeo and buildah
 	tests/layer/image.sh $(IMAGE) $(BINARIES)
+
+servers: build ## Run the binary in front of real servers (ONLY="php go"; STRICT=1: what is skipped has failed)
+	python3 tests/servers/run.py $(or $(ADAPTER),dist/lambda-adapter-$(HOST)) $(if $(STRICT),--strict) $(ONLY)
 
 rie: build ## Run the binary in an empty tree under AWS's Runtime Interface Emulator
 	build/venv/bin/python3 tests/layer/rie.py dist/lambda-adapter-$(HOST)

@@ -20,9 +20,9 @@ class Skipped(Exception):
 
 
 class Server:
-    def __init__(self, name, commands, base="", prepare=lambda: None):
+    def __init__(self, name, commands, base="", prepare=lambda: None, starts_within=15):
         self.name, self.commands, self.base = name, commands, base
-        self.prepare = prepare
+        self.prepare, self.starts_within = prepare, starts_within
 
 
 def program(*names):
@@ -225,5 +225,5 @@ SERVERS = [
     Server("waitress", waitress, prepare=prepare_python),
     Server("node", node, prepare=prepare_node),
     Server("go", go, prepare=prepare_go),
-    Server("tomcat", tomcat, prepare=prepare_tomcat),
+    Server("tomcat", tomcat, prepare=prepare_tomcat, starts_within=90),
 ]

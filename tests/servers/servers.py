@@ -20,9 +20,9 @@ class Skipped(Exception):
 
 
 class Server:
-    def __init__(self, name, commands, base="", prepare=lambda: None, starts_within=15):
+    def __init__(self, name, commands, base="", prepare=lambda: None, starts_within=15, without=()):
         self.name, self.commands, self.base = name, commands, base
-        self.prepare, self.starts_within = prepare, starts_within
+        self.prepare, self.starts_within, self.without = prepare, starts_within, without
 
 
 def program(*names):
@@ -216,7 +216,8 @@ SERVERS = [
     # Lenient heads: the first two end lines with LF, as the script does; ssestream in `node` sends
     # `Transfer-Encoding: identity`.
     Server("busybox-cgi", busybox, "/cgi-bin/app", needs("busybox")),
-    Server("python-cgi", python_cgi, "/cgi-bin/app", python_has_cgi),
+    # It reads the rest of a refused request with two system calls a byte before it closes.
+    Server("python-cgi", python_cgi, "/cgi-bin/app", python_has_cgi, without=["early close"]),
     Server("lighttpd-cgi", lighttpd_cgi, "/cgi-bin/app", needs("lighttpd")),
     Server("php", php, prepare=needs("php")),
     Server("php-fpm", php_fpm, "/app.php", prepare_fpm),

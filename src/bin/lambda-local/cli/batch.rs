@@ -106,7 +106,7 @@ pub fn consequence(event: &[u8], result: &[u8], has_failed: bool) -> Option<Stri
     }
     let failed = |id: &&str| listed.contains(id);
     let text = if service == Service::Sqs {
-        let failed: Vec<&str> = ids.iter().copied().filter(|id| failed(id)).collect();
+        let failed: Vec<&str> = ids.iter().copied().filter(failed).collect();
         let retried = failed.len();
         let deleted = of(count - retried, count);
         format!(

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use settings::*;
 pub use settings::{SETTINGS, Setting, unknown_names};
-pub use values::{SOURCE, Statuses};
+pub use values::Statuses;
 
 use crate::error::{BadSetting, Fatal};
 use crate::gzip;
@@ -34,8 +34,8 @@ pub struct Config {
     pub async_init: bool,
     /// Without a trailing slash; never empty.
     pub base_path: Option<String>,
-    /// May contain [`SOURCE`].
-    pub pass_through_path: String,
+    /// The parts between which the source of the event is inserted; usually one.
+    pub pass_through_path: Vec<String>,
     /// Whether each record of a batch is a request of its own.
     pub split_batches: bool,
     /// The header that is sent on as `Authorization`; in lower case.
@@ -141,8 +141,8 @@ impl Config {
         let initialization = settings.get(INITIALIZATION_TYPE).unwrap_or_default();
         let pass_through_path = settings
             .read(&PASS_THROUGH_PATH, values::pass_through_path)
-            .unwrap_or("/events".into());
-        let hook = |path: &str| hook_path(path, [&readiness.path, &pass_through_path]);
+            .unwrap_or(vec!["/events".into()]);
+        let hook = |path: &str| hook_path(path, [&readiness.path, &pass_through_path.concat()]);
         let config = Config {
             async_init: read_async_init(settings, &initialization),
             base_path: settings
@@ -360,7 +360,10 @@ mod tests {
             );
             assert!(!config.async_init && config.base_path.is_none());
             assert_eq!(
-                (&*config.pass_through_path, config.concurrency),
+                (
+                    config.pass_through_path.concat().as_str(),
+                    config.concurrency
+                ),
                 ("/events", 1)
             );
             assert!(warnings.is_empty());

@@ -122,13 +122,20 @@ pub fn path(text: &str) -> Option<String> {
     is_valid.then(|| format!("{slash}{text}"))
 }
 
-/// In the pass-through path, replaced by the source of each event.
-pub const SOURCE: &str = "{source}";
-
-/// Accepts braces only in [`SOURCE`]: a misspelt one must not become a path.
-pub fn pass_through_path(text: &str) -> Option<String> {
-    let has_others = text.replace(SOURCE, "").contains(['{', '}']);
-    path(text).filter(|_| !has_others)
+/// Accepts braces only in `{source}`: a misspelt one must not become a path. Returns the parts
+/// before, between and after the placeholders.
+pub fn pass_through_path(text: &str) -> Option<Vec<String>> {
+    let path = path(text)?;
+    let mut parts = Vec::new();
+    for part in path.split('{') {
+        let part = if parts.is_empty() {
+            part
+        } else {
+            part.strip_prefix("source}")?
+        };
+        parts.push((!part.contains('}')).then(|| part.to_owned())?);
+    }
+    Some(parts)
 }
 
 /// A host name or address, without the brackets around IPv6.

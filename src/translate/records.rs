@@ -5,7 +5,6 @@
 //! worker environments"), which the queue middleware of frameworks understands.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use codec::base64;
@@ -272,16 +271,18 @@ impl<'a> Progress<'a> {
         } else {
             usize::MAX
         };
-        let mut listed = BTreeSet::new();
+        let mut listed: Vec<&str> = Vec::new();
         out.extend_from_slice(b"{\"batchItemFailures\":[");
         for index in self.failed().take(most) {
             let id = self.batch.id(index);
-            if !listed.insert(id) {
+            // A message may come twice.
+            if listed.contains(&id) {
                 continue;
             }
-            if listed.len() > 1 {
+            if !listed.is_empty() {
                 out.push(b',');
             }
+            listed.push(id);
             out.extend_from_slice(b"{\"itemIdentifier\":");
             json::write_string(out, id);
             out.push(b'}');
@@ -308,7 +309,7 @@ fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
     };
     push("msgid", id);
     let arn = text(record, &["eventSourceARN"]);
-    push("queue", arn.rsplit(':').next().unwrap_or_default());
+    push("queue", arn.split(':').nth(5).unwrap_or_default());
     let attributes = record.object("attributes");
     let first = attributes.text("ApproximateFirstReceiveTimestamp");
     if let Some(ms) = first.and_then(|ms| ms.parse().ok()) {

@@ -14,7 +14,7 @@ use log::debug;
 
 use super::context_headers::{self, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
 use super::{records, source};
-use crate::config::{Config, SOURCE};
+use crate::config::Config;
 use crate::http::USER_AGENT;
 use crate::http::headers::{Headers, clean, is_token};
 use crate::http::path_guard;
@@ -142,12 +142,20 @@ fn pass_through<'a>(
 
 /// The pass-through path, with the source of the event where the setting asks for it.
 pub fn pass_through_target(payload: &[u8], config: &Config) -> Vec<u8> {
-    let path = &config.pass_through_path;
-    if path.contains(SOURCE) {
-        path.replace(SOURCE, source::of(payload)).into_bytes()
+    let parts = &config.pass_through_path;
+    let source = if parts.len() > 1 {
+        source::of(payload)
     } else {
-        path.as_bytes().to_vec()
+        ""
+    };
+    let mut target = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            target.extend_from_slice(source.as_bytes());
+        }
+        target.extend_from_slice(part.as_bytes());
     }
+    target
 }
 
 /// The request to the hook at `path` after the response to `event`: an empty POST.
@@ -266,16 +274,6 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
 /// replace every byte that is neither letter nor digit, so `x.amz.tenant.id` becomes
 /// `HTTP_X_AMZ_TENANT_ID`, too. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
 fn is_reserved(name: &[u8], value: &[u8]) -> bool {
-    let is_listed = |name: &[u8]| {
-        matches!(
-            name,
-            b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
-        ) || records::is_reserved(name, value)
-    };
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    if name.iter().all(is_plain) {
-        return is_listed(name);
-    }
     let mut folded = name.to_vec();
     for byte in &mut folded {
         if !byte.is_ascii_alphanumeric() {
@@ -283,11 +281,15 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
         }
     }
     let is_the_front_ends = |prefix: &&[u8]| folded.starts_with(prefix);
-    is_listed(&folded)
-        || folded == b"transfer-encoding"
-        || [FORWARDED, b"x-amzn-", b"x-amz-cf-", b"cloudfront-"]
-            .iter()
-            .any(is_the_front_ends)
+    matches!(
+        folded.as_slice(),
+        b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
+    ) || records::is_reserved(&folded, value)
+        || folded != name
+            && (folded == b"transfer-encoding"
+                || [FORWARDED, b"x-amzn-", b"x-amz-cf-", b"cloudfront-"]
+                    .iter()
+                    .any(is_the_front_ends))
 }
 
 /// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1).

@@ -5,161 +5,56 @@
 
 use codec::json::{self, Object};
 
-use Within::{Context, Event, Record};
-
 /// The source of an event of no known shape.
 const OTHER: &str = "other";
 
-/// Where members are looked up.
-#[derive(Debug, Clone, Copy)]
-enum Within {
-    /// The event itself.
-    Event,
-    /// The first of its records, or the first element of an event that is an array.
-    Record,
-    /// Its `requestContext`.
-    Context,
-}
-
-/// The members that make an event one of `source`; each must have one of its values, or any
-/// value but null if it lists none.
-struct Shape {
-    source: &'static str,
-    within: Within,
-    members: &'static [(&'static str, &'static [&'static str])],
-}
-
-const fn shape(
-    source: &'static str,
-    within: Within,
-    members: &'static [(&'static str, &'static [&'static str])],
-) -> Shape {
-    Shape {
-        source,
-        within,
-        members,
-    }
-}
-
-/// All shapes; the first that an event has decides.
-const SHAPES: &[Shape] = &[
-    shape("sqs", Record, &[("eventSource", &["aws:sqs"])]),
-    shape("sns", Record, &[("EventSource", &["aws:sns"])]),
-    shape("s3", Record, &[("eventSource", &["aws:s3"])]),
-    shape("dynamodb", Record, &[("eventSource", &["aws:dynamodb"])]),
-    shape("kinesis", Record, &[("eventSource", &["aws:kinesis"])]),
-    shape("ses", Record, &[("eventSource", &["aws:ses"])]),
-    // Lambda@Edge.
-    shape("edge", Record, &[("cf", &[])]),
-    shape(
-        "kafka",
-        Event,
-        &[("eventSource", &["aws:kafka", "SelfManagedKafka"])],
-    ),
-    // ActiveMQ and RabbitMQ.
-    shape("mq", Event, &[("eventSource", &["aws:mq", "aws:rmq"])]),
-    shape("documentdb", Event, &[("eventSource", &["aws:docdb"])]),
-    // Rules of EventBridge, and EventBridge Scheduler.
-    shape(
-        "schedule",
-        Event,
-        &[
-            ("detail-type", &["Scheduled Event"]),
-            ("source", &["aws.events", "aws.scheduler"]),
-        ],
-    ),
-    shape(
-        "eventbridge",
-        Event,
-        &[("detail-type", &[]), ("source", &[])],
-    ),
-    // API Gateway; the last is that of AppSync.
-    shape("authorizer", Event, &[("methodArn", &[])]),
-    shape("authorizer", Event, &[("routeArn", &[])]),
-    shape(
-        "authorizer",
-        Event,
-        &[("authorizationToken", &[]), ("requestContext", &[])],
-    ),
-    shape(
-        "websocket",
-        Context,
-        &[("connectionId", &[]), ("eventType", &[])],
-    ),
-    shape(
-        "bedrock-agent",
-        Event,
-        &[("agent", &[]), ("actionGroup", &[])],
-    ),
-    // User pools, and Cognito Sync.
-    shape(
-        "cognito",
-        Event,
-        &[("triggerSource", &[]), ("userPoolId", &[])],
-    ),
-    shape(
-        "cognito",
-        Event,
-        &[("identityPoolId", &[]), ("datasetName", &[])],
-    ),
-    shape("cloudwatch-logs", Event, &[("awslogs", &[])]),
-    // Custom resources, and macros.
-    shape(
-        "cloudformation",
-        Event,
-        &[("StackId", &[]), ("ResponseURL", &[])],
-    ),
-    shape(
-        "cloudformation",
-        Event,
-        &[("transformId", &[]), ("fragment", &[])],
-    ),
-    shape("codepipeline", Event, &[("CodePipeline.job", &[])]),
-    shape(
-        "config",
-        Event,
-        &[("invokingEvent", &[]), ("configRuleName", &[])],
-    ),
-    // Buttons, 1-Click, custom authorizers, provisioning. A rule sends its own message.
-    shape("iot", Event, &[("serialNumber", &[]), ("clickType", &[])]),
-    shape(
-        "iot",
-        Event,
-        &[("deviceEvent", &[]), ("placementInfo", &[])],
-    ),
-    shape(
-        "iot",
-        Event,
-        &[("protocolData", &[]), ("connectionMetadata", &[])],
-    ),
-    shape(
-        "iot",
-        Event,
-        &[("claimCertificateId", &[]), ("templateArn", &[])],
-    ),
-    shape("lex", Event, &[("bot", &[]), ("invocationSource", &[])]),
-    // Custom skills, and smart homes.
-    shape(
-        "alexa",
-        Event,
-        &[("version", &[]), ("context", &[]), ("request", &[])],
-    ),
-    shape("alexa", Event, &[("directive", &[])]),
-    // Resolvers, alone and in batches, and AppSync Events.
-    shape("appsync", Event, &[("info", &[]), ("arguments", &[])]),
-    shape("appsync", Record, &[("info", &[]), ("arguments", &[])]),
-    shape("appsync", Event, &[("info", &[]), ("events", &[])]),
-    shape(
-        "connect",
-        Event,
-        &[("Name", &["ContactFlowEvent"]), ("Details", &[])],
-    ),
-    shape(
-        "s3-object-lambda",
-        Event,
-        &[("xAmzRequestId", &[]), ("userRequest", &[])],
-    ),
-];
+/// A shape a line, behind its source; the first that an event has decides. Each of its members
+/// must be there and not null, and have the value behind `=`. Members are those of the
+/// event, behind `record:` those of its first record (or of the first element of an event that
+/// is an array), and behind `context:` those of its `requestContext`.
+///
+/// It is text because a table of slices takes four times as much of the binary.
+const SHAPES: &str = "\
+sqs record:eventSource=aws:sqs
+sns record:EventSource=aws:sns
+s3 record:eventSource=aws:s3
+dynamodb record:eventSource=aws:dynamodb
+kinesis record:eventSource=aws:kinesis
+ses record:eventSource=aws:ses
+edge record:cf
+kafka eventSource=aws:kafka
+kafka eventSource=SelfManagedKafka
+mq eventSource=aws:mq
+mq eventSource=aws:rmq
+documentdb eventSource=aws:docdb
+schedule detail-type=Scheduled Event,source=aws.events
+schedule detail-type=Scheduled Event,source=aws.scheduler
+eventbridge detail-type,source
+authorizer methodArn
+authorizer routeArn
+authorizer authorizationToken,requestContext
+websocket context:connectionId,context:eventType
+bedrock-agent agent,actionGroup
+cognito triggerSource,userPoolId
+cognito identityPoolId,datasetName
+cloudwatch-logs awslogs
+cloudformation StackId,ResponseURL
+cloudformation transformId,fragment
+codepipeline CodePipeline.job
+config invokingEvent,configRuleName
+iot serialNumber,clickType
+iot deviceEvent,placementInfo
+iot protocolData,connectionMetadata
+iot claimCertificateId,templateArn
+lex bot,invocationSource
+alexa version,context,request
+alexa directive
+appsync info,arguments
+appsync record:info,record:arguments
+appsync info,events
+connect Name=ContactFlowEvent,Details
+s3-object-lambda xAmzRequestId,userRequest
+";
 
 /// The source of an event that is not an HTTP request.
 pub fn of(payload: &[u8]) -> &'static str {
@@ -173,21 +68,23 @@ pub fn of(payload: &[u8]) -> &'static str {
     };
     let record = first.map(Object::from_raw).unwrap_or_default();
     let context = event.object("requestContext");
-    let has = |shape: &&Shape| {
-        let object = match shape.within {
-            Event => &event,
-            Record => &record,
-            Context => &context,
+    let has = |member: &str| {
+        let (object, member) = match member.split_once(':') {
+            Some(("record", member)) => (&record, member),
+            Some(("context", member)) => (&context, member),
+            _ => (&event, member),
         };
-        shape.members.iter().all(|(name, values)| match values {
-            [] => object.member(name).is_some(),
-            values => object
-                .text(name)
-                .is_some_and(|text| values.contains(&&*text)),
-        })
+        match member.split_once('=') {
+            Some((name, value)) => object.text(name).is_some_and(|text| text == value),
+            None => object.member(member).is_some(),
+        }
     };
-    if let Some(shape) = SHAPES.iter().find(has) {
-        return shape.source;
+    for line in SHAPES.split('\n') {
+        if let Some((source, members)) = line.split_once(' ')
+            && members.split(',').all(has)
+        {
+            return source;
+        }
     }
     // The last event of a tumbling window has no records.
     match event.text("eventSourceARN").as_deref().and_then(service) {

@@ -3,6 +3,8 @@
 
 CARGO    ?= cargo
 APP      ?=
+DIR      :=
+ARGS     :=
 BUDGET   ?= 440000
 SECS     ?= 60
 N        ?= 1000000
@@ -30,10 +32,13 @@ SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Start a local Lambda with the demo app, or with APP="node server.js"
-	$(CARGO) build --profile quick --features local --bins
-	@echo 'open http://127.0.0.1:3000/ or run: curl -i http://127.0.0.1:3000/'
-	@$(CARGO) run --quiet --profile quick --features local --bin lambda-local $(if $(APP),-- -- $(APP))
+# One argument for the shell, with the text exactly as it was typed: make does not expand it.
+as_typed = '$(subst ','\'',$(value $(1)))'
+
+run: ## Start a local Lambda with the demo app, or with APP="node server.js" DIR=../my-app ARGS="--port 4000"
+	@$(CARGO) build --profile quick --features local --bins
+	@$(CARGO) run --quiet --profile quick --features local --bin lambda-local -- \
+	    $(if $(value DIR),--dir $(call as_typed,DIR)) $(value ARGS) $(if $(value APP),-- sh -c $(call as_typed,APP))
 
 test: ## Run every test that needs nothing but cargo (and python3 for the packages)
 	$(CARGO) test --features local

@@ -14,6 +14,7 @@
 //! - `api/` serves the Runtime API and the Extensions API of the environment.
 //! - `log/` prints START, END and REPORT lines and the output of the processes.
 //! - `cli/` parses the command line and has the `invoke` and `events` commands.
+//! - `platform/` reads facts about processes from the system.
 //! - `web/` has the page that shows each invocation, the relay that records for it, and the demo
 //!   app.
 //!
@@ -28,6 +29,7 @@ mod http_server;
 mod invocation;
 mod json;
 mod log;
+mod platform;
 mod signals;
 mod web;
 
@@ -43,6 +45,8 @@ use cli::{invoke, samples};
 use front::Front;
 use front::gateway::Gateway;
 use function::Function;
+use function::app_port;
+use function::guard;
 use function::variables::Setup;
 use web::server::{self, Page};
 
@@ -67,6 +71,7 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Events(None) => print(&samples::list()),
         Command::Events(Some(name)) => print(samples::find(&name)?),
         Command::Invoke(options) => return Ok(invoke::run(&options)?),
+        Command::Guard(command) => return Ok(guard::run(&command)?),
         Command::DemoApp => web::demo::run()?,
         Command::Run(options) => run_function(*options)?,
     }
@@ -85,10 +90,10 @@ fn run_function(options: Options) -> Result<(), Box<dyn Error>> {
         address: format!("{}:{}", options.host, options.port),
         error,
     };
-    let listener =
-        TcpListener::bind((options.host.as_str(), options.port)).map_err(listen_error)?;
+    let bound = TcpListener::bind((options.host.as_str(), options.port));
+    let listener = bound.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    let setup = Arc::new(Setup::new(options)?);
+    let setup = Arc::new(Setup::new(options, address.port())?);
     let function = Function::new(setup.clone());
     let front = Front {
         kind: setup.options.kind,
@@ -148,10 +153,15 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::Signals { error } => write!(f, "failed to register signals: {error}"),
-            RunError::Listen { address, error } => write!(
-                f,
-                "failed to listen on `{address}`: {error} (choose another port with --port N)"
-            ),
+            RunError::Listen { address, error } => {
+                write!(f, "failed to listen on `{address}`: {error}")?;
+                let free = app_port::free_port().map(|port| port.to_string());
+                let free = free.as_deref().unwrap_or("N");
+                write!(
+                    f,
+                    " (choose another port: --port {free}; for `make run`: ARGS=\"--port {free}\")"
+                )
+            }
         }
     }
 }

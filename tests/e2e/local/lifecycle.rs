@@ -1,7 +1,7 @@
 //! The life cycle: init, invocations that fail, freezing, restoring, shutdown, and Managed
 //! Instances.
 
-use super::run::{self, fixture, has, is_alive, python_site, send, start};
+use super::run::{self, adapter, fixture, has, is_alive, python_site, send, start};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -345,4 +345,87 @@ fn an_app_that_uses_more_than_its_memory_is_killed() {
     assert_eq!(local.get("/hog?mb=200").status, 502);
     local.wait_for("Error Type: Runtime.OutOfMemory");
     assert_eq!(local.get("/json").status, 200);
+}
+
+/// Starts an app in a session of its own, and an orphan in another one; returns both processes.
+fn in_other_sessions(args: &[&str]) -> Option<(run::Local, [String; 2])> {
+    if !has("setsid") || !has("python3") {
+        return None;
+    }
+    let orphan = "(setsid sh -c 'echo orphan $$; exec sleep 600' &)";
+    let app = format!("{orphan}; exec setsid -w python3 {}", fixture("site.py"));
+    let mut local = start(args, &["sh", "-c", &app]);
+    let line = local.wait_for("orphan ");
+    let orphan = line.rsplit(' ').next().expect("a number").to_owned();
+    let app = local.get("/pid").text();
+    let processes = [orphan, app];
+    assert!(processes.iter().all(|process| is_alive(process)));
+    Some((local, processes))
+}
+
+#[test]
+fn nothing_outlives_lambda_local() {
+    for signal in ["KILL", "TERM"] {
+        let Some((mut local, processes)) = in_other_sessions(&[]) else {
+            return;
+        };
+        local.end(signal);
+        processes.iter().for_each(run::wait_for_end);
+    }
+}
+
+#[test]
+fn a_reset_ends_processes_in_sessions_of_their_own() {
+    let Some((mut local, processes)) = in_other_sessions(&["--timeout", "0.5"]) else {
+        return;
+    };
+    assert_eq!(local.get("/slow?seconds=20").status, 502);
+    local.wait_for("Status: timeout");
+    processes.iter().for_each(run::wait_for_end);
+}
+
+#[test]
+fn a_freeze_suspends_processes_in_sessions_of_their_own() {
+    let Some((_local, processes)) = in_other_sessions(&["--freeze"]) else {
+        return;
+    };
+    for process in &processes {
+        run::wait_for_state(process, 'T');
+    }
+}
+
+#[test]
+fn memory_counts_in_sessions_of_their_own() {
+    let Some((mut local, _)) = in_other_sessions(&["--memory", "100"]) else {
+        return;
+    };
+    assert_eq!(local.get("/hog?mb=200").status, 502);
+    local.wait_for("Error Type: Runtime.OutOfMemory");
+}
+
+#[test]
+fn the_child_of_an_entry_point_has_the_same_limits() {
+    if !has("python3") {
+        return;
+    }
+    let adapter = adapter();
+    let adapter = adapter.to_str().expect("a path");
+    let mut local = start(
+        &["--no-adapter", "--freeze", "--memory", "100"],
+        &[adapter, "python3", &fixture("site.py")],
+    );
+    let event = |path: &str| {
+        format!(
+            r#"{{"version":"2.0","rawPath":"{path}",
+            "requestContext":{{"http":{{"method":"GET","path":"{path}"}}}}}}"#
+        )
+    };
+    let reply: serde_json::Value =
+        serde_json::from_str(&local.invoke(&event("/pid"), &[]).text()).expect("JSON");
+    let app = reply["body"].as_str().expect("a process").to_owned();
+    run::wait_for_state(&app, 'T');
+    let failed = run::send(local.address, "GET", "/hog?mb=200", &[], b"");
+    assert_eq!(failed.status, 502);
+    local.wait_for("Error Type: Runtime.OutOfMemory");
+    run::wait_for_end(&app);
 }

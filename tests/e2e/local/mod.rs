@@ -8,3 +8,4 @@ mod lifecycle;
 mod page;
 mod round_trip;
 mod run;
+mod start;

@@ -73,7 +73,18 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
         all.push("--");
         all.extend(app);
     }
-    let mut child = command(&all)
+    let app = SocketAddr::from(([127, 0, 0, 1], app_port.parse().expect("a port")));
+    let mut local = launch(command(&all), app);
+    let line = local.wait_for("listening on http://");
+    let address = line.split("http://").nth(1).expect("an address");
+    let address = address.split([' ', '/']).next().expect("an address");
+    local.address = address.parse().expect("an address");
+    local
+}
+
+/// Starts `lambda-local` and does not wait.
+pub fn launch(mut command: Command, app: SocketAddr) -> Local {
+    let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -83,20 +94,14 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
         listen(child.stdout.take().expect("stdout"), &output),
         listen(child.stderr.take().expect("stderr"), &output),
     ];
-    let app = SocketAddr::from(([127, 0, 0, 1], app_port.parse().expect("a port")));
-    let mut local = Local {
+    Local {
         child,
         output,
         readers,
         address: app,
         app,
         ended: false,
-    };
-    let line = local.wait_for("listening on http://");
-    let address = line.split("http://").nth(1).expect("an address");
-    let address = address.split([' ', '/']).next().expect("an address");
-    local.address = address.parse().expect("an address");
-    local
+    }
 }
 
 /// With the Python site as its app; prints a line and returns `None` where there is no Python.
@@ -106,7 +111,7 @@ pub fn python_site(args: &[&str]) -> Option<Local> {
 
 /// A port for an app that cannot bind port 0, below those that the kernel assigns
 /// (`ip_local_port_range`), so that no other test gets it before the app binds it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + (std::process::id() % 50) as u16 * 400;
     loop {
@@ -203,6 +208,34 @@ pub fn signal(name: &str, process: u32) {
         .arg(process.to_string())
         .status();
     assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+/// The standard output of a program.
+pub fn output(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().expect(program);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Waits until a process has this state, a letter of ps(1).
+pub fn wait_for_state(process: &str, state: char) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !output("ps", &["-o", "state=", "-p", process]).starts_with(state) {
+        assert!(
+            Instant::now() < deadline,
+            "{process} is not in state {state}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until a process is gone.
+pub fn wait_for_end(process: impl AsRef<str>) {
+    let process = process.as_ref();
+    let deadline = Instant::now() + TIMEOUT;
+    while is_alive(process) {
+        assert!(Instant::now() < deadline, "{process} is still alive");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 pub fn is_alive(process: &str) -> bool {

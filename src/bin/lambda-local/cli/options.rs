@@ -42,6 +42,7 @@ Function:
   --memory MB           memory size; a function that uses more is killed [1024]
   --env NAME=VALUE      set an environment variable; may be repeated
   --env-file FILE       read NAME=VALUE lines from a file; may be repeated
+  --dir DIR             working directory of the app [this directory]
   --app-port N          port of the app [AWS_LWA_PORT, PORT or a free port]
   --function-name NAME  name of the function [function]
 
@@ -143,6 +144,8 @@ pub struct Options {
     pub memory: u32,
     pub env: Vec<(String, String)>,
     pub env_files: Vec<PathBuf>,
+    /// Working directory of the app; `None` for that of lambda-local.
+    pub dir: Option<PathBuf>,
     pub app_port: Option<u16>,
     pub function_name: String,
     pub init: Init,
@@ -170,6 +173,7 @@ impl Default for Options {
             memory: 1024,
             env: Vec::new(),
             env_files: Vec::new(),
+            dir: None,
             app_port: None,
             function_name: "function".to_owned(),
             init: Init::OnDemand,
@@ -209,6 +213,8 @@ pub enum Command {
     /// Print the sample event of this name, or the list of all.
     Events(Option<String>),
     DemoApp,
+    /// Start this program as the parent of a process of an environment.
+    Guard(Vec<String>),
     Help,
     Version,
 }
@@ -229,6 +235,12 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
         }
         // Not in the help: lambda-local starts its own demo app with it.
         Some("demo-app") => Ok(Command::DemoApp),
+        // Not in the help either: each process is started through it.
+        Some("guard") => {
+            args.skip();
+            args.skip();
+            Ok(Command::Guard(args.rest()))
+        }
         _ => parse_run(args),
     }
 }
@@ -262,6 +274,7 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
             "--memory" => options.memory = args.number(32, 1 << 20)?,
             "--env" => options.env.push(parse_pair(&args.value()?)?),
             "--env-file" => options.env_files.push(args.value()?.into()),
+            "--dir" => options.dir = Some(args.value()?.into()),
             "--app-port" => options.app_port = Some(args.number(1, 65_535)?),
             "--function-name" => options.function_name = args.value()?,
             "--init" => options.init = args.one_of(&INITS)?,

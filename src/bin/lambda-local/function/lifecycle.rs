@@ -16,7 +16,8 @@ use crate::cli::options::Init;
 use crate::clock;
 use crate::function::environment::{Environment, Profile};
 use crate::function::memory_limit;
-use crate::function::process::{self, Launch, Signal};
+use crate::function::port_hint;
+use crate::function::process::{self, Ids, Launch};
 use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Setup, file_name};
 use crate::invocation::Fault;
@@ -25,7 +26,7 @@ use crate::web::recorder::EnvironmentState;
 
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The kernel ends a process within this time after SIGKILL.
+/// An exit is recorded within this time after SIGKILL.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the timeout after which Lambda repeats init as a part of the first invocation.
@@ -87,6 +88,7 @@ fn start_processes(
             program: extension.as_os_str(),
             args: &[],
             env: &env,
+            dir: None,
             source: Source::Extension(name.clone()),
         };
         start(setup, environment, Some(name), launch)?;
@@ -100,9 +102,13 @@ fn start_processes(
         program: &setup.program,
         args: &setup.args,
         env: &setup.runtime_env(environment.address),
+        dir: Some(&setup.task_root),
         source: Source::App,
     };
     start(setup, environment, None, launch)?;
+    if !setup.extensions.is_empty() {
+        port_hint::watch(setup, environment);
+    }
     let timed_out = || {
         let probe = last_probe(setup);
         format!("the runtime did not poll for an event in time{probe}")
@@ -128,8 +134,8 @@ fn start(
 ) -> Result<(), Fault> {
     let (exited, logger, name) = (environment.clone(), setup.logger.clone(), extension.clone());
     let recorder = setup.recorder.clone();
-    let on_exit = move |group: u32, status: String| {
-        if let Some(fault) = record_exit(&exited, group, name.as_deref(), &status) {
+    let on_exit = move |ids: Ids, status: String| {
+        if let Some(fault) = record_exit(&exited, ids, name.as_deref(), &status) {
             recorder.environment(EnvironmentState::Failed);
             logger.warn(&format!(
                 "{}: a new environment will be started for the next invocation",
@@ -137,6 +143,7 @@ fn start(
             ));
         }
     };
+    let is_muted = mute_adapter(setup, environment, extension.as_deref());
     // The state is locked during the start, so that an exit cannot be recorded before the start,
     // and no process is started after a shutdown.
     environment.change(|state| {
@@ -144,11 +151,11 @@ fn start(
             return Err(stopping());
         }
         let program = launch.program.to_string_lossy().into_owned();
-        match process::spawn(launch, &setup.logger, on_exit) {
-            Ok(group) => {
+        match process::spawn(launch, &setup.logger, is_muted, on_exit) {
+            Ok(ids) => {
                 state.processes.push(Process {
                     extension,
-                    group,
+                    ids,
                     has_exited: false,
                 });
                 Ok(())
@@ -163,6 +170,23 @@ fn start(
                 Err(Fault::new(error_type, message))
             }
         }
+    })
+}
+
+/// Returns a filter for the output of a process. During a shutdown the app exits before the
+/// adapter, which then logs errors that lambda-local itself has caused.
+fn mute_adapter(
+    setup: &Setup,
+    environment: &Arc<Environment>,
+    extension: Option<&str>,
+) -> Arc<process::IsMuted> {
+    if extension.is_none() || extension != setup.adapter.as_deref() {
+        return Arc::new(|_| false);
+    }
+    let environment = environment.clone();
+    Arc::new(move |line| {
+        let is_error = line.contains("ERROR") || line.contains("WARN");
+        is_error && environment.lock().is_stopping
     })
 }
 
@@ -221,13 +245,13 @@ fn probe(url: &str) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
 /// status 0, too. Returns the fault if no invocation is running that would report it.
 fn record_exit(
     environment: &Environment,
-    group: u32,
+    ids: Ids,
     extension: Option<&str>,
     status: &str,
 ) -> Option<Fault> {
     environment.change(|state| {
         for process in &mut state.processes {
-            process.has_exited |= process.group == group;
+            process.has_exited |= process.ids == ids;
         }
         if state.is_stopping || state.fault.is_some() {
             return None;
@@ -273,22 +297,22 @@ pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fau
 
 /// Suspends all processes.
 pub fn freeze(environment: &Environment) {
-    signal(environment, Signal::Stop, |process| !process.has_exited);
+    process::suspend_below(&guards(environment, |_| true));
 }
 
 /// Resumes all processes.
 pub fn thaw(environment: &Environment) {
-    signal(environment, Signal::Continue, |process| !process.has_exited);
+    process::resume_below(&guards(environment, |_| true));
 }
 
 /// Suspends the runtime only: the adapter beside it continues.
 pub fn suspend_runtime(environment: &Environment) {
-    signal(environment, Signal::Stop, Process::is_runtime);
+    process::suspend_below(&guards(environment, Process::is_runtime));
 }
 
 /// Kills the runtime, as a crash would end it.
 pub fn kill_runtime(environment: &Environment) {
-    signal(environment, Signal::Kill, Process::is_runtime);
+    process::kill_below(&guards(environment, Process::is_runtime));
 }
 
 /// Stops all processes in the order and with the timeouts of Lambda.
@@ -311,7 +335,13 @@ pub fn shutdown(environment: &Environment, reason: &str) {
             (true, Compute::Standard) => Duration::from_millis(300),
             (false, _) => total,
         };
-        signal(environment, Signal::Terminate, Process::is_runtime);
+        let state = environment.lock();
+        let runtime = state
+            .processes
+            .iter()
+            .filter(|process| process.is_runtime());
+        process::terminate(runtime.map(|process| process.ids.group));
+        drop(state);
         wait_for_exit(environment, started + timeout, Process::is_runtime);
     }
     let subscribers: Vec<String> = environment
@@ -325,20 +355,19 @@ pub fn shutdown(environment: &Environment, reason: &str) {
         let name = process.extension.as_ref();
         name.is_some_and(|name| subscribers.contains(name))
     };
-    signal(environment, Signal::Kill, |process| !is_subscribed(process));
+    process::kill_below(&guards(environment, |process| !is_subscribed(process)));
     let deadline = started + total;
     let left = deadline.saturating_duration_since(Instant::now());
     let deadline_ms = clock::now_ms() + left.as_millis() as i64;
     environment.change(|state| state.send_shutdown(reason, deadline_ms));
     wait_for_exit(environment, deadline, is_subscribed);
-    signal(environment, Signal::Kill, |_| true);
+    process::kill_below(&guards(environment, |_| true));
     wait_for_exit(environment, Instant::now() + KILL_TIMEOUT, |_| true);
     environment.close();
 }
 
-fn signal(environment: &Environment, signal: Signal, matches: impl Fn(&Process) -> bool) {
-    let groups = environment.lock().groups(matches);
-    process::signal(signal, &groups);
+fn guards(environment: &Environment, matches: impl Fn(&Process) -> bool) -> Vec<u32> {
+    environment.lock().guards(matches)
 }
 
 fn wait_for_exit(environment: &Environment, deadline: Instant, matches: impl Fn(&Process) -> bool) {

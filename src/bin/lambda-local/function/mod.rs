@@ -5,12 +5,15 @@
 //! finish. With `--concurrency` (Managed Instances), one environment takes as many invocations at a
 //! time as its runtime polls for.
 
+pub mod app_port;
 pub mod controls;
 pub mod environment;
+pub mod guard;
 mod lifecycle;
 mod memory_limit;
 mod outcome;
-mod process;
+mod port_hint;
+pub mod process;
 pub mod state;
 pub mod variables;
 
@@ -147,7 +150,7 @@ impl Function {
         let deadline = started + self.setup.options.timeout;
         let outcome = self.run(&environment, request, &reply, deadline);
         report.duration = started.elapsed();
-        report.max_memory = memory_limit::peak(&environment);
+        report.max_memory = memory_limit::peak(&environment, report.duration);
         self.report(&id, &outcome, report, &recording);
         self.release(slot, &environment, &outcome);
     }

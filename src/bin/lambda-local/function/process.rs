@@ -1,20 +1,29 @@
-//! Child processes: start, output, signals, memory.
+//! Child processes: start, output, signals.
 //!
-//! Each extension and the runtime have a process group of their own, as on Lambda, so that a signal
-//! reaches their children, too. Signals are sent by the shell's `kill`: the standard library can
-//! only kill a single process, and `unsafe` is forbidden. Memory is read from `/proc`.
+//! Each extension and the runtime are started through a guard and have a process group of their
+//! own, as on Lambda. SIGTERM goes to the group; what suspends or kills reaches all descendants of
+//! the guard, whatever groups and sessions they are in, as the freezer of a cgroup would.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::log::{Logger, Source};
+use crate::platform;
 
 /// Lambda splits longer log lines, too.
 const LINE_LIMIT: u64 = 256 << 10;
+/// The kernel ends a process within this time after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
+const KILL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A program to start with exactly these arguments and variables.
 #[derive(Debug)]
@@ -22,44 +31,106 @@ pub struct Launch<'a> {
     pub program: &'a OsStr,
     pub args: &'a [String],
     pub env: &'a [(OsString, OsString)],
+    /// `None`: the working directory of lambda-local.
+    pub dir: Option<&'a Path>,
     pub source: Source,
 }
 
-/// Starts a program in a process group of its own and returns the group. `on_exit` is called when
-/// the program has exited.
+/// Returns true for a line of output that is not logged.
+pub type IsMuted = dyn Fn(&str) -> bool + Send + Sync;
+
+/// A process that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// The guard, which is the parent.
+    pub guard: u32,
+    /// The process group; also the process itself.
+    pub group: u32,
+}
+
+/// Starts a program in a process group of its own. `on_exit` is called when it has exited.
 pub fn spawn(
     launch: Launch<'_>,
     logger: &Arc<Logger>,
-    on_exit: impl FnOnce(u32, String) + Send + 'static,
-) -> io::Result<u32> {
-    let mut child = Command::new(launch.program)
+    is_muted: Arc<IsMuted>,
+    on_exit: impl FnOnce(Ids, String) + Send + 'static,
+) -> io::Result<Ids> {
+    let (control, guards_end) = UnixStream::pair()?;
+    let mut command = Command::new(platform::own_program());
+    if let Some(dir) = launch.dir {
+        command.current_dir(dir);
+    }
+    let mut guard = command
+        .args(["guard", "--"])
+        .arg(launch.program)
         .args(launch.args)
         .env_clear()
         .envs(launch.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
+        .stdin(Stdio::from(OwnedFd::from(guards_end)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()?;
-    let group = child.id();
-    relay(child.stdout.take(), launch.source.clone(), logger);
-    relay(child.stderr.take(), launch.source, logger);
+    // The command holds the other end of the socket, whose closing must be noticed.
+    drop(command);
+    let mut reports = BufReader::new(control);
+    let group = match read_report(&mut reports) {
+        Some(Report::Started(group)) => group,
+        Some(Report::Failed(errno)) => {
+            guard.wait()?;
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        _ => return Err(io::ErrorKind::BrokenPipe.into()),
+    };
+    let ids = Ids {
+        guard: guard.id(),
+        group,
+    };
+    relay(guard.stdout.take(), &launch.source, logger, &is_muted);
+    relay(guard.stderr.take(), &launch.source, logger, &is_muted);
     std::thread::spawn(move || {
-        let status = child.wait();
-        on_exit(
-            group,
-            status.map_or_else(|error| error.to_string(), describe),
-        );
+        let status = match read_report(&mut reports) {
+            Some(Report::Exited(status)) => describe(ExitStatus::from_raw(status)),
+            _ => "unknown exit status".to_owned(),
+        };
+        on_exit(ids, status);
+        // The guard exits when nothing is left below it.
+        let _ = guard.wait();
+        drop(reports);
     });
-    Ok(group)
+    Ok(ids)
+}
+
+/// A line from a guard.
+enum Report {
+    Started(u32),
+    Failed(i32),
+    Exited(i32),
+}
+
+fn read_report(reports: &mut impl BufRead) -> Option<Report> {
+    let mut line = String::new();
+    reports.read_line(&mut line).ok()?;
+    let (kind, number) = line.trim_end().split_once(' ')?;
+    match kind {
+        "started" => Some(Report::Started(number.parse().ok()?)),
+        "failed" => Some(Report::Failed(number.parse().ok()?)),
+        "exited" => Some(Report::Exited(number.parse().ok()?)),
+        _ => None,
+    }
 }
 
 /// Logs each line of a pipe.
-fn relay(pipe: Option<impl Read + Send + 'static>, source: Source, logger: &Arc<Logger>) {
+fn relay(
+    pipe: Option<impl Read + Send + 'static>,
+    source: &Source,
+    logger: &Arc<Logger>,
+    is_muted: &Arc<IsMuted>,
+) {
     let Some(pipe) = pipe else { return };
-    let logger = logger.clone();
+    let (source, logger, is_muted) = (source.clone(), logger.clone(), is_muted.clone());
     std::thread::spawn(move || {
-        let mut reader = io::BufReader::new(pipe);
+        let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
         let mut read_line = |line: &mut Vec<u8>| {
             let mut limited = reader.by_ref().take(LINE_LIMIT);
@@ -67,7 +138,10 @@ fn relay(pipe: Option<impl Read + Send + 'static>, source: Source, logger: &Arc<
         };
         while read_line(&mut line) {
             let text = String::from_utf8_lossy(&line);
-            logger.line(&source, text.trim_end_matches(['\n', '\r']));
+            let text = text.trim_end_matches(['\n', '\r']);
+            if !is_muted(text) {
+                logger.line(&source, text);
+            }
             line.clear();
         }
     });
@@ -93,123 +167,64 @@ fn signal_name(signal: i32) -> String {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum Signal {
-    Terminate,
-    Kill,
-    Stop,
-    Continue,
+fn pid(process: u32) -> Option<Pid> {
+    i32::try_from(process).ok().and_then(Pid::from_raw)
 }
 
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Signal::Terminate => "TERM",
-            Signal::Kill => "KILL",
-            Signal::Stop => "STOP",
-            Signal::Continue => "CONT",
-        })
+/// Sends SIGTERM to process groups. A group that does not exist any more is not an error.
+pub fn terminate(groups: impl IntoIterator<Item = u32>) {
+    for group in groups.into_iter().filter_map(pid) {
+        let _ = kill_process_group(group, Signal::TERM);
     }
 }
 
-/// Sends a signal to process groups. A group that does not exist any more is not an error.
-pub fn signal(signal: Signal, groups: &[u32]) {
-    if groups.is_empty() {
-        return;
-    }
-    let groups: Vec<String> = groups.iter().map(|group| format!("-{group}")).collect();
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", "kill -s \"$0\" -- \"$@\"", &signal.to_string()])
-        .args(groups)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if let Err(error) = shell.status() {
-        eprintln!("lambda-local: failed to send SIG{signal} through `/bin/sh`: {error}");
+/// Kills processes. A process that does not exist any more is not an error.
+pub fn kill(processes: &[u32]) {
+    signal_all(processes, Signal::KILL);
+}
+
+fn signal_all(processes: &[u32], signal: Signal) {
+    for process in processes.iter().copied().filter_map(pid) {
+        let _ = kill_process(process, signal);
     }
 }
 
-/// Memory of process groups, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Memory {
-    /// Sum of the peak resident sets: the value for REPORT lines.
-    pub peak: u64,
-    /// Anonymous and shared memory without mapped files: the value that the limit applies to.
-    pub private: u64,
-}
-
-pub fn memory(groups: &[u32]) -> Memory {
-    let mut total = Memory::default();
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return total;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_str().unwrap_or_default();
-        if !name.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
+/// Kills all processes below `roots`, and those that they start meanwhile.
+pub fn kill_below(roots: &[u32]) {
+    let deadline = Instant::now() + KILL_TIMEOUT;
+    loop {
+        let found = platform::descendants(roots);
+        if found.is_empty() || Instant::now() > deadline {
+            return;
         }
-        // A process that exits meanwhile is skipped.
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        if !parse_group(&stat).is_some_and(|group| groups.contains(&group)) {
-            continue;
-        }
-        if let Ok(status) = std::fs::read_to_string(entry.path().join("status")) {
-            let memory = parse_memory(&status);
-            total.peak += memory.peak;
-            total.private += memory.private;
-        }
+        kill(&found);
+        std::thread::sleep(KILL_INTERVAL);
     }
-    total
 }
 
-/// Returns the third field after the command name, which is in parentheses and may contain any
-/// character.
-fn parse_group(stat: &str) -> Option<u32> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(2)?.parse().ok()
+/// Suspends all processes below `roots`, and those that they start meanwhile.
+pub fn suspend_below(roots: &[u32]) {
+    let mut suspended = Vec::new();
+    loop {
+        let found = platform::descendants(roots);
+        let is_new = |process: &u32| !suspended.contains(process);
+        let new: Vec<u32> = found.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return;
+        }
+        signal_all(&new, Signal::STOP);
+        suspended.extend(new);
+    }
 }
 
-fn parse_memory(status: &str) -> Memory {
-    let field = |name: &str| -> u64 {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kib.unwrap_or(0) * 1024
-    };
-    Memory {
-        peak: field("VmHWM:"),
-        private: field("RssAnon:") + field("RssShmem:"),
-    }
+/// Resumes all processes below `roots`.
+pub fn resume_below(roots: &[u32]) {
+    signal_all(&platform::descendants(roots), Signal::CONT);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_command_name_may_contain_parentheses() {
-        assert_eq!(
-            parse_group("22705 (a) b (c) S 22664 22699 22699 0 -1 4"),
-            Some(22699)
-        );
-        assert_eq!(parse_group("nonsense"), None);
-    }
-
-    #[test]
-    fn memory_is_read_in_bytes() {
-        let status = "Name:\tx\nVmHWM:\t    2048 kB\nRssAnon:\t 1024 kB\n\
-            RssFile:\t 512 kB\nRssShmem:\t 1 kB\n";
-        assert_eq!(
-            parse_memory(status),
-            Memory {
-                peak: 2 << 20,
-                private: 1025 << 10
-            }
-        );
-    }
 
     #[test]
     fn exit_statuses_have_the_format_of_lambda() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::function::outcome::timed_out;
+use crate::function::process::Ids;
 use crate::invocation::{ApiError, Fault, Invocation};
 use crate::json::{Json, object};
 
@@ -71,7 +72,7 @@ pub enum Restore {
 pub struct Process {
     /// File name of an extension; `None` for the runtime.
     pub extension: Option<String>,
-    pub group: u32,
+    pub ids: Ids,
     pub has_exited: bool,
 }
 
@@ -149,10 +150,10 @@ impl State {
             .collect()
     }
 
-    /// Returns the process groups of the processes that match.
-    pub fn groups(&self, matches: impl Fn(&Process) -> bool) -> Vec<u32> {
+    /// Returns the guards of the processes that match.
+    pub fn guards(&self, matches: impl Fn(&Process) -> bool) -> Vec<u32> {
         let matching = self.processes.iter().filter(|process| matches(process));
-        matching.map(|process| process.group).collect()
+        matching.map(|process| process.ids.guard).collect()
     }
 
     /// Removes an invocation that the runtime, and each extension that received its INVOKE event,
@@ -192,6 +193,11 @@ impl State {
 
     pub fn is_busy(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// Returns true during init and invocations.
+    pub fn is_working(&self) -> bool {
+        !self.is_idle()
     }
 
     /// Returns true between two invocations.

@@ -7,13 +7,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::arg_reader::{UsageError, parse_pair};
 use crate::cli::options::{Adapter, Init, InvokeMode, Options};
 use crate::clock;
+use crate::function::app_port;
 use crate::log::{Format, Logger};
 use crate::web::recorder::Recorder;
 use crate::web::relay;
@@ -34,8 +35,6 @@ const RUNTIME_ONLY: [&str; 11] = [
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 ];
-
-const APP_PORT_VARIABLES: [&str; 2] = ["AWS_LWA_PORT", "PORT"];
 
 #[derive(Debug)]
 pub enum SetupError {
@@ -59,9 +58,18 @@ pub enum SetupError {
         hint: &'static str,
     },
     FindOwnFile(io::Error),
+    FindDir {
+        path: PathBuf,
+        error: io::Error,
+    },
     InvalidPort {
         variable: &'static str,
         value: String,
+    },
+    /// The adapter would send its requests to lambda-local itself.
+    OwnPort {
+        source: &'static str,
+        port: u16,
     },
     FindFreePort(io::Error),
     StartRelay(io::Error),
@@ -92,6 +100,14 @@ impl fmt::Display for SetupError {
             SetupError::FindOwnFile(error) => {
                 write!(f, "failed to find the executable of lambda-local: {error}")
             }
+            SetupError::FindDir { path, error } => {
+                write!(f, "failed to find directory `{}`: {error}", path.display())
+            }
+            SetupError::OwnPort { source, port } => write!(
+                f,
+                "`{source}` is {port}, the port that lambda-local itself listens on \
+                 (choose another one for it with --port N)"
+            ),
             SetupError::InvalidPort { variable, value } => {
                 write!(f, "`{variable}` must be a port, not `{value}`")
             }
@@ -122,14 +138,20 @@ impl fmt::Display for LineError {
 pub struct Setup {
     pub options: Options,
     pub logger: Arc<Logger>,
+    /// File name of the adapter.
+    pub adapter: Option<String>,
     /// External extensions, sorted by name: Lambda starts them in this order.
     pub extensions: Vec<PathBuf>,
     pub program: OsString,
     pub args: Vec<String>,
+    /// Absolute path of the working directory of the app.
+    pub task_root: PathBuf,
     pub app_port: u16,
     pub recorder: Arc<Recorder>,
     /// The port of the relay to the app, which the adapter gets instead of the app's.
     pub relay_port: Option<u16>,
+    /// `PORT` and `AWS_LWA_PORT` of the app, where they differ from the settings of the user.
+    forced_ports: Vec<&'static str>,
     /// From `--env-file` and `--env`; later ones take precedence.
     settings: Vec<(String, String)>,
 }
@@ -137,34 +159,44 @@ pub struct Setup {
 pub type Env = Vec<(OsString, OsString)>;
 
 impl Setup {
-    pub fn new(options: Options) -> Result<Setup, SetupError> {
+    /// `own_port` is the port of the front end, which the app cannot have.
+    pub fn new(options: Options, own_port: u16) -> Result<Setup, SetupError> {
         let mut settings = Vec::new();
         for file in &options.env_files {
             settings.extend(read_env_file(file)?);
         }
         settings.extend(options.env.iter().cloned());
-        let extensions = find_extensions(&options)?;
+        let adapter = find_adapter(&options.adapter)?;
+        let extensions = find_extensions(&options, adapter.as_deref())?;
         let names: Vec<String> = extensions.iter().map(|path| file_name(path)).collect();
-        let app_port = choose_app_port(&options, &settings)?;
+        let lookup = |name: &str| lookup(&settings, name);
+        let chosen = app_port::choose(options.app_port, own_port, lookup)?;
+        let task_root = find_dir(options.dir.as_deref().unwrap_or(Path::new(".")))?;
         let (program, args) = match options.command.split_first() {
             Some((program, args)) => (OsString::from(program), args.to_vec()),
             None => (current_exe()?.into_os_string(), vec!["demo-app".to_owned()]),
         };
         let recorder = Recorder::new(options.page);
         let logger = Logger::new(options.format, options.color, &names, recorder.clone());
-        let host = lookup(&settings, "AWS_LWA_HOST").or_else(|| lookup(&settings, "HOST"));
+        if let Some(notice) = &chosen.notice {
+            logger.warn(notice);
+        }
+        let host = lookup("AWS_LWA_HOST").or_else(|| lookup("HOST"));
         let is_relayed = options.page && options.adapter != Adapter::None;
         let relay_port = (is_relayed && relay::can_relay_to(host.as_deref()))
-            .then(|| relay::start(app_port, &recorder))
+            .then(|| relay::start(chosen.port, &recorder))
             .transpose()
             .map_err(SetupError::StartRelay)?;
         Ok(Setup {
             options,
             logger: Arc::new(logger),
+            adapter: adapter.as_deref().map(file_name),
             extensions,
             program,
             args,
-            app_port,
+            task_root,
+            app_port: chosen.port,
+            forced_ports: chosen.forced,
             recorder,
             relay_port,
             settings,
@@ -190,6 +222,9 @@ impl Setup {
         for (name, value) in &self.settings {
             set(&mut env, name, value);
         }
+        for name in &self.forced_ports {
+            set(&mut env, name, &self.app_port.to_string());
+        }
         env
     }
 
@@ -197,7 +232,6 @@ impl Setup {
         let options = &self.options;
         let function_name = &options.function_name;
         let log_stream = format!("local/[$LATEST]{:016x}", clock::random());
-        let task_root = std::env::current_dir().unwrap_or_default();
         let mut variables = vec![
             ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", function_name.clone()),
@@ -222,7 +256,7 @@ impl Setup {
             ("TZ", ":UTC".to_owned()),
             ("_HANDLER", "handler".to_owned()),
             ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
-            ("LAMBDA_TASK_ROOT", task_root.display().to_string()),
+            ("LAMBDA_TASK_ROOT", self.task_root.display().to_string()),
         ];
         if options.format == Format::Json {
             variables.push(("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()));
@@ -240,7 +274,7 @@ impl Setup {
     pub fn extension_env(&self, api: SocketAddr) -> Env {
         let mut env = self.runtime_env(api);
         if let Some(port) = self.relay_port {
-            for name in APP_PORT_VARIABLES {
+            for name in app_port::VARIABLES {
                 set(&mut env, name, &port.to_string());
             }
         }
@@ -301,12 +335,12 @@ fn current_exe() -> Result<PathBuf, SetupError> {
 }
 
 /// Returns the absolute paths of all extensions, the adapter among them, sorted by name.
-fn find_extensions(options: &Options) -> Result<Vec<PathBuf>, SetupError> {
+fn find_extensions(options: &Options, adapter: Option<&Path>) -> Result<Vec<PathBuf>, SetupError> {
     let mut extensions = Vec::new();
-    let adapter = find_adapter(&options.adapter)?;
-    for extension in options.extensions.iter().chain(&adapter) {
+    let others = options.extensions.iter().map(PathBuf::as_path);
+    for extension in others.chain(adapter) {
         let failed = |error| SetupError::FindExtension {
-            path: extension.clone(),
+            path: extension.to_owned(),
             error,
         };
         let path = std::path::absolute(extension).map_err(failed)?;
@@ -345,24 +379,18 @@ fn find_adapter(adapter: &Adapter) -> Result<Option<PathBuf>, SetupError> {
     Ok(Some(path))
 }
 
-/// Returns the port from the command line, else from the environment, else a free one.
-fn choose_app_port(options: &Options, settings: &[(String, String)]) -> Result<u16, SetupError> {
-    if let Some(port) = options.app_port {
-        return Ok(port);
-    }
-    for variable in APP_PORT_VARIABLES {
-        let Some(value) = lookup(settings, variable) else {
-            continue;
-        };
-        return match value.parse() {
-            Ok(port) if port > 0 => Ok(port),
-            _ => Err(SetupError::InvalidPort { variable, value }),
-        };
-    }
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(SetupError::FindFreePort)
+fn find_dir(dir: &Path) -> Result<PathBuf, SetupError> {
+    let found = dir.canonicalize().and_then(|path| {
+        if path.is_dir() {
+            Ok(path)
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
+    });
+    found.map_err(|error| SetupError::FindDir {
+        path: dir.to_owned(),
+        error,
+    })
 }
 
 fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, SetupError> {
@@ -439,7 +467,7 @@ mod tests {
             env: vec![("MINE".to_owned(), "1".to_owned())],
             ..Options::default()
         };
-        let setup = Setup::new(options).expect("setup");
+        let setup = Setup::new(options, 3000).expect("setup");
         let api = SocketAddr::from(([127, 0, 0, 1], 9001));
         let has = |env: &Env, name: &str| env.iter().any(|(key, _)| key == OsStr::new(name));
         let (runtime, extension) = (setup.runtime_env(api), setup.extension_env(api));

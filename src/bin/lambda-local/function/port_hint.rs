@@ -1,0 +1,132 @@
+//! The hint for an app that does not listen where the adapter expects it.
+//!
+//! Most often such an app ignores `$PORT` and listens on a port of its own, or listens on `::1`
+//! alone. Lambda would only report a timeout; here the processes are on this machine, so the ports
+//! that they listen on are known.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::function::environment::Environment;
+use crate::function::state::Process;
+use crate::function::variables::Setup;
+use crate::platform::{self, Listener};
+
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Why an app is not ready, as far as its sockets show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hint {
+    /// None of its processes listens.
+    NoPort,
+    OtherPorts(Vec<u16>),
+    /// It listens on the port, but a connection to 127.0.0.1 does not reach it.
+    OtherAddress(String),
+    /// It listens, and has not responded yet.
+    NoResponse,
+}
+
+impl Hint {
+    fn of(listeners: &[Listener], port: u16) -> Hint {
+        let mut there = listeners.iter().filter(|listener| listener.port == port);
+        if there.clone().any(Listener::accepts_ipv4_loopback) {
+            return Hint::NoResponse;
+        }
+        if let Some(listener) = there.next() {
+            return Hint::OtherAddress(listener.ip.to_string());
+        }
+        let ports: BTreeSet<u16> = listeners.iter().map(|listener| listener.port).collect();
+        if ports.is_empty() {
+            Hint::NoPort
+        } else {
+            Hint::OtherPorts(ports.into_iter().collect())
+        }
+    }
+
+    fn message(&self, port: u16, path: &str) -> String {
+        match self {
+            Hint::NoPort => format!(
+                "the app is not ready yet: none of its processes listens on a port; it must \
+                 listen on $PORT, which is {port}"
+            ),
+            Hint::OtherPorts(ports) => {
+                let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+                let first = list.first().map_or("N", String::as_str);
+                let noun = if list.len() == 1 { "port" } else { "ports" };
+                format!(
+                    "the app is not ready: it must listen on $PORT, which is {port}, but its \
+                     processes listen on {noun} {}; make it use $PORT, or start lambda-local \
+                     with --app-port {first}",
+                    list.join(", ")
+                )
+            }
+            Hint::OtherAddress(address) => format!(
+                "the app is not ready: it listens on port {port} of {address} only, and the \
+                 adapter connects to 127.0.0.1; make it listen on 127.0.0.1 or 0.0.0.0"
+            ),
+            Hint::NoResponse => format!(
+                "the app is not ready yet: it listens on port {port}, but has not responded to \
+                 GET {path}"
+            ),
+        }
+    }
+}
+
+/// Starts a thread that logs a hint when the app is not ready within two seconds, and whenever the
+/// hint changes.
+pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
+    let (setup, environment) = (setup.clone(), environment.clone());
+    std::thread::spawn(move || {
+        let mut logged = None;
+        while !is_over(&environment) {
+            let (port, path) = setup.readiness();
+            let guards = environment.lock().guards(Process::is_runtime);
+            let listeners = platform::listeners(&platform::descendants(&guards));
+            let hint = Hint::of(&listeners, port);
+            if logged.as_ref() != Some(&hint) {
+                setup.logger.warn(&hint.message(port, &path));
+                logged = Some(hint);
+            }
+        }
+    });
+}
+
+/// Waits for two seconds; returns true if the app has become ready or will not any more.
+fn is_over(environment: &Environment) -> bool {
+    let over = environment.wait(Instant::now() + INTERVAL, |state| {
+        let is_ready = state.has_polled || state.restore_is_requested();
+        (is_ready || state.is_stopping || state.failure().is_some()).then_some(())
+    });
+    over.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(addresses: &[&str]) -> String {
+        let listeners: Vec<Listener> = addresses
+            .iter()
+            .map(|address| {
+                let address: std::net::SocketAddr = address.parse().expect("an address");
+                Listener {
+                    port: address.port(),
+                    ip: address.ip(),
+                }
+            })
+            .collect();
+        Hint::of(&listeners, 8080).message(8080, "/")
+    }
+
+    #[test]
+    fn the_hint_names_the_ports_that_the_app_listens_on() {
+        let other = hint(&["0.0.0.0:8000", "[::]:8000", "127.0.0.1:9229"]);
+        assert!(other.contains("on ports 8000, 9229;"), "{other}");
+        assert!(other.contains("--app-port 8000"), "{other}");
+        assert!(hint(&[]).contains("none of its processes listens"));
+        assert!(hint(&["[::1]:8080"]).contains("port 8080 of ::1 only"));
+        assert!(hint(&["127.0.0.1:8080"]).contains("has not responded to GET /"));
+        assert!(hint(&["[::]:8080"]).contains("has not responded to GET /"));
+    }
+}

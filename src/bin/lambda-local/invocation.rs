@@ -6,6 +6,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use crate::json::object;
 use crate::web::recorder::Recording;
 
+pub const RESPONSE_TOO_LARGE: &str = "Function.ResponseSizeTooLarge";
+pub const TRUNCATED_RESPONSE: &str = "Runtime.TruncatedResponse";
+
 /// A request to invoke the function, from a front end or from the Invoke API.
 #[derive(Debug, Default)]
 pub struct InvokeRequest {

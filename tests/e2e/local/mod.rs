@@ -4,7 +4,9 @@
 #![cfg(feature = "local")]
 
 mod cli;
+mod clients;
 mod lifecycle;
+mod log;
 mod page;
 mod round_trip;
 mod run;

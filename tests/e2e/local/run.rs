@@ -315,6 +315,16 @@ pub fn send(
     read_response(BufReader::new(stream), method == "HEAD")
 }
 
+/// Everything that comes back for these bytes until the connection ends.
+pub fn raw(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    stream.write_all(request).expect("a request");
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).expect("a response");
+    String::from_utf8_lossy(&received).into_owned()
+}
+
 fn read_response(mut reader: impl BufRead, bodiless: bool) -> Response {
     let mut response = Response::default();
     let first = line(&mut reader);

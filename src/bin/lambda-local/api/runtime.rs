@@ -14,7 +14,9 @@ use crate::api::{
 use crate::function::environment::Environment;
 use crate::function::state::Compute;
 use crate::http_server::{self, Exchange, Headers};
-use crate::invocation::{ApiError, Fault, Invocation, Reply};
+use crate::invocation::{
+    ApiError, Fault, Invocation, RESPONSE_TOO_LARGE, Reply, TRUNCATED_RESPONSE,
+};
 use crate::web::entry::Mark;
 
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
@@ -106,17 +108,14 @@ fn buffered_response(
                  ({PAYLOAD_LIMIT} bytes)."
             );
             (
-                Err(Fault::new("Function.ResponseSizeTooLarge", message)),
+                Err(Fault::new(RESPONSE_TOO_LARGE, message)),
                 Some(ApiError::ResponseTooLarge {
                     limit: PAYLOAD_LIMIT,
                 }),
             )
         }
         Err(_) => (
-            Err(Fault::new(
-                "Runtime.TruncatedResponse",
-                "response is truncated",
-            )),
+            Err(Fault::new(TRUNCATED_RESPONSE, "response is truncated")),
             Some(ApiError::TruncatedRequest),
         ),
     };
@@ -146,7 +145,7 @@ fn streamed_response(
                 total += read;
                 if total > STREAM_LIMIT {
                     break Some(Fault::new(
-                        "Function.ResponseSizeTooLarge",
+                        RESPONSE_TOO_LARGE,
                         "Response payload size exceeded 200 MB",
                     ));
                 }
@@ -155,7 +154,7 @@ fn streamed_response(
             }
             Err(_) => {
                 break Some(Fault::new(
-                    "Runtime.TruncatedResponse",
+                    TRUNCATED_RESPONSE,
                     "the streamed response ended without its last chunk",
                 ));
             }

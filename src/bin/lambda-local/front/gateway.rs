@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Front, GatewayError, HttpRequest, HttpResponse, ReplyError, invoke_api};
 use crate::cli::options::{InvokeMode, Kind, kind_name};
@@ -15,6 +15,7 @@ use crate::clock;
 use crate::function::Function;
 use crate::http_server::{Exchange, Headers};
 use crate::invocation::{InvokeRequest, Reply, collect_stream};
+use crate::log::request::RequestLine;
 use crate::web::entry::{Mark, Origin};
 use crate::web::recorder::Recording;
 
@@ -48,10 +49,52 @@ struct Ids {
     recording: Recording,
 }
 
+/// An error response of the front end, and the cause that it hides from the client.
+struct Failed {
+    error: GatewayError,
+    cause: String,
+}
+
+impl Failed {
+    fn function(cause: String) -> Failed {
+        Failed {
+            error: GatewayError::FunctionFailed,
+            cause,
+        }
+    }
+}
+
 impl Gateway {
+    /// Responds to one request and logs it.
     pub fn handle(&self, exchange: &mut Exchange<'_>) -> io::Result<()> {
+        let started = Instant::now();
+        let mut invocation = None;
+        let result = self.respond(exchange, &mut invocation);
+        let duration = started.elapsed();
+        // The channel closes after the REPORT line, which this line follows.
+        if let Some(replies) = invocation {
+            replies.iter().for_each(drop);
+        }
+        let sent = exchange.sent();
+        self.function.setup.logger.request(&RequestLine {
+            method: &exchange.head.method,
+            target: &exchange.head.target,
+            status: sent.status,
+            duration,
+            body_len: sent.body_len,
+            is_complete: result.is_ok(),
+        });
+        result
+    }
+
+    /// `invocation` becomes the channel of an invocation that is not reported yet.
+    fn respond(
+        &self,
+        exchange: &mut Exchange<'_>,
+        invocation: &mut Option<Receiver<Reply>>,
+    ) -> io::Result<()> {
         if exchange.head.method == "POST" && invoke_api::is_invocation(exchange.head.path()) {
-            return invoke_api::handle(&self.function, exchange);
+            return invoke_api::handle(&self.function, exchange, invocation);
         }
         let mut ids = Ids {
             request: clock::uuid(),
@@ -60,7 +103,12 @@ impl Gateway {
         };
         let payload = match self.read_event(exchange, &ids)? {
             Ok(payload) => payload,
-            Err(error) => return self.send(exchange, &ids, &self.front.error_response(error)),
+            Err(error) => {
+                let cause = self.front.explain(error, &exchange.head);
+                self.warn(&format!("the front end refused a request: {cause}"));
+                let response = self.front.error_response(error).with_cause(&cause);
+                return self.send(exchange, &ids, &response);
+            }
         };
         let origin = Origin {
             request_id: ids.request.clone(),
@@ -70,27 +118,40 @@ impl Gateway {
             target: exchange.head.target.clone(),
         };
         ids.recording = self.function.setup.recorder.begin(origin, &payload);
-        let replies = self.function.invoke(InvokeRequest {
+        let replies = invocation.insert(self.function.invoke(InvokeRequest {
             id: ids.request.clone(),
             payload,
             trace: ids.trace.clone(),
             client_context: None,
             tenant: self.function.setup.options.tenant.clone(),
             recording: ids.recording.clone(),
-        });
-        let response = match self.first_reply(&replies) {
+        }));
+        let response = match self.first_reply(replies) {
             Ok(Reply::StreamStart { content_type }) if self.is_streaming() => {
-                return self.stream(exchange, &ids, &replies, &content_type);
+                return self.stream(exchange, &ids, replies, &content_type);
             }
-            Ok(reply) => self.buffered_response(reply, &replies),
-            Err(RecvTimeoutError::Disconnected) => Err(GatewayError::FunctionFailed),
+            Ok(reply) => self.buffered_response(reply, replies),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Failed::function("lambda-local is shutting down".to_owned()))
+            }
             Err(RecvTimeoutError::Timeout) => {
-                self.warn("integration timeout of the front end: the function continues");
-                Err(GatewayError::Timeout)
+                let cause = "integration timeout of the front end: the function continues";
+                self.warn(cause);
+                // The function is reported later, after this request.
+                *invocation = None;
+                Err(Failed {
+                    error: GatewayError::Timeout,
+                    cause: cause.to_owned(),
+                })
             }
         };
-        let response = response.unwrap_or_else(|error| self.front.error_response(error));
+        let response = response.unwrap_or_else(|failed| self.failure_response(&failed));
         self.send(exchange, &ids, &response)
+    }
+
+    fn failure_response(&self, failed: &Failed) -> HttpResponse {
+        let response = self.front.error_response(failed.error);
+        response.with_cause(&failed.cause)
     }
 
     /// Reads the request and returns its event. The inner error is one that the front end reports
@@ -100,6 +161,15 @@ impl Gateway {
         exchange: &mut Exchange<'_>,
         ids: &Ids,
     ) -> io::Result<Result<Vec<u8>, GatewayError>> {
+        if exchange.head.is_upgrade("websocket") {
+            return Ok(Err(GatewayError::WebSocket));
+        }
+        if exchange.body.is_refusable(BODY_LIMIT) {
+            return Ok(Err(GatewayError::RequestTooLarge));
+        }
+        if !origin_form(&exchange.head.target).starts_with('/') {
+            return Ok(Err(GatewayError::NoPath));
+        }
         let Some(body) = exchange.body.read_all(BODY_LIMIT)? else {
             return Ok(Err(GatewayError::RequestTooLarge));
         };
@@ -135,7 +205,7 @@ impl Gateway {
         &self,
         reply: Reply,
         replies: &Receiver<Reply>,
-    ) -> Result<HttpResponse, GatewayError> {
+    ) -> Result<HttpResponse, Failed> {
         match reply {
             Reply::Buffered(payload) if self.is_streaming() => {
                 // AWS passes a reply on unchanged that was expected to be streamed.
@@ -160,20 +230,25 @@ impl Gateway {
                 })
             }
             Reply::Failed(fault) | Reply::StreamEnd(Some(fault)) => {
-                self.warn(&format!("the invocation failed: {fault}"));
-                Err(if fault.is_timeout() {
+                self.function.log_fault(&fault);
+                let error = if fault.is_timeout() {
                     GatewayError::Timeout
                 } else {
                     GatewayError::FunctionFailed
-                })
+                };
+                let cause = fault.to_string();
+                Err(Failed { error, cause })
             }
-            Reply::Chunk(_) | Reply::StreamEnd(None) => Err(GatewayError::FunctionFailed),
+            Reply::Chunk(_) | Reply::StreamEnd(None) => {
+                Err(Failed::function("the stream has no head".to_owned()))
+            }
         }
     }
 
-    fn invalid_reply(&self, error: &ReplyError) -> GatewayError {
-        self.warn(&format!("the reply is not a valid HTTP response: {error}"));
-        GatewayError::FunctionFailed
+    fn invalid_reply(&self, error: &ReplyError) -> Failed {
+        let cause = format!("the reply is not a valid HTTP response: {error}");
+        self.warn(&cause);
+        Failed::function(cause)
     }
 
     fn warn(&self, text: &str) {
@@ -224,8 +299,8 @@ impl Gateway {
         let (head, rest) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                let error = self.invalid_reply(&error);
-                return self.send(exchange, ids, &self.front.error_response(error));
+                let response = self.failure_response(&self.invalid_reply(&error));
+                return self.send(exchange, ids, &response);
             }
         };
         if exchange.head.method == "HEAD" || matches!(head.status, 204 | 304) {
@@ -244,7 +319,7 @@ impl Gateway {
                     return Ok(());
                 }
                 Ok(Reply::StreamEnd(Some(fault))) => {
-                    self.warn(&format!("the response stream failed: {fault}"));
+                    self.function.log_fault(&fault);
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 Ok(_) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),

@@ -36,7 +36,11 @@ struct InvokeError {
     message: String,
 }
 
-pub fn handle(function: &Arc<Function>, exchange: &mut Exchange<'_>) -> io::Result<()> {
+pub fn handle(
+    function: &Arc<Function>,
+    exchange: &mut Exchange<'_>,
+    invocation: &mut Option<Receiver<Reply>>,
+) -> io::Result<()> {
     let id = clock::uuid();
     let body = exchange.body.read_all(PAYLOAD_LIMIT)?;
     let mut request = match parse_request(&exchange.head, body, &id) {
@@ -66,8 +70,8 @@ pub fn handle(function: &Arc<Function>, exchange: &mut Exchange<'_>) -> io::Resu
             exchange.respond(202, &id_header, b"")
         }
         _ => {
-            let replies = function.invoke(request);
-            respond(function, exchange, id, &replies)
+            let replies = invocation.insert(function.invoke(request));
+            respond(function, exchange, id, replies)
         }
     }
 }
@@ -140,7 +144,7 @@ fn respond(
     push("content-type", "application/json".to_owned());
     push("x-amz-executed-version", "$LATEST".to_owned());
     let payload = result.unwrap_or_else(|fault| {
-        logger.warn(&format!("the invocation failed: {fault}"));
+        function.log_fault(&fault);
         push("x-amz-function-error", "Unhandled".to_owned());
         fault.payload(&id)
     });

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::api::PAYLOAD_LIMIT;
 use crate::cli::options::Kind;
-use crate::http_server::Headers;
+use crate::http_server::{Head, Headers};
 use crate::invocation::Fault;
 use common::{Target, ValueFormat};
 
@@ -48,7 +48,19 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
 }
 
+/// The header of an error response with the cause that Lambda hides from the client.
+const ERROR_HEADER: &str = "x-lambda-local-error";
+
 impl HttpResponse {
+    /// Adds the cause in one line of ASCII.
+    fn with_cause(mut self, cause: &str) -> HttpResponse {
+        let is_visible = |c: &char| c.is_ascii_graphic() || *c == ' ';
+        let cause = cause.replace(['\r', '\n', '\t'], " ");
+        let cause = cause.chars().filter(is_visible).take(1000).collect();
+        self.headers.push((ERROR_HEADER.to_owned(), cause));
+        self
+    }
+
     fn new(status: u16, content_type: &str, body: Vec<u8>) -> HttpResponse {
         HttpResponse {
             status,
@@ -73,6 +85,10 @@ pub enum GatewayError {
     RequestTooLarge,
     /// The path does not start with the stage.
     NotInStage,
+    /// The target is neither a path nor an absolute URI.
+    NoPath,
+    /// The client asks for a WebSocket connection.
+    WebSocket,
 }
 
 /// Why the reply of a function is not a valid response.
@@ -181,6 +197,27 @@ impl Front {
         Ok(remap(head))
     }
 
+    /// Returns why a request is refused, for the log and for the header of the response.
+    pub fn explain(&self, error: GatewayError, head: &Head) -> String {
+        let request = format!("{} {}", head.method, head.target);
+        match error {
+            GatewayError::RequestTooLarge => format!(
+                "{request}: the body is larger than {} bytes, or its event than {PAYLOAD_LIMIT}",
+                self.body_limit()
+            ),
+            GatewayError::NotInStage => format!(
+                "{request}: the path does not start with the stage, /{}",
+                self.stage.as_deref().unwrap_or_default()
+            ),
+            GatewayError::NoPath => format!("{request}: the target is not a path"),
+            GatewayError::WebSocket => format!(
+                "{request}: a function behind HTTP cannot accept a WebSocket; on AWS that takes \
+                 an API Gateway WebSocket API"
+            ),
+            GatewayError::FunctionFailed | GatewayError::Timeout => request,
+        }
+    }
+
     /// Returns the error response of the front end.
     pub fn error_response(&self, error: GatewayError) -> HttpResponse {
         use GatewayError::{FunctionFailed, NotInStage, RequestTooLarge, Timeout};
@@ -190,6 +227,8 @@ impl Front {
         let page = |status| (status, "text/html", Cow::Owned(error_page(status)));
         let json = |status, body: &'static str| (status, JSON, Cow::Borrowed(body));
         let (status, content_type, body) = match (self.kind, error) {
+            (_, GatewayError::NoPath) => (400, "text/plain", Cow::Borrowed("Bad Request")),
+            (_, GatewayError::WebSocket) => (501, "text/plain", Cow::Borrowed("Not Implemented")),
             (Kind::FunctionUrl, FunctionFailed | Timeout) => json(502, "Internal Server Error"),
             (Kind::FunctionUrl, RequestTooLarge | NotInStage) => json(413, URL_LIMIT),
             (Kind::HttpApi, FunctionFailed) => json(500, r#"{"message":"Internal Server Error"}"#),

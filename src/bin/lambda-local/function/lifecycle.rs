@@ -22,11 +22,14 @@ use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Setup, file_name};
 use crate::invocation::Fault;
 use crate::log::{PlatformEvent, Source};
+use crate::platform;
 use crate::web::recorder::EnvironmentState;
 
+/// How long an exit of the app may follow an error that the adapter has reported.
+const EXIT_GRACE: Duration = Duration::from_millis(30);
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// An exit is recorded within this time after SIGKILL.
+/// The exit of a process is recorded within this time.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the timeout after which Lambda repeats init as a part of the first invocation.
@@ -173,8 +176,8 @@ fn start(
     })
 }
 
-/// Returns a filter for the output of a process. During a shutdown the app exits before the
-/// adapter, which then logs errors that lambda-local itself has caused.
+/// Returns a filter for the output of a process. When the app exits, the adapter logs a lost
+/// connection. That is no cause: the exit is logged, or lambda-local itself is shutting down.
 fn mute_adapter(
     setup: &Setup,
     environment: &Arc<Environment>,
@@ -186,7 +189,10 @@ fn mute_adapter(
     let environment = environment.clone();
     Arc::new(move |line| {
         let is_error = line.contains("ERROR") || line.contains("WARN");
-        is_error && environment.lock().is_stopping
+        is_error && {
+            let is_stopping = environment.lock().is_stopping;
+            is_stopping || await_exit(&environment).is_some()
+        }
     })
 }
 
@@ -278,6 +284,23 @@ fn record_exit(
         state.fault = Some(fault.clone());
         state.is_idle().then_some(fault)
     })
+}
+
+/// Waits for the exit that an error of the adapter may be a consequence of.
+pub fn await_exit(environment: &Environment) -> Option<Fault> {
+    let fault = environment.wait(Instant::now() + EXIT_GRACE, |state| state.failure());
+    let runtime = environment
+        .lock()
+        .processes
+        .iter()
+        .find(|p| p.is_runtime())
+        .map(|p| p.ids);
+    match runtime {
+        Some(ids) if fault.is_none() && !platform::is_running(ids.group) => {
+            environment.wait(Instant::now() + KILL_TIMEOUT, |state| state.failure())
+        }
+        _ => fault,
+    }
 }
 
 /// Releases a runtime that blocks in `/restore/next`, and waits until it polls for an event.

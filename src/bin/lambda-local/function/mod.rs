@@ -7,6 +7,7 @@
 
 pub mod app_port;
 pub mod controls;
+mod env_file;
 pub mod environment;
 pub mod guard;
 mod lifecycle;
@@ -14,6 +15,7 @@ mod memory_limit;
 mod outcome;
 mod port_hint;
 pub mod process;
+mod report;
 pub mod state;
 pub mod variables;
 
@@ -26,17 +28,14 @@ use crate::cli::options::Init;
 use crate::clock;
 use crate::invocation::{Fault, Invocation, InvokeRequest, Reply};
 use crate::log::summary::Summary;
-use crate::log::{PlatformEvent, Report, Status};
+use crate::log::{PlatformEvent, Report};
 use crate::web::entry::Mark;
-use crate::web::recorder::{EnvironmentState, Recording};
+use crate::web::recorder::EnvironmentState;
 use controls::InjectedFailure;
 use environment::Environment;
-use outcome::{Outcome, reply_failure, status_of, timed_out};
-use state::{Compute, ResponseProgress};
+use outcome::{Outcome, reply_failure, timed_out};
+use state::{Compute, ResponseProgress, Running};
 use variables::Setup;
-
-/// How long an exit of the app may follow an error that the adapter has reported.
-const EXIT_GRACE: Duration = Duration::from_millis(30);
 
 #[derive(Debug)]
 pub struct Function {
@@ -148,10 +147,12 @@ impl Function {
             }
         };
         let deadline = started + self.setup.options.timeout;
-        let outcome = self.run(&environment, request, &reply, deadline);
-        report.duration = started.elapsed();
+        let (outcome, ended) = self.run(&environment, request, &reply, deadline);
+        report.duration = ended.saturating_duration_since(started);
         report.max_memory = memory_limit::peak(&environment, report.duration);
         self.report(&id, &outcome, report, &recording);
+        // The request is logged now, not after a reset.
+        drop(reply);
         self.release(slot, &environment, &outcome);
     }
 
@@ -253,13 +254,14 @@ impl Function {
     }
 
     /// Sends the event to the runtime and waits until the invocation is finished or has failed.
+    /// Returns when it has ended, too.
     fn run(
         &self,
         environment: &Environment,
         request: InvokeRequest,
         reply: &SyncSender<Reply>,
         deadline: Instant,
-    ) -> Outcome {
+    ) -> (Outcome, Instant) {
         let started = Instant::now();
         let injected = self.inject(environment);
         let timeout = controls::timeout(injected, self.setup.options.timeout);
@@ -281,17 +283,20 @@ impl Function {
         let compute = environment.profile.compute;
         let outcome = environment.wait(deadline, |state| {
             let finished = state.take_finished(&id, compute);
+            let has_failed = |running: &Running| running.error_type.is_some();
+            state.ending += u32::from(finished.as_ref().is_some_and(has_failed));
             finished
                 .map(|running| Outcome::Finished(running.error_type))
                 .or_else(|| state.failure().map(Outcome::Failed))
                 .or_else(|| state.cut_short(started).map(Outcome::Failed))
         });
-        match outcome.unwrap_or_else(|| Outcome::Failed(timed_out(timeout))) {
+        let ended = Instant::now();
+        let outcome = match outcome.unwrap_or_else(|| Outcome::Failed(timed_out(timeout))) {
             Outcome::Finished(Some(error_type)) => {
                 // When the app crashes, the adapter reports an error first and the exit follows a
                 // moment later. The exit is the better reason.
-                let deadline = Instant::now() + EXIT_GRACE;
-                let fault = environment.wait(deadline, |state| state.failure());
+                let fault = lifecycle::await_exit(environment);
+                environment.change(|state| state.ending -= 1);
                 fault.map_or(Outcome::Finished(Some(error_type)), Outcome::Failed)
             }
             Outcome::Finished(None) => Outcome::Finished(None),
@@ -300,7 +305,8 @@ impl Function {
                 reply_failure(&fault, progress, reply);
                 Outcome::Failed(fault)
             }
-        }
+        };
+        (outcome, ended)
     }
 
     /// Resets a failed environment, or freezes a usable one.
@@ -344,40 +350,6 @@ impl Function {
         if (options.freeze || is_snapshot) && !self.is_stopping() {
             self.suspend(slot, environment);
         }
-    }
-
-    fn report(&self, id: &str, outcome: &Outcome, mut report: Report, recording: &Recording) {
-        let logger = &self.setup.logger;
-        report.status = match outcome {
-            Outcome::Finished(None) => Status::Success,
-            Outcome::Finished(Some(error_type)) => Status::Error(error_type.clone()),
-            Outcome::Failed(fault) => {
-                recording.fault(fault);
-                let error = if fault.is_timeout() { "" } else { "Error: " };
-                let message = &format!("{error}{}", fault.message);
-                logger.platform(&PlatformEvent::Fault { id, message });
-                status_of(fault)
-            }
-        };
-        logger.platform(&PlatformEvent::End { id });
-        let event = PlatformEvent::Report {
-            id,
-            report: &report,
-        };
-        logger.platform(&event);
-        recording.report(&report);
-        lock(&self.summary).add(&report);
-    }
-
-    fn report_init(&self, fault: &Fault, duration: Duration, phase: &str) {
-        let logger = &self.setup.logger;
-        logger.platform(&PlatformEvent::InitReport {
-            duration,
-            init_type: self.setup.init_type(),
-            phase,
-            status: &status_of(fault),
-        });
-        logger.warn(&format!("init failed: {}", fault.message));
     }
 
     /// Shuts the environment down, even during init or an invocation, and returns the summary.

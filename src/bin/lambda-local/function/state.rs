@@ -96,6 +96,8 @@ pub struct State {
     pub running: Vec<Running>,
     /// Managed Instances: invocations that timed out; the first late response to each gets a 410.
     pub expired: Vec<String>,
+    /// Invocations that have ended with an error and are not reported yet.
+    pub ending: u32,
     pub fault: Option<Fault>,
     pub is_stopping: bool,
     pub is_out_of_memory: bool,
@@ -202,7 +204,8 @@ impl State {
 
     /// Returns true between two invocations.
     pub fn is_idle(&self) -> bool {
-        self.has_polled && self.running.is_empty() && self.queue.is_empty()
+        let is_empty = self.running.is_empty() && self.queue.is_empty();
+        self.has_polled && is_empty && self.ending == 0
     }
 
     /// Returns the error that makes this environment unusable.

@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::arg_reader::{UsageError, parse_pair};
 use crate::cli::options::{Adapter, Init, InvokeMode, Options};
 use crate::clock;
-use crate::function::app_port;
+use crate::function::env_file::LineError;
+use crate::function::{app_port, env_file};
 use crate::log::{Format, Logger};
 use crate::web::recorder::Recorder;
 use crate::web::relay;
@@ -121,19 +121,6 @@ impl fmt::Display for SetupError {
     }
 }
 
-/// An invalid line of an env file.
-#[derive(Debug)]
-pub struct LineError {
-    number: usize,
-    error: UsageError,
-}
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.number, self.error)
-    }
-}
-
 #[derive(Debug)]
 pub struct Setup {
     pub options: Options,
@@ -163,7 +150,7 @@ impl Setup {
     pub fn new(options: Options, own_port: u16) -> Result<Setup, SetupError> {
         let mut settings = Vec::new();
         for file in &options.env_files {
-            settings.extend(read_env_file(file)?);
+            settings.extend(env_file::read(file)?);
         }
         settings.extend(options.env.iter().cloned());
         let adapter = find_adapter(&options.adapter)?;
@@ -393,71 +380,9 @@ fn find_dir(dir: &Path) -> Result<PathBuf, SetupError> {
     })
 }
 
-fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, SetupError> {
-    let text = std::fs::read_to_string(path).map_err(|error| SetupError::ReadEnvFile {
-        path: path.to_owned(),
-        error,
-    })?;
-    parse_env_file(&text).map_err(|error| SetupError::ParseEnvFile {
-        path: path.to_owned(),
-        error,
-    })
-}
-
-/// Parses lines of `NAME=VALUE`, with blank lines, `#` comments, a leading `export`, and quotes
-/// around a value.
-fn parse_env_file(text: &str) -> Result<Vec<(String, String)>, LineError> {
-    let mut pairs = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let (name, value) = parse_pair(line).map_err(|error| LineError { number, error })?;
-        let value = value.trim();
-        let unquoted = ['"', '\'']
-            .iter()
-            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
-            .unwrap_or(value);
-        pairs.push((name, unquoted.to_owned()));
-    }
-    Ok(pairs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_env_file_may_contain_comments_quotes_and_exports() {
-        let pairs =
-            parse_env_file("# c\n\nA=1\nexport B = \"x y\" \nC='q'\nD=a=b#c\nE=\n").expect("pairs");
-        let pairs: Vec<(&str, &str)> = pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        assert_eq!(
-            pairs,
-            [
-                ("A", "1"),
-                ("B", "x y"),
-                ("C", "q"),
-                ("D", "a=b#c"),
-                ("E", "")
-            ]
-        );
-    }
-
-    #[test]
-    fn the_error_has_the_number_of_an_invalid_line() {
-        assert!(
-            parse_env_file("A=1\nnonsense\n")
-                .expect_err("error")
-                .to_string()
-                .starts_with("line 2")
-        );
-    }
 
     #[test]
     fn extensions_lack_the_variables_of_the_runtime() {

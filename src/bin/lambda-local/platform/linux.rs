@@ -70,6 +70,15 @@ fn parse_parent(stat: &str) -> Option<u32> {
     fields.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Returns false for a process that has exited, even if its exit status has not been read yet.
+pub fn is_running(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_whitespace().next());
+    state.is_some_and(|state| !matches!(state, "Z" | "X"))
+}
+
 pub fn memory(processes: &[u32]) -> Memory {
     let mut total = Memory::default();
     for process in processes {

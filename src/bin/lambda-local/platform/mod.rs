@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 #[cfg(target_os = "linux")]
-pub use linux::{adopt_orphans, descendants, listeners, memory, own_program};
+pub use linux::{adopt_orphans, descendants, is_running, listeners, memory, own_program};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{adopt_orphans, descendants, listeners, memory, own_program};
+pub use portable::{adopt_orphans, descendants, is_running, listeners, memory, own_program};
 
 /// Memory of processes, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

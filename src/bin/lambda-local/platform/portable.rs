@@ -63,6 +63,13 @@ pub fn descendants(roots: &[u32]) -> Vec<u32> {
     })
 }
 
+/// Returns false for a process that has exited, even if its exit status has not been read yet.
+pub fn is_running(process: u32) -> bool {
+    let state = output("ps", &["-o", "state=", "-p", &process.to_string()]);
+    let state = state.trim();
+    !state.is_empty() && !state.starts_with('Z')
+}
+
 /// The peak is not known; the resident set counts mapped files, too.
 pub fn memory(processes: &[u32]) -> Memory {
     let rows = self::processes();

@@ -1,0 +1,66 @@
+//! The report of an invocation or of a failed init, and which part of it is logged where.
+
+use std::time::Duration;
+
+use super::outcome::{Outcome, status_of};
+use super::{Function, lock};
+use crate::invocation::{Fault, RESPONSE_TOO_LARGE, TRUNCATED_RESPONSE};
+use crate::log::{PlatformEvent, Report, Status};
+use crate::web::recorder::Recording;
+
+impl Function {
+    pub(super) fn report(
+        &self,
+        id: &str,
+        outcome: &Outcome,
+        mut report: Report,
+        recording: &Recording,
+    ) {
+        let logger = &self.setup.logger;
+        report.status = match outcome {
+            Outcome::Finished(None) => Status::Success,
+            Outcome::Finished(Some(error_type)) => Status::Error(error_type.clone()),
+            Outcome::Failed(fault) => {
+                recording.fault(fault);
+                let error = if fault.is_timeout() { "" } else { "Error: " };
+                let message = &format!("{error}{}", fault.message);
+                logger.platform(&PlatformEvent::Fault { id, message });
+                status_of(fault)
+            }
+        };
+        logger.platform(&PlatformEvent::End { id });
+        let event = PlatformEvent::Report {
+            id,
+            report: &report,
+        };
+        logger.platform(&event);
+        recording.report(&report);
+        lock(&self.summary).add(&report);
+    }
+
+    pub(super) fn report_init(&self, fault: &Fault, duration: Duration, phase: &str) {
+        let logger = &self.setup.logger;
+        logger.platform(&PlatformEvent::InitReport {
+            duration,
+            init_type: self.setup.init_type(),
+            phase,
+            status: &status_of(fault),
+        });
+        // A failure during an invocation is logged with its report, but a timeout only as one of
+        // the invocation.
+        if phase == "init" || fault.is_timeout() {
+            logger.warn(&format!("init failed: {}", fault.message));
+        }
+    }
+
+    /// Logs the cause of a failed invocation, unless it is logged elsewhere: a `Fault` line is a
+    /// part of the report, and the adapter logs the errors that it posts.
+    pub fn log_fault(&self, fault: &Fault) {
+        let is_posted = fault.body.is_some() || fault.error_type == RESPONSE_TOO_LARGE;
+        let is_truncated = fault.error_type == TRUNCATED_RESPONSE;
+        if is_truncated || (is_posted && self.setup.adapter.is_none()) {
+            let warning = format!("the invocation failed: {fault}");
+            self.setup.logger.warn(&warning);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The log: one line for each request, and each failure once.
+
+use super::run::{Local, python_site, start};
+
+/// Waits for the end of the log of a request and returns the lines since `START`.
+fn lines_of(local: &mut Local, request: &str) -> Vec<String> {
+    local.wait_for(request);
+    let output = local.output();
+    let start = output.find("START RequestId").expect("a START line");
+    output[start..].lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_report_is_followed_by_its_request() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    local.get("/small.bin?a=1");
+    let lines = lines_of(&mut local, "GET /small.bin?a=1 200 ");
+    let report = lines.iter().position(|line| line.starts_with("REPORT "));
+    let line = &lines[report.expect("a REPORT line") + 1];
+    let words: Vec<&str> = line.split(' ').collect();
+    assert_eq!(words[..3], ["GET", "/small.bin?a=1", "200"], "{line}");
+    assert!(words[3].parse::<f64>().is_ok_and(|ms| ms > 0.0), "{line}");
+    assert_eq!(words[4..], ["ms", "196.6", "kB"], "{line}");
+}
+
+#[test]
+fn json_has_only_the_events_of_lambda() {
+    let mut local = start(&["--log-format", "json"], &[]);
+    local.get("/seen");
+    local.wait_for("platform.report");
+    local.end("TERM");
+    assert!(!local.output().contains("GET /seen"), "{}", local.output());
+}
+
+#[test]
+fn a_crash_is_logged_once_and_by_its_cause() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    assert_eq!(local.get("/crash").status, 502);
+    let lines = lines_of(&mut local, "GET /crash 502 ");
+    let failures: Vec<&String> = lines
+        .iter()
+        .filter(|line| !line.starts_with("REPORT"))
+        .filter(|line| {
+            ["error", "fail", "exit"]
+                .iter()
+                .any(|w| line.to_lowercase().contains(w))
+        })
+        .collect();
+    assert_eq!(failures.len(), 1, "{lines:#?}");
+    assert!(
+        failures[0].contains("Runtime exited with error: exit status 3"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_timeout_is_logged_once_and_the_adapter_is_not_blamed() {
+    let Some(mut local) = python_site(&["--timeout", "3"]) else {
+        return;
+    };
+    assert_eq!(local.get("/slow?seconds=20").status, 502);
+    local.wait_for("got SIGTERM");
+    assert_eq!(local.get("/json").status, 200);
+    let lines = lines_of(&mut local, "GET /json 200 ");
+    let failures: Vec<&String> = lines
+        .iter()
+        .filter(|line| !line.starts_with("REPORT"))
+        .filter(|line| {
+            ["ERROR", "timed out"]
+                .iter()
+                .any(|word| line.contains(word))
+        })
+        .collect();
+    assert_eq!(failures.len(), 1, "{lines:#?}");
+    assert!(
+        failures[0].contains("Task timed out after 3.00 seconds"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn an_error_of_the_adapter_is_logged_by_the_adapter() {
+    let Some(mut local) = python_site(&["--env", "AWS_LWA_ERROR_STATUS_CODES=500"]) else {
+        return;
+    };
+    assert_eq!(local.get("/broken").status, 502);
+    let lines = lines_of(&mut local, "GET /broken 502 ");
+    let causes = lines.iter().filter(|line| line.contains("it broke"));
+    let sources: Vec<&String> = causes.collect();
+    assert_eq!(sources.len(), 1, "{lines:#?}");
+    assert!(sources[0].starts_with("lambda-adapter | "), "{lines:#?}");
+}

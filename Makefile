@@ -16,6 +16,9 @@ FOREIGN  := $(filter-out $(HOST),$(ARCHES))
 QEMU     := qemu-$(FOREIGN:arm64=aarch64)-static
 # What qemu's user mode lacks: starting itself through /proc/self/exe, and the set of ignored signals.
 UNEMULATED := the_app_does_not_outlive_a_killed_adapter what_was_ignored_at_the_start_stays_ignored
+# Tests that read /proc or send their signals by it.
+NEED_PROC := lifecycle::entrypoint lifecycle::stdio faults::soak response::streaming
+ON_LINUX := $(filter Linux,$(shell uname -s))
 BINARIES := $(ARCHES:%=dist/lambda-adapter-%)
 LAYERS   := $(ARCHES:%=dist/lambda-adapter-layer-%.zip)
 IMAGE    := dist/lambda-adapter-image.tar
@@ -26,7 +29,7 @@ FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/
 SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test features page pictures examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie servers bench clean \
+.PHONY: help run test features macos page pictures examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie servers bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -41,7 +44,7 @@ run: ## Start a local Lambda with the demo app, or with APP="node server.js" DIR
 	    $(if $(value DIR),--dir $(call as_typed,DIR)) $(value ARGS) $(if $(value APP),-- sh -c $(call as_typed,APP))
 
 test: ## Run every test that needs nothing but cargo (and python3 for the packages)
-	$(CARGO) test --features local
+	$(CARGO) test --features local $(if $(ON_LINUX),,-- $(NEED_PROC:%=--skip %))
 	@if command -v python3 >/dev/null; then python3 -m unittest discover -s tests/layer; \
 	else echo 'skipped: tests/layer (no python3)'; fi
 
@@ -58,6 +61,10 @@ fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (n
 features: ## Run the tests of the feature sets that docs/install.md names, beside that of `make test`
 	$(CARGO) test --no-default-features
 	$(CARGO) check --all-targets
+
+macos: ## Check the types of everything for macOS, from Linux too (needs rustup's rust-src)
+	RUSTC_BOOTSTRAP=1 $(CARGO) check --target aarch64-apple-darwin -Zbuild-std=std,panic_abort \
+	    --features local --lib --bins --tests
 
 page: build/page/$(PLAYWRIGHT) ## Click through the page of lambda-local in headless Chromium (needs node and chromium)
 	$(CARGO) build --features local --bins

@@ -29,6 +29,7 @@ pub mod http;
 pub mod invocation;
 pub mod logger;
 pub mod net;
+pub mod platform;
 pub mod shutdown;
 pub mod text;
 

@@ -5,7 +5,6 @@
 //! ignored must stay ignored in the app too, and a handler would be reset to the default
 //! action there (execve(2)), so [`ignored`] finds those to leave alone.
 
-use std::fs;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -14,6 +13,8 @@ use std::time::Duration;
 
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
+
+use crate::platform;
 
 /// A subscription to signals, by number.
 #[derive(Debug)]
@@ -51,26 +52,6 @@ impl Signals {
 
 /// Whether a signal is ignored. To be called before [`Signals::subscribe`], which changes it.
 pub fn ignored() -> impl Fn(i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let set = ignored_set(&status);
+    let set = platform::ignored_signals();
     move |number| set >> (number - 1) & 1 == 1
-}
-
-/// The set of ignored signals in `/proc/self/status` (proc_pid_status(5)); bit 0 is signal 1.
-fn ignored_set(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
-        .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ignored_signals_are_read_from_the_status_of_the_process() {
-        let status = "Name:\tsh\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000001001\n";
-        assert_eq!(ignored_set(status), 1 << 12 | 1);
-        assert_eq!(ignored_set(""), 0);
-    }
 }

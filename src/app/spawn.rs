@@ -13,12 +13,13 @@ use std::process::{self, Command, Stdio};
 
 use log::debug;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, getppid};
 
 use crate::app::stdio::StdioRelay;
 use crate::cli::{CHILD_OF, CommandLine, Parent};
 use crate::error::Fatal;
 use crate::net::descriptors;
+use crate::platform;
 
 /// Replaces this process with the app; returns only on failure.
 pub fn exec(command: &CommandLine) -> Fatal {
@@ -33,7 +34,7 @@ pub fn exec_as_child(parent: &Parent, command: &CommandLine) -> Fatal {
     {
         debug!("failed to restore the app's limit of descriptors: {cause}");
     }
-    if let Err(cause) = set_parent_process_death_signal(Some(Signal::KILL)) {
+    if let Err(cause) = platform::die_with_parent() {
         debug!("failed to set the parent-death signal of the app: {cause}");
     }
     // The parent may have exited before the call.
@@ -50,13 +51,13 @@ pub fn exec_as_child(parent: &Parent, command: &CommandLine) -> Fatal {
 /// Starts the app as a child in a process group of its own, and returns the group. The parent
 /// is the calling thread: the kernel kills the app when that thread exits.
 pub fn spawn(command: &CommandLine, stdio: &StdioRelay) -> Result<Pid, Fatal> {
-    let mut own_program = Command::new("/proc/self/exe");
+    let mut own_program = Command::new(platform::own_program());
     let limit = descriptors::inherited().map_or(String::new(), |limit| format!(",{limit}"));
     own_program.arg(format!("{CHILD_OF}{}{limit}", process::id()));
     own_program.arg(&command.program).args(&command.args);
     let start = |command: &mut Command| stdio.attach(in_own_group(command))?.spawn();
     let started = start(&mut own_program).or_else(|cause| {
-        debug!("failed to start the app through `/proc/self/exe`: {cause}");
+        debug!("failed to start the app through this program: {cause}");
         start(&mut app(command))
     });
     let child = started.map_err(|cause| failed(command, &cause))?;

@@ -6,17 +6,16 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::os::linux::net::TcpStreamExt;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::set_tcp_congestion;
 use rustix::net::{RecvFlags, recv};
 
 use super::deadline::{Deadline, TICK};
 use super::descriptors;
 use crate::http::headers::Headers;
 use crate::http::{self, Error, Head, Input};
+use crate::platform;
 
 /// A connection, with the bytes received on it and not yet used.
 #[derive(Debug)]
@@ -188,8 +187,8 @@ enum Received {
 /// delay small writes, and a control that paces, such as BBR, would slow large ones down.
 fn set_low_latency(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    // Every Linux has it. Without, large writes are slower.
-    let _ = set_tcp_congestion(stream, "reno");
+    // Without, large writes are slower.
+    let _ = platform::use_plain_congestion_control(stream);
     Ok(())
 }
 
@@ -211,7 +210,7 @@ pub struct Reader<'a> {
 impl Read for Reader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.response_started {
-            self.stream.set_quickack(true)?;
+            platform::acknowledge_at_once(self.stream)?;
             // A peer that sends one byte at a time never hits the socket's timeout.
             self.deadline.check()?;
         }
@@ -237,7 +236,6 @@ impl Read for Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::sockopt::tcp_congestion;
     use std::io::Write;
     use std::net::TcpListener;
 
@@ -249,13 +247,9 @@ mod tests {
     }
 
     #[test]
-    fn sockets_neither_delay_nor_pace_data() {
+    fn sockets_do_not_delay_data() {
         let (connection, _peer) = pair();
         assert!(connection.stream.nodelay().expect("an option"));
-        assert_eq!(
-            tcp_congestion(&connection.stream).expect("an option"),
-            "reno"
-        );
     }
 
     #[test]

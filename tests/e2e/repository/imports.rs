@@ -7,7 +7,15 @@ const SIDES: &[&str] = &["lambda", "app", "translate"];
 /// They see all sides; so do `lib.rs` and `main.rs`.
 const ABOVE: &[&str] = &["init", "serve"];
 /// They import one another and nothing else.
-const BASE: &[&str] = &["http", "net", "gzip", "error", "invocation", "text"];
+const BASE: &[&str] = &[
+    "http",
+    "net",
+    "gzip",
+    "error",
+    "invocation",
+    "platform",
+    "text",
+];
 /// They import one another and the base; every module may import them, but for the base.
 const SHARED: &[&str] = &["config", "cli", "logger", "shutdown"];
 /// Folders of pure functions: no socket, clock, thread or environment.

@@ -1,0 +1,108 @@
+//! The calls that only Linux has, and their replacements on other systems.
+//!
+//! Lambda runs Linux. On macOS the adapter runs under `lambda-local`, where it may be slower, and
+//! where `lambda-local` itself ends every process.
+
+pub use system::{
+    acknowledge_at_once, die_with_parent, ignored_signals, own_program,
+    use_plain_congestion_control,
+};
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::ffi::OsString;
+    use std::fs;
+    use std::io;
+    use std::net::TcpStream;
+    use std::os::linux::net::TcpStreamExt;
+
+    use rustix::net::sockopt::set_tcp_congestion;
+    use rustix::process::{Signal, set_parent_process_death_signal};
+
+    /// Acknowledges the data that is received next without a delay (TCP_QUICKACK).
+    pub fn acknowledge_at_once(stream: &TcpStream) -> io::Result<()> {
+        stream.set_quickack(true)
+    }
+
+    /// Selects a congestion control that does not pace; every Linux has it.
+    pub fn use_plain_congestion_control(stream: &TcpStream) -> io::Result<()> {
+        Ok(set_tcp_congestion(stream, "reno")?)
+    }
+
+    /// Has the kernel kill this process when its parent exits.
+    pub fn die_with_parent() -> io::Result<()> {
+        Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+    }
+
+    /// Returns the path that starts this program again, even if its file has been replaced.
+    pub fn own_program() -> OsString {
+        "/proc/self/exe".into()
+    }
+
+    /// Returns the set of signals that this process ignores; bit 0 is signal 1.
+    pub fn ignored_signals() -> u64 {
+        ignored_set(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+    }
+
+    /// The set in `/proc/self/status` (proc_pid_status(5)).
+    fn ignored_set(status: &str) -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+            .unwrap_or(0)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use rustix::net::sockopt::tcp_congestion;
+        use std::net::TcpListener;
+
+        #[test]
+        fn ignored_signals_are_read_from_the_status_of_the_process() {
+            let status = "Name:\tsh\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000001001\n";
+            assert_eq!(ignored_set(status), 1 << 12 | 1);
+            assert_eq!(ignored_set(""), 0);
+        }
+
+        #[test]
+        fn the_congestion_control_does_not_pace() {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let stream = TcpStream::connect(address).expect("a connection");
+            use_plain_congestion_control(&stream).expect("an option");
+            assert_eq!(tcp_congestion(&stream).expect("an option"), "reno");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::ffi::OsString;
+    use std::io;
+    use std::net::TcpStream;
+
+    /// There is no such option: a response in several segments may be delayed.
+    pub fn acknowledge_at_once(_stream: &TcpStream) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn use_plain_congestion_control(_stream: &TcpStream) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn die_with_parent() -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Returns the path that starts this program again.
+    pub fn own_program() -> OsString {
+        std::env::current_exe()
+            .map(OsString::from)
+            .unwrap_or_default()
+    }
+
+    /// The set is not known: a signal that was ignored is forwarded.
+    pub fn ignored_signals() -> u64 {
+        0
+    }
+}

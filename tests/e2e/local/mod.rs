@@ -10,4 +10,5 @@ mod log;
 mod page;
 mod round_trip;
 mod run;
+mod sdk;
 mod start;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::{Front, GatewayError, HttpRequest, HttpResponse, ReplyError, invoke_api};
 use crate::cli::options::{InvokeMode, Kind, kind_name};
 use crate::clock;
+use crate::front::invoke_api::Call;
 use crate::function::Function;
 use crate::http_server::{Exchange, Headers};
 use crate::invocation::{InvokeRequest, Reply, collect_stream};
@@ -93,8 +94,8 @@ impl Gateway {
         exchange: &mut Exchange<'_>,
         invocation: &mut Option<Receiver<Reply>>,
     ) -> io::Result<()> {
-        if exchange.head.method == "POST" && invoke_api::is_invocation(exchange.head.path()) {
-            return invoke_api::handle(&self.function, exchange, invocation);
+        if let Some(call) = Call::of(&exchange.head) {
+            return invoke_api::handle(&self.function, call, exchange, invocation);
         }
         let mut ids = Ids {
             request: clock::uuid(),

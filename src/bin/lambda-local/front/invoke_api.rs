@@ -1,6 +1,6 @@
 //! The Invoke API, which `aws lambda invoke` and the SDKs use to send raw events.
 //!
-//! "Invoke" in the Lambda API reference: `POST /2015-03-31/functions/NAME/invocations`, with the
+//! "Invoke" and "InvokeWithResponseStream" in the Lambda API reference: `POST /2015-03-31/functions/NAME/invocations`, with the
 //! invocation type, the client context and the log type in headers. The response for a failed
 //! function has status 200 and `X-Amz-Function-Error`.
 
@@ -11,6 +11,7 @@ use std::sync::mpsc::Receiver;
 use serde::de::IgnoredAny;
 
 use super::common::{decode_base64, encode_base64};
+use super::{describe, event_stream};
 use crate::api::PAYLOAD_LIMIT;
 use crate::clock;
 use crate::function::Function;
@@ -22,10 +23,45 @@ use crate::web::recorder::Recording;
 
 const INVALID_CONTENT: &str = "InvalidRequestContentException";
 
-pub fn is_invocation(path: &str) -> bool {
-    path.strip_prefix("/2015-03-31/functions/")
-        .and_then(|rest| rest.strip_suffix("/invocations"))
-        .is_some_and(|name| !name.is_empty() && !name.contains('/'))
+/// A call of the Lambda API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Invoke,
+    InvokeWithResponseStream,
+    GetFunction,
+    GetFunctionConfiguration,
+    ListFunctions,
+    /// Any other, which is not here.
+    Other,
+}
+
+impl Call {
+    /// Returns `None` for a request that is not one of the Lambda API. SDKs sign those.
+    pub fn of(head: &Head) -> Option<Call> {
+        let segments: Vec<&str> = head.path().split('/').skip(1).collect();
+        let (version, rest) = segments.split_first()?;
+        let call = match (head.method.as_str(), *version, rest) {
+            ("POST", "2015-03-31", ["functions", name, "invocations"]) if !name.is_empty() => {
+                Call::Invoke
+            }
+            ("POST", "2021-11-15", ["functions", _, "response-streaming-invocations"]) => {
+                Call::InvokeWithResponseStream
+            }
+            ("GET", "2015-03-31", ["functions"] | ["functions", ""]) => Call::ListFunctions,
+            ("GET", "2015-03-31", ["functions", _]) => Call::GetFunction,
+            ("GET", "2015-03-31", ["functions", _, "configuration"]) => {
+                Call::GetFunctionConfiguration
+            }
+            (_, "2015-03-31", ["functions", ..]) => Call::Other,
+            _ => {
+                let signature = head.header("authorization").unwrap_or_default();
+                return signature
+                    .contains("/lambda/aws4_request")
+                    .then_some(Call::Other);
+            }
+        };
+        Some(call)
+    }
 }
 
 /// An error response of the Invoke API.
@@ -38,9 +74,15 @@ struct InvokeError {
 
 pub fn handle(
     function: &Arc<Function>,
+    call: Call,
     exchange: &mut Exchange<'_>,
     invocation: &mut Option<Receiver<Reply>>,
 ) -> io::Result<()> {
+    match call {
+        Call::Invoke | Call::InvokeWithResponseStream => {}
+        Call::Other => return not_here(exchange),
+        _ => return describe::respond(&function.setup, call, exchange),
+    }
     let id = clock::uuid();
     let body = exchange.body.read_all(PAYLOAD_LIMIT)?;
     let mut request = match parse_request(&exchange.head, body, &id) {
@@ -71,7 +113,11 @@ pub fn handle(
         }
         _ => {
             let replies = invocation.insert(function.invoke(request));
-            respond(function, exchange, id, replies)
+            if call == Call::InvokeWithResponseStream {
+                stream(function, exchange, &id, replies)
+            } else {
+                respond(function, exchange, id, replies)
+            }
         }
     }
 }
@@ -138,7 +184,6 @@ fn respond(
         Ok(Reply::Failed(fault) | Reply::StreamEnd(Some(fault))) => Err(fault),
         Ok(_) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
-    let logger = &function.setup.logger;
     let mut headers: Headers = Vec::new();
     let mut push = |name: &str, value: String| headers.push((name.to_owned(), value));
     push("content-type", "application/json".to_owned());
@@ -149,14 +194,77 @@ fn respond(
         fault.payload(&id)
     });
     push("x-amzn-requestid", id);
-    let log_type = exchange.head.header("x-amz-log-type");
-    if log_type.is_some_and(|log_type| log_type.eq_ignore_ascii_case("tail")) {
-        // The REPORT line is a part of the tail: wait until the invocation has been reported, when
-        // the channel closes.
-        replies.iter().for_each(drop);
-        push("x-amz-log-result", encode_base64(logger.tail().as_bytes()));
+    if let Some(tail) = log_tail(function, &exchange.head, replies) {
+        push("x-amz-log-result", tail);
     }
     exchange.respond(200, &headers, &payload)
+}
+
+/// Returns the end of the log in base64, if the client asks for it. The REPORT line is a part of
+/// it: waits until the invocation has been reported, when the channel closes.
+fn log_tail(function: &Function, head: &Head, replies: &Receiver<Reply>) -> Option<String> {
+    let log_type = head.header("x-amz-log-type")?;
+    if !log_type.eq_ignore_ascii_case("tail") {
+        return None;
+    }
+    replies.iter().for_each(drop);
+    Some(encode_base64(function.setup.logger.tail().as_bytes()))
+}
+
+/// Responds with each chunk as the function writes it; a result that is not streamed is one chunk.
+fn stream(
+    function: &Function,
+    exchange: &Exchange<'_>,
+    id: &str,
+    replies: &Receiver<Reply>,
+) -> io::Result<()> {
+    let headers = [
+        ("content-type", event_stream::CONTENT_TYPE),
+        ("x-amz-executed-version", "$LATEST"),
+        ("x-amzn-requestid", id),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut response = exchange.begin_stream(200, &headers)?;
+    let fault = loop {
+        match replies.recv() {
+            Ok(Reply::StreamStart { .. }) => {}
+            Ok(Reply::Chunk(chunk)) => response.send(&event_stream::payload_chunk(&chunk))?,
+            Ok(Reply::Buffered(payload)) => {
+                response.send(&event_stream::payload_chunk(&payload))?;
+                break None;
+            }
+            Ok(Reply::StreamEnd(fault)) => break fault,
+            Ok(Reply::Failed(fault)) => break Some(fault),
+            Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    };
+    let mut complete = object([]);
+    if let Some(fault) = fault {
+        function.log_fault(&fault);
+        let details = String::from_utf8_lossy(&fault.payload(id)).into_owned();
+        complete.push("ErrorCode", fault.error_type.into());
+        complete.push("ErrorDetails", details.into());
+    }
+    if let Some(tail) = log_tail(function, &exchange.head, replies) {
+        complete.push("LogResult", tail.into());
+    }
+    response.send(&event_stream::invoke_complete(&complete.bytes()))?;
+    response.end()
+}
+
+fn not_here(exchange: &mut Exchange<'_>) -> io::Result<()> {
+    exchange.body.read_all(PAYLOAD_LIMIT)?;
+    let message = format!(
+        "lambda-local has no {} {}: it has Invoke, InvokeWithResponseStream, GetFunction, \
+         GetFunctionConfiguration and ListFunctions",
+        exchange.head.method, exchange.head.target
+    );
+    let error = InvokeError {
+        status: 404,
+        error_type: "ResourceNotFoundException",
+        message,
+    };
+    respond_error(exchange, &error)
 }
 
 fn respond_error(exchange: &Exchange<'_>, error: &InvokeError) -> io::Result<()> {
@@ -175,19 +283,42 @@ fn respond_error(exchange: &Exchange<'_>, error: &InvokeError) -> io::Result<()>
 mod tests {
     use super::*;
 
+    fn call(method: &str, path: &str, headers: &str) -> Option<Call> {
+        let head = format!("{method} {path} HTTP/1.1\r\n{headers}\r\n");
+        let head = Head::read(&mut head.as_bytes()).expect("a head");
+        Call::of(&head.expect("a head"))
+    }
+
     #[test]
     fn any_function_name_can_be_invoked() {
-        assert!(is_invocation("/2015-03-31/functions/function/invocations"));
-        assert!(is_invocation(
-            "/2015-03-31/functions/my-app:live/invocations"
-        ));
-        for path in [
-            "/2015-03-31/functions//invocations",
-            "/2015-03-31/functions/a/b/invocations",
-            "/functions/a/invocations",
-        ] {
-            assert!(!is_invocation(path), "{path}");
+        for name in ["function", "my-app:live", "arn%3Aaws%3Alambda"] {
+            let path = format!("/2015-03-31/functions/{name}/invocations");
+            assert_eq!(call("POST", &path, ""), Some(Call::Invoke));
         }
+        let stream = "/2021-11-15/functions/f/response-streaming-invocations";
+        assert_eq!(
+            call("POST", stream, ""),
+            Some(Call::InvokeWithResponseStream)
+        );
+        let list = "/2015-03-31/functions/";
+        assert_eq!(call("GET", list, ""), Some(Call::ListFunctions));
+        assert_eq!(
+            call("GET", "/2015-03-31/functions/f", ""),
+            Some(Call::GetFunction)
+        );
+    }
+
+    #[test]
+    fn only_signed_requests_are_taken_from_the_app() {
+        for path in ["/", "/functions/a/invocations", "/2020-01-01/a"] {
+            assert_eq!(call("GET", path, ""), None, "{path}");
+            assert_eq!(call("POST", path, "authorization: Bearer x\r\n"), None);
+        }
+        let signed = "authorization: AWS4-HMAC-SHA256 \
+            Credential=x/20260101/eu-west-1/lambda/aws4_request\r\n";
+        assert_eq!(call("GET", "/2018-10-31/layers", signed), Some(Call::Other));
+        let create = "/2015-03-31/functions";
+        assert_eq!(call("POST", create, ""), Some(Call::Other));
     }
 
     #[test]

@@ -8,6 +8,8 @@
 
 mod alb;
 mod common;
+mod describe;
+mod event_stream;
 pub mod gateway;
 mod http_api;
 mod invoke_api;

@@ -48,6 +48,7 @@ use function::Function;
 use function::app_port;
 use function::guard;
 use function::variables::Setup;
+use function::watch;
 use web::server::{self, Page};
 
 fn main() -> ExitCode {
@@ -135,6 +136,9 @@ fn run_function(options: Options) -> Result<(), Box<dyn Error>> {
             }
         }
     });
+    if let Some(root) = setup.watched()? {
+        watch::start(root, function.clone());
+    }
     signals::wait(signals);
     let summary = function.stop();
     setup.logger.info(&summary);

@@ -8,6 +8,7 @@ mod clients;
 mod lifecycle;
 mod log;
 mod page;
+mod reload;
 mod round_trip;
 mod run;
 mod sdk;

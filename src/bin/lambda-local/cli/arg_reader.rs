@@ -123,6 +123,19 @@ impl ArgReader {
         })
     }
 
+    /// Returns the value of an option that may be without one.
+    pub fn optional_value(&mut self) -> Option<String> {
+        if let Some(value) = self.inline_value.take() {
+            return Some(value);
+        }
+        let value = self
+            .peek()
+            .filter(|value| !value.starts_with('-'))?
+            .to_owned();
+        self.next += 1;
+        Some(value)
+    }
+
     /// Checks that the option has no inline value.
     pub fn no_value(&mut self) -> Result<(), UsageError> {
         match self.inline_value.take() {

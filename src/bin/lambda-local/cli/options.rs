@@ -52,6 +52,8 @@ Lifecycle:
                         otherwise one invocation at a time
   --freeze              suspend all processes between invocations, as Lambda does
 
+  --watch [DIR]         start a new environment when a file in DIR changes [--dir]
+
 Processes:
   --adapter PATH        adapter binary [lambda-adapter beside this program]
   --no-adapter          no adapter: the command is a runtime that uses the Runtime API
@@ -123,6 +125,14 @@ const COLORS: [(&str, Color); 3] = [
 ];
 
 #[derive(Clone, Debug, PartialEq)]
+pub enum Watch {
+    Off,
+    /// The working directory of the app.
+    TaskRoot,
+    Dir(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub enum Adapter {
     /// `lambda-adapter` in the directory of this program.
     Default,
@@ -151,6 +161,7 @@ pub struct Options {
     pub init: Init,
     pub concurrency: Option<u32>,
     pub freeze: bool,
+    pub watch: Watch,
     pub adapter: Adapter,
     pub extensions: Vec<PathBuf>,
     pub format: Format,
@@ -179,6 +190,7 @@ impl Default for Options {
             init: Init::OnDemand,
             concurrency: None,
             freeze: false,
+            watch: Watch::Off,
             adapter: Adapter::Default,
             extensions: Vec::new(),
             format: Format::Text,
@@ -282,6 +294,10 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
             "--freeze" => {
                 args.no_value()?;
                 options.freeze = true;
+            }
+            "--watch" => {
+                let dir = args.optional_value();
+                options.watch = dir.map_or(Watch::TaskRoot, |dir| Watch::Dir(dir.into()));
             }
             "--adapter" => options.adapter = Adapter::Path(args.value()?.into()),
             "--no-adapter" => {
@@ -399,6 +415,8 @@ mod tests {
         assert_eq!(options.timeout, Duration::from_millis(2500));
         assert_eq!(options.env, [("A".to_owned(), "b=c".to_owned())]);
         assert_eq!(options.command, ["node", "server.js", "--port", "1"]);
+        assert_eq!(run("--watch -- x").watch, Watch::TaskRoot);
+        assert_eq!(run("--watch src --freeze").watch, Watch::Dir("src".into()));
         assert_eq!(run(""), Options::default());
     }
 

@@ -18,6 +18,7 @@ pub mod process;
 mod report;
 pub mod state;
 pub mod variables;
+pub mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -98,6 +99,24 @@ impl Function {
                 logger.warn("init will be retried with the first invocation");
             }
         }
+    }
+
+    /// Replaces the environment after a change of the app. An init or an invocation that is running
+    /// fails, as the code that it runs is the old one.
+    pub fn reload(&self, path: &str) {
+        let logger = &self.setup.logger;
+        logger.info(&format!("`{path}` has changed: starting a new environment"));
+        if let Some(current) = lock(&self.current).clone() {
+            let message = format!("`{path}` has changed");
+            let fault = Fault::new("Sandbox.Reloaded", message);
+            current.change(|state| state.fault.get_or_insert(fault).clone());
+        }
+        let mut slot = lock(&self.slot);
+        if let Some(environment) = slot.environment.take() {
+            lifecycle::shutdown(&environment, "spindown");
+        }
+        drop(slot);
+        self.init_early();
     }
 
     /// Starts an invocation. The channel closes after the invocation has been reported.

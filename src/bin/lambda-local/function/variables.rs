@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::options::{Adapter, Init, InvokeMode, Options};
+use crate::cli::options::{Adapter, Init, InvokeMode, Options, Watch};
 use crate::clock;
 use crate::function::env_file::LineError;
 use crate::function::{app_port, env_file};
@@ -188,6 +188,15 @@ impl Setup {
             relay_port,
             settings,
         })
+    }
+
+    /// Returns the directory that `--watch` names.
+    pub fn watched(&self) -> Result<Option<PathBuf>, SetupError> {
+        match &self.options.watch {
+            Watch::Off => Ok(None),
+            Watch::TaskRoot => Ok(Some(self.task_root.clone())),
+            Watch::Dir(dir) => find_dir(dir).map(Some),
+        }
     }
 
     pub fn init_type(&self) -> &'static str {

@@ -218,7 +218,7 @@ fn read_whole<'a>(
         ..*response
     };
     let mut body: &[u8] = if is_compressed { compressed } else { read };
-    reply::check_status(&response, body, kind, config)?;
+    reply::check_status(request, &response, body, kind, config)?;
     // The body of the request is the event.
     if kind.is_none() && event::is_polled(request.body) {
         body = result::of_batch(body);

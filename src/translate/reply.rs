@@ -21,6 +21,7 @@ use crate::http::Response;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::list;
 use crate::http::reason::reason;
+use crate::http::request::Request;
 use crate::text::{self, Form};
 use crate::translate::event::Kind;
 use crate::translate::media_type;
@@ -34,6 +35,7 @@ pub const MAX_BYTES: usize = MAX_REPLY / 4 * 3;
 /// Fails responses whose status the settings count as an error. For events that are not HTTP
 /// requests every status from 400 is one: their senders see success or failure, no status.
 pub fn check_status(
+    request: &Request,
     response: &Response,
     body: &[u8],
     kind: Option<Kind>,
@@ -47,7 +49,7 @@ pub fn check_status(
         format!(
             "events that are not HTTP requests are sent as POST {}: the app needs that route, or \
              one that AWS_LWA_PASS_THROUGH_PATH names",
-            config.pass_through_path
+            request.target.escape_ascii()
         )
     });
     Err(status_failure(status, body, hint.as_deref()))

@@ -55,7 +55,7 @@ fn fail(runtime: &mut Runtime, invocation: &Invocation, failure: &Failure) -> Re
 /// API accepts one reply to each invocation.
 fn with_retry(mut post: impl FnMut() -> Result<(), ApiError>) -> Result<(), ApiError> {
     match post() {
-        Err(ApiError::Closed(_) | ApiError::Unconnected(_) | ApiError::Transport(_)) => post(),
+        Err(error) if error.is_retryable() => post(),
         posted => posted,
     }
 }

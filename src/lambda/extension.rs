@@ -50,7 +50,7 @@ fn register_as(mut runtime: Runtime, name: &str) -> Result<(), ApiError> {
     let identifier = loop {
         match runtime.register(name) {
             Ok(identifier) => break identifier,
-            Err(ApiError::Closed(_) | ApiError::Transport(_)) if started.elapsed() < RETRY_FOR => {
+            Err(error) if error.is_retryable() && started.elapsed() < RETRY_FOR => {
                 thread::sleep(RETRY_INTERVAL);
             }
             Err(error) => return Err(error),

@@ -64,6 +64,16 @@ pub enum ApiError {
     Unusable(String),
 }
 
+impl ApiError {
+    /// Whether the call may succeed on a new connection.
+    fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            ApiError::Closed(_) | ApiError::Unconnected(_) | ApiError::Transport(_)
+        )
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,9 +6,10 @@
 //! phase). The hook is requested in between. Nothing that happens in it changes the outcome of
 //! the invocation, so its failures are warnings.
 
+use std::time::Duration;
+
 use log::{debug, warn};
 
-use super::DEFAULT_MARGIN;
 use super::forward::App;
 use crate::config::Config;
 use crate::error::Failure;
@@ -19,10 +20,17 @@ use crate::translate::{event, request};
 /// A longer response is not read to its end; its connection is not kept then.
 const MAX_RESPONSE: usize = 64 << 10;
 
-/// Requests the hook at `path` and waits for its response, until the margin before the deadline
-/// of the invocation. `payload` is the invocation's event.
-pub fn run(config: &Config, path: &str, app: App, payload: &[u8], invocation: &Invocation) {
-    if let Err(cause) = request_hook(config, path, app, payload, invocation) {
+/// Requests the hook at `path` and waits for its response, until `margin` before the deadline of
+/// the invocation. `payload` is the invocation's event.
+pub fn run(
+    config: &Config,
+    path: &str,
+    app: App,
+    payload: &[u8],
+    invocation: &Invocation,
+    margin: Duration,
+) {
+    if let Err(cause) = request_hook(config, path, app, payload, invocation, margin) {
         warn!("failed to run the after-response hook `{path}`: {cause}");
     }
 }
@@ -33,11 +41,9 @@ fn request_hook(
     app: App,
     payload: &[u8],
     invocation: &Invocation,
+    margin: Duration,
 ) -> Result<(), String> {
-    let margin = config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
-    let deadline_ms = invocation.effective_deadline_ms();
-    let margin = deadline::margin_within(deadline_ms, margin);
-    let timeout = deadline::time_left(deadline_ms, margin);
+    let timeout = deadline::time_left(invocation.effective_deadline_ms(), margin);
     if timeout.is_zero() {
         return Err("no time is left before the deadline".into());
     }

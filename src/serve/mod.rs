@@ -163,6 +163,8 @@ impl Worker<'_> {
         self.runtime.connect_ahead();
         logger::set_request_id(&invocation.id);
         check_deadline(&mut invocation, config.timeout_margin);
+        let margin = config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
+        let margin = deadline::margin_within(invocation.effective_deadline_ms(), margin);
         let ready = self.wait_until_ready();
         let mut deadline = Deadline::none();
         let mut reached = false;
@@ -190,7 +192,7 @@ impl Worker<'_> {
             supervisor.kill_if_hung(*generation);
         }
         if reached && let Ok(generation) = &ready {
-            self.after_response(&invocation, *generation);
+            self.after_response(&invocation, *generation, margin);
         }
         logger::set_request_id("");
         shutdown.invocation_ends();
@@ -234,8 +236,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Runs the app's hook, unless the app has exited since.
-    fn after_response(&mut self, invocation: &Invocation, generation: u32) {
+    /// Runs the app's hook until `margin` before the deadline, unless the app has exited since.
+    fn after_response(&mut self, invocation: &Invocation, generation: u32, margin: Duration) {
         let Shared {
             config, supervisor, ..
         } = *self.shared;
@@ -247,7 +249,7 @@ impl Worker<'_> {
                 supervisor,
                 generation,
             };
-            after_response::run(config, path, app, &self.buffers.payload, invocation);
+            after_response::run(config, path, app, &self.buffers.payload, invocation, margin);
         }
     }
 

@@ -284,5 +284,5 @@ fn without_the_page_its_path_is_the_apps_and_nothing_is_between_the_app_and_the_
         "{}",
         response.text()
     );
-    assert!(!local.output().contains("__lambda"));
+    assert!(!local.output().contains("every invocation in detail"));
 }

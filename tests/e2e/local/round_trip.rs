@@ -301,7 +301,8 @@ fn a_stream_that_breaks_off_is_not_a_whole_answer() {
     let response = local.get("/stream?die_after=3");
     assert_eq!(response.text().matches("data: ").count(), 3);
     assert!(!response.complete);
-    local.wait_for("the response stream failed");
+    local.wait_for("GET /stream?die_after=3 200 ");
+    local.wait_for(", incomplete");
     assert!(
         local.get("/json").complete,
         "the next one is not touched by it"

@@ -71,20 +71,25 @@ impl Gateway {
         let started = Instant::now();
         let mut invocation = None;
         let result = self.respond(exchange, &mut invocation);
-        let duration = started.elapsed();
-        // The channel closes after the REPORT line, which this line follows.
-        if let Some(replies) = invocation {
-            replies.iter().for_each(drop);
-        }
         let sent = exchange.sent();
-        self.function.setup.logger.request(&RequestLine {
-            method: &exchange.head.method,
-            target: &exchange.head.target,
+        let line = RequestLine {
+            method: exchange.head.method.clone(),
+            target: exchange.head.target.clone(),
             status: sent.status,
-            duration,
+            duration: started.elapsed(),
             body_len: sent.body_len,
             is_complete: result.is_ok(),
-        });
+        };
+        let logger = self.function.setup.logger.clone();
+        // The channel closes after the REPORT line, which this line follows. The function may run
+        // on after its response, which is complete for the client.
+        match invocation {
+            Some(replies) => drop(std::thread::spawn(move || {
+                replies.iter().for_each(drop);
+                logger.request(&line);
+            })),
+            None => logger.request(&line),
+        }
         result
     }
 

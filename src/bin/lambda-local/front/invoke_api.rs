@@ -1,8 +1,8 @@
 //! The Invoke API, which `aws lambda invoke` and the SDKs use to send raw events.
 //!
-//! "Invoke" and "InvokeWithResponseStream" in the Lambda API reference: `POST /2015-03-31/functions/NAME/invocations`, with the
-//! invocation type, the client context and the log type in headers. The response for a failed
-//! function has status 200 and `X-Amz-Function-Error`.
+//! "Invoke" and "InvokeWithResponseStream" in the Lambda API reference: the invocation type, the
+//! client context and the log type are in headers. The response for a failed function has status
+//! 200 and `X-Amz-Function-Error`, or a last message with the error.
 
 use std::io;
 use std::sync::Arc;

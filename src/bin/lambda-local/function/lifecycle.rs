@@ -16,10 +16,10 @@ use crate::cli::options::Init;
 use crate::clock;
 use crate::function::environment::{Environment, Profile};
 use crate::function::memory_limit;
-use crate::function::port_hint;
 use crate::function::process::{self, Ids, Launch};
 use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Setup, file_name};
+use crate::function::{port_hint, probe};
 use crate::invocation::Fault;
 use crate::log::{PlatformEvent, Source};
 use crate::platform;
@@ -28,7 +28,6 @@ use crate::web::recorder::EnvironmentState;
 /// How long an exit of the app may follow an error that the adapter has reported.
 const EXIT_GRACE: Duration = Duration::from_millis(30);
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The exit of a process is recorded within this time.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -113,7 +112,7 @@ fn start_processes(
         port_hint::watch(setup, environment);
     }
     let timed_out = || {
-        let probe = last_probe(setup);
+        let probe = probe::repeat(setup);
         format!("the runtime did not poll for an event in time{probe}")
     };
     wait_for(environment, deadline, timed_out, |state| {
@@ -215,36 +214,6 @@ fn wait_for(
         }
     });
     result.unwrap_or_else(|| Err(Fault::new("Sandbox.Timedout", timed_out())))
-}
-
-/// Repeats the readiness probe of the adapter for the error message: most often the app listens on
-/// another port.
-fn last_probe(setup: &Setup) -> String {
-    if setup.extensions.is_empty() {
-        return String::new();
-    }
-    let (port, path) = setup.readiness();
-    let url = format!("http://127.0.0.1:{port}{path}");
-    let result = match probe(&url) {
-        Ok(response) => format!("{:?} {}", response.version(), response.status()),
-        Err(ureq::Error::Timeout(_)) => format!("no response in {} s", PROBE_TIMEOUT.as_secs()),
-        Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            "connection refused: nothing listens on this port".to_owned()
-        }
-        Err(error) => error.to_string(),
-    };
-    format!("; last readiness probe: GET {url}: {result}")
-}
-
-fn probe(url: &str) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PROBE_TIMEOUT))
-        .http_status_as_error(false)
-        // The adapter follows no redirect and uses no proxy either.
-        .max_redirects(0)
-        .proxy(None)
-        .build();
-    config.new_agent().get(url).call()
 }
 
 /// Marks a process as exited. Unless the environment is shutting down, any exit is a fault, with

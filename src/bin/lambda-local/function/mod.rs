@@ -14,6 +14,7 @@ mod lifecycle;
 mod memory_limit;
 mod outcome;
 mod port_hint;
+mod probe;
 pub mod process;
 mod report;
 pub mod state;

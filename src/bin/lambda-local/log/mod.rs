@@ -123,7 +123,7 @@ impl Logger {
     }
 
     /// Logs a request after its REPORT line; not in JSON, which has Lambda's events only.
-    pub fn request(&self, line: &request::RequestLine<'_>) {
+    pub fn request(&self, line: &request::RequestLine) {
         if self.format == Format::Text {
             let color = match line.status {
                 0..400 => BOLD,

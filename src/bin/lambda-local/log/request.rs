@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 #[derive(Debug)]
-pub struct RequestLine<'a> {
-    pub method: &'a str,
-    pub target: &'a str,
+pub struct RequestLine {
+    pub method: String,
+    pub target: String,
     /// 0: the client got no response.
     pub status: u16,
     pub duration: Duration,
@@ -14,7 +14,7 @@ pub struct RequestLine<'a> {
     pub is_complete: bool,
 }
 
-impl fmt::Display for RequestLine<'_> {
+impl fmt::Display for RequestLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ", self.method, self.target)?;
         match self.status {
@@ -41,8 +41,8 @@ mod tests {
 
     fn line(status: u16, body_len: u64, is_complete: bool) -> String {
         let line = RequestLine {
-            method: "GET",
-            target: "/path",
+            method: "GET".to_owned(),
+            target: "/path".to_owned(),
             status,
             duration: Duration::from_micros(12_345),
             body_len,

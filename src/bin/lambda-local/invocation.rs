@@ -6,11 +6,13 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use crate::json::object;
 use crate::web::recorder::Recording;
 
+/// The request found no free environment.
+pub const THROTTLED: &str = "TooManyRequestsException";
 pub const RESPONSE_TOO_LARGE: &str = "Function.ResponseSizeTooLarge";
 pub const TRUNCATED_RESPONSE: &str = "Runtime.TruncatedResponse";
 
 /// A request to invoke the function, from a front end or from the Invoke API.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct InvokeRequest {
     pub id: String,
     pub payload: Vec<u8>,

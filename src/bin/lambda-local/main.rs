@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cli::options::{self, Command, Options};
-use cli::{invoke, samples};
+use cli::{help, invoke, samples};
 use front::Front;
 use front::gateway::Gateway;
 use function::Function;
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
-        Command::Help => print(options::HELP),
+        Command::Help => print(help::HELP),
         Command::Version => print(&format!("lambda-local {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Events(None) => print(&samples::list()),
         Command::Events(Some(name)) => print(samples::find(&name)?),

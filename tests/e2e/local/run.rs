@@ -75,11 +75,15 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
     }
     let app = SocketAddr::from(([127, 0, 0, 1], app_port.parse().expect("a port")));
     let mut local = launch(command(&all), app);
-    let line = local.wait_for("listening on http://");
+    local.address = address_in(&local.wait_for("listening on http://"));
+    local
+}
+
+/// The address in the line that names it.
+pub fn address_in(line: &str) -> SocketAddr {
     let address = line.split("http://").nth(1).expect("an address");
     let address = address.split([' ', '/']).next().expect("an address");
-    local.address = address.parse().expect("an address");
-    local
+    address.parse().expect("an address")
 }
 
 /// Starts `lambda-local` and does not wait.
@@ -134,6 +138,10 @@ fn listen(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> Join
 }
 
 impl Local {
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn output(&self) -> String {
         self.output.lock().expect("output").clone()
     }

@@ -1,4 +1,4 @@
-//! The command line: each option with its default, its help and its parser in one file.
+//! The command line: each option with its default and its parser; its help is in `help.rs`.
 //!
 //! Parsed by hand: two dozen flags do not need a library. An unknown option is an error (exit 2): a
 //! misspelt `--timeout` must not be ignored silently.
@@ -8,63 +8,6 @@ use std::time::Duration;
 
 use crate::cli::arg_reader::{ArgReader, UsageError, parse_pair};
 use crate::log::{Color, Format};
-
-pub const HELP: &str = "\
-lambda-local: run a web app as an AWS Lambda function on this machine, without Docker.
-
-Usage:
-  lambda-local [options] [-- command...]      run your app as a Lambda function
-  lambda-local invoke FILE | --sample NAME    send one event to a running lambda-local; with
-      [--batch N]                             N records, for the samples sqs, kinesis, dynamodb
-  lambda-local events [NAME]                  list the sample events, or print one
-
-The command starts your app, which must listen on $PORT (also in $AWS_LWA_PORT).
-Without a command, a demo app runs. Then open http://127.0.0.1:3000.
-
-  lambda-local -- node server.js
-  lambda-local --event alb --app-port 8000 -- python3 -m http.server
-  lambda-local --invoke-mode response_stream --timeout 60 -- ./my-app
-
-Front end:
-  --event KIND          event source to emulate [function-url]:
-                        function-url, http-api, rest-api, alb, alb-multi-value, lattice
-  --stage NAME          stage of an http-api or rest-api; URLs then begin with /NAME
-  --invoke-mode MODE    buffered or response_stream [buffered]
-  --port N              port to listen on [3000]
-  --host ADDRESS        address to listen on [127.0.0.1]
-  --tenant ID           tenant id of each HTTP request
-  --no-page             no page at /__lambda/, and no relay that records for it
-  Raw events: POST them to /2015-03-31/functions/function/invocations, or use
-  aws lambda invoke --endpoint-url http://127.0.0.1:3000 --function-name x out.json
-
-Function:
-  --timeout SECONDS     timeout of an invocation [30; the default of Lambda is 3]
-  --memory MB           memory size; a function that uses more is killed [1024]
-  --env NAME=VALUE      set an environment variable; may be repeated
-  --env-file FILE       read NAME=VALUE lines from a file; may be repeated
-  --dir DIR             working directory of the app [this directory]
-  --app-port N          port of the app [AWS_LWA_PORT, PORT or a free port]
-  --function-name NAME  name of the function [function]
-
-Lifecycle:
-  --init TYPE           on-demand, provisioned or snap-start [on-demand]
-  --concurrency N       Managed Instances: up to N concurrent invocations in one environment;
-                        otherwise one invocation at a time
-  --freeze              suspend all processes between invocations, as Lambda does
-
-  --watch [DIR]         start a new environment when a file in DIR changes [--dir]
-
-Processes:
-  --adapter PATH        adapter binary [lambda-adapter beside this program]
-  --no-adapter          no adapter: the command is a runtime that uses the Runtime API
-  --extension PATH      start another external extension; may be repeated
-
-Output:
-  --log-format FORMAT   text or json [text]
-  --color WHEN          auto, always or never [auto]
-  -h, --help            print this help
-  -V, --version         print the version
-";
 
 /// Event kind: the service in front of the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +103,8 @@ pub struct Options {
     pub function_name: String,
     pub init: Init,
     pub concurrency: Option<u32>,
+    pub max_environments: Option<u32>,
+    pub dead_letter: Option<PathBuf>,
     pub freeze: bool,
     pub watch: Watch,
     pub adapter: Adapter,
@@ -189,6 +134,8 @@ impl Default for Options {
             function_name: "function".to_owned(),
             init: Init::OnDemand,
             concurrency: None,
+            max_environments: None,
+            dead_letter: None,
             freeze: false,
             watch: Watch::Off,
             adapter: Adapter::Default,
@@ -291,6 +238,8 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
             "--function-name" => options.function_name = args.value()?,
             "--init" => options.init = args.one_of(&INITS)?,
             "--concurrency" => options.concurrency = Some(args.number(1, 10_000)?),
+            "--max-environments" => options.max_environments = Some(args.number(1, 100)?),
+            "--dead-letter" => options.dead_letter = Some(args.value()?.into()),
             "--freeze" => {
                 args.no_value()?;
                 options.freeze = true;
@@ -339,6 +288,15 @@ fn contradiction(options: &Options) -> Option<&'static str> {
             "`--freeze` and `--concurrency` exclude each other: \
              Managed Instances are never frozen",
         );
+    }
+    if options.max_environments.is_some_and(|max| max > 1) && options.app_port.is_some() {
+        return Some(
+            "`--max-environments` and `--app-port` exclude each other: the app of each \
+             environment needs a port of its own, from $PORT",
+        );
+    }
+    if options.max_environments.is_some() && options.concurrency.is_some() {
+        return Some("`--max-environments` and `--concurrency` exclude each other");
     }
     if options.adapter == Adapter::None && options.command.is_empty() {
         return Some("`--no-adapter` needs a command: a runtime that uses the Runtime API");
@@ -395,6 +353,7 @@ fn parse_invoke(mut args: ArgReader) -> Result<Command, UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::help::HELP;
 
     fn run(line: &str) -> Options {
         match parse(line.split_whitespace().map(str::to_owned)) {
@@ -440,6 +399,8 @@ mod tests {
             "--concurrency 2 --init snap-start",
             "--concurrency 2 --freeze",
             "--no-adapter",
+            "--max-environments 2 --app-port 80",
+            "--max-environments 2 --concurrency 2",
         ] {
             assert!(!error(line).is_empty());
         }

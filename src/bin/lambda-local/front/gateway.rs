@@ -15,7 +15,7 @@ use crate::clock;
 use crate::front::invoke_api::Call;
 use crate::function::Function;
 use crate::http_server::{Exchange, Headers};
-use crate::invocation::{InvokeRequest, Reply, collect_stream};
+use crate::invocation::{InvokeRequest, Reply, THROTTLED, collect_stream};
 use crate::log::request::RequestLine;
 use crate::web::entry::{Mark, Origin};
 use crate::web::recorder::Recording;
@@ -237,7 +237,9 @@ impl Gateway {
             }
             Reply::Failed(fault) | Reply::StreamEnd(Some(fault)) => {
                 self.function.log_fault(&fault);
-                let error = if fault.is_timeout() {
+                let error = if fault.error_type == THROTTLED {
+                    GatewayError::Throttled
+                } else if fault.is_timeout() {
                     GatewayError::Timeout
                 } else {
                     GatewayError::FunctionFailed

@@ -14,9 +14,9 @@ use super::common::{decode_base64, encode_base64};
 use super::{describe, event_stream};
 use crate::api::PAYLOAD_LIMIT;
 use crate::clock;
-use crate::function::Function;
+use crate::function::{Function, async_invoke};
 use crate::http_server::{Exchange, Head, Headers};
-use crate::invocation::{Fault, InvokeRequest, Reply, collect_stream};
+use crate::invocation::{Fault, InvokeRequest, Reply, THROTTLED, collect_stream};
 use crate::json::object;
 use crate::web::entry::Origin;
 use crate::web::recorder::Recording;
@@ -106,9 +106,7 @@ pub fn handle(
     match exchange.head.header("x-amz-invocation-type") {
         Some("DryRun") => exchange.respond(204, &id_header, b""),
         Some("Event") => {
-            let replies = function.invoke(request);
-            // The invocation blocks when the channel is full, so the reply must be received.
-            std::thread::spawn(move || replies.iter().for_each(drop));
+            async_invoke::start(function.clone(), request);
             exchange.respond(202, &id_header, b"")
         }
         _ => {
@@ -181,6 +179,9 @@ fn respond(
     let result: Result<Vec<u8>, Fault> = match replies.recv() {
         Ok(Reply::Buffered(payload)) => Ok(payload),
         Ok(Reply::StreamStart { .. }) => Ok(collect_stream(replies)),
+        Ok(Reply::Failed(fault)) if fault.error_type == THROTTLED => {
+            return respond_throttled(exchange);
+        }
         Ok(Reply::Failed(fault) | Reply::StreamEnd(Some(fault))) => Err(fault),
         Ok(_) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
@@ -265,6 +266,19 @@ fn not_here(exchange: &mut Exchange<'_>) -> io::Result<()> {
         message,
     };
     respond_error(exchange, &error)
+}
+
+fn respond_throttled(exchange: &Exchange<'_>) -> io::Result<()> {
+    let body = object([
+        ("Reason", "ConcurrentInvocationLimitExceeded".into()),
+        ("Type", "User".into()),
+        ("message", "Rate Exceeded.".into()),
+    ]);
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-amzn-errortype", THROTTLED),
+    ];
+    exchange.respond(429, &headers, &body.bytes())
 }
 
 fn respond_error(exchange: &Exchange<'_>, error: &InvokeError) -> io::Result<()> {

@@ -84,6 +84,8 @@ pub enum GatewayError {
     /// The function failed, or its reply is invalid.
     FunctionFailed,
     Timeout,
+    /// All environments are in use.
+    Throttled,
     RequestTooLarge,
     /// The path does not start with the stage.
     NotInStage,
@@ -216,7 +218,9 @@ impl Front {
                 "{request}: a function behind HTTP cannot accept a WebSocket; on AWS that takes \
                  an API Gateway WebSocket API"
             ),
-            GatewayError::FunctionFailed | GatewayError::Timeout => request,
+            GatewayError::FunctionFailed | GatewayError::Timeout | GatewayError::Throttled => {
+                request
+            }
         }
     }
 
@@ -229,6 +233,15 @@ impl Front {
         let page = |status| (status, "text/html", Cow::Owned(error_page(status)));
         let json = |status, body: &'static str| (status, JSON, Cow::Borrowed(body));
         let (status, content_type, body) = match (self.kind, error) {
+            (Kind::FunctionUrl, GatewayError::Throttled) => {
+                json(429, r#"{"Message":"Rate Exceeded."}"#)
+            }
+            (Kind::HttpApi, GatewayError::Throttled) => {
+                json(503, r#"{"message":"Service Unavailable"}"#)
+            }
+            (Kind::RestApi, GatewayError::Throttled) => {
+                json(500, r#"{"message": "Internal server error"}"#)
+            }
             (_, GatewayError::NoPath) => (400, "text/plain", Cow::Borrowed("Bad Request")),
             (_, GatewayError::WebSocket) => (501, "text/plain", Cow::Borrowed("Not Implemented")),
             (Kind::FunctionUrl, FunctionFailed | Timeout) => json(502, "Internal Server Error"),

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::TcpListener;
 
-use super::variables::SetupError;
+use super::setup_error::SetupError;
 
 pub const VARIABLES: [&str; 2] = ["AWS_LWA_PORT", "PORT"];
 const READINESS_VARIABLES: [&str; 2] = ["AWS_LWA_READINESS_CHECK_PORT", "READINESS_CHECK_PORT"];

@@ -39,14 +39,16 @@ impl Function {
     /// Shuts the environment down, so that the next invocation has a cold start. Waits for the end
     /// of the running invocation.
     pub fn discard_environment(&self) {
-        let mut slot = lock(&self.slot);
-        if let Some(environment) = slot.environment.take() {
-            lifecycle::shutdown(&environment, "spindown");
-            self.setup
-                .logger
-                .info("the environment was shut down from the page");
+        for lane in &self.lanes {
+            let mut slot = lock(&lane.slot);
+            if let Some(environment) = slot.environment.take() {
+                lifecycle::shutdown(&environment, "spindown");
+                self.setup
+                    .logger
+                    .info("the environment was shut down from the page");
+            }
+            *slot = Slot::default();
         }
-        *slot = Slot::default();
         self.setup.recorder.environment(EnvironmentState::None);
     }
 
@@ -60,7 +62,7 @@ impl Function {
     }
 
     fn idle_slot(&self) -> Option<(MutexGuard<'_, Slot>, std::sync::Arc<Environment>)> {
-        let slot = self.slot.try_lock().ok()?;
+        let slot = self.lanes.first()?.slot.try_lock().ok()?;
         let environment = slot.environment.clone()?;
         // Managed Instances do not hold the lock, and are never frozen.
         let is_idle = environment.lock().is_idle() && self.setup.options.concurrency.is_none();
@@ -76,8 +78,11 @@ impl Function {
     /// Lets the running invocation fail, or else the next one; the second call for the same failure
     /// takes it back.
     pub fn fail(&self, failure: InjectedFailure) {
-        let current = lock(&self.current).clone();
-        let running = current.filter(|environment| environment.lock().is_busy());
+        let mut current = self
+            .lanes
+            .iter()
+            .filter_map(|lane| lock(&lane.current).clone());
+        let running = current.find(|environment| environment.lock().is_busy());
         match (running, failure) {
             (Some(environment), InjectedFailure::Timeout) => {
                 environment.change(|state| state.is_cut_short = true);

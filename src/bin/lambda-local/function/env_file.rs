@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::variables::SetupError;
+use super::setup_error::SetupError;
 use crate::cli::arg_reader::{UsageError, parse_pair};
 
 /// An invalid line of an env file.

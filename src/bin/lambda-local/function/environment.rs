@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::function::state::{Compute, Extension, Phase, Restore, Running, State};
-use crate::function::variables::function_arn;
+use crate::function::variables::{Ports, function_arn};
 use crate::invocation::{ApiError, Fault, Invocation};
 use crate::json::object;
 
@@ -38,6 +38,7 @@ pub struct Profile {
     /// File names of the external extensions. One that registers under another name is internal.
     pub externals: Vec<String>,
     pub tenant: Option<String>,
+    pub ports: Ports,
 }
 
 impl Environment {
@@ -321,6 +322,10 @@ mod tests {
             snap_start: true,
             externals: vec!["adapter".to_owned()],
             tenant: None,
+            ports: Ports {
+                app: 1,
+                relay: None,
+            },
         };
         let environment = Environment::new(SocketAddr::from(([127, 0, 0, 1], 9)), profile);
         let (reply, _) = sync_channel(8);

@@ -18,7 +18,7 @@ use crate::function::environment::{Environment, Profile};
 use crate::function::memory_limit;
 use crate::function::process::{self, Ids, Launch};
 use crate::function::state::{Compute, Process, Restore, State};
-use crate::function::variables::{Setup, file_name};
+use crate::function::variables::{Ports, Setup, file_name};
 use crate::function::{port_hint, probe};
 use crate::invocation::Fault;
 use crate::log::{PlatformEvent, Source};
@@ -44,6 +44,7 @@ pub fn init_timeout(setup: &Setup) -> Duration {
 /// first process starts. After a failure no process is left.
 pub fn init(
     setup: &Arc<Setup>,
+    ports: Ports,
     tenant: Option<String>,
     timeout: Duration,
     on_created: impl FnOnce(&Arc<Environment>),
@@ -64,6 +65,7 @@ pub fn init(
         snap_start: setup.options.init == Init::SnapStart,
         externals: setup.extensions.iter().map(|p| file_name(p)).collect(),
         tenant,
+        ports,
     };
     let environment = Arc::new(Environment::new(address, profile));
     on_created(&environment);
@@ -83,7 +85,7 @@ fn start_processes(
     environment: &Arc<Environment>,
     deadline: Instant,
 ) -> Result<(), Fault> {
-    let env = setup.extension_env(environment.address);
+    let env = setup.extension_env(environment.address, environment.profile.ports);
     for extension in &setup.extensions {
         let name = file_name(extension);
         let launch = Launch {
@@ -103,7 +105,7 @@ fn start_processes(
     let launch = Launch {
         program: &setup.program,
         args: &setup.args,
-        env: &setup.runtime_env(environment.address),
+        env: &setup.runtime_env(environment.address, environment.profile.ports),
         dir: Some(&setup.task_root),
         source: Source::App,
     };
@@ -112,7 +114,7 @@ fn start_processes(
         port_hint::watch(setup, environment);
     }
     let timed_out = || {
-        let probe = probe::repeat(setup);
+        let probe = probe::repeat(setup, environment.profile.ports);
         format!("the runtime did not poll for an event in time{probe}")
     };
     wait_for(environment, deadline, timed_out, |state| {

@@ -1,15 +1,18 @@
 //! The function: queues invocations, keeps an environment for them, resets it after a failure, and
 //! reports each invocation.
 //!
-//! Lambda starts another environment for a concurrent invocation; here it waits for the first to
-//! finish. With `--concurrency` (Managed Instances), one environment takes as many invocations at a
-//! time as its runtime polls for.
+//! Lambda starts another environment for a concurrent invocation. Here that takes
+//! `--max-environments`, beyond which an invocation is throttled; without, it waits for the first
+//! to finish. With `--concurrency` (Managed Instances), one environment takes as many invocations
+//! at a time as its runtime polls for.
 
 pub mod app_port;
+pub mod async_invoke;
 pub mod controls;
 mod env_file;
 pub mod environment;
 pub mod guard;
+mod lanes;
 mod lifecycle;
 mod memory_limit;
 mod outcome;
@@ -17,7 +20,9 @@ mod port_hint;
 mod probe;
 pub mod process;
 mod report;
+pub mod setup_error;
 pub mod state;
+mod throttle;
 pub mod variables;
 pub mod watch;
 
@@ -35,6 +40,7 @@ use crate::web::entry::Mark;
 use crate::web::recorder::EnvironmentState;
 use controls::InjectedFailure;
 use environment::Environment;
+use lanes::{Lane, Slot};
 use outcome::{Outcome, reply_failure, timed_out};
 use state::{Compute, ResponseProgress, Running};
 use variables::Setup;
@@ -42,9 +48,8 @@ use variables::Setup;
 #[derive(Debug)]
 pub struct Function {
     pub setup: Arc<Setup>,
-    slot: Mutex<Slot>,
-    /// The latest environment, even during its init: the one that `stop` shuts down.
-    current: Mutex<Option<Arc<Environment>>>,
+    /// One for each environment that may exist.
+    lanes: Vec<Lane>,
     is_stopping: AtomicBool,
     queue_notice_logged: AtomicBool,
     summary: Mutex<Summary>,
@@ -52,22 +57,11 @@ pub struct Function {
     injected: Mutex<Option<InjectedFailure>>,
 }
 
-/// The environment; a standard invocation holds the lock until it is finished.
-#[derive(Debug, Default)]
-struct Slot {
-    environment: Option<Arc<Environment>>,
-    /// Duration of an init that is not in a REPORT line yet.
-    init: Option<Duration>,
-    is_frozen: bool,
-    is_restored: bool,
-}
-
 impl Function {
     pub fn new(setup: Arc<Setup>) -> Arc<Function> {
         Arc::new(Function {
+            lanes: setup.ports.iter().map(|ports| Lane::new(*ports)).collect(),
             setup,
-            slot: Mutex::default(),
-            current: Mutex::default(),
             is_stopping: AtomicBool::default(),
             queue_notice_logged: AtomicBool::default(),
             summary: Mutex::default(),
@@ -78,7 +72,10 @@ impl Function {
     /// Initializes an environment before the first invocation. After a failure, init is repeated as
     /// a part of that invocation.
     pub fn init_early(&self) {
-        let mut slot = lock(&self.slot);
+        let Some(lane) = self.lanes.first() else {
+            return;
+        };
+        let mut slot = lock(&lane.slot);
         if slot.environment.is_some() {
             // An invocation came first.
             return;
@@ -89,7 +86,12 @@ impl Function {
         });
         let started = Instant::now();
         let tenant = self.setup.options.tenant.clone();
-        match self.init(&mut slot, tenant, lifecycle::init_timeout(&self.setup)) {
+        match self.init(
+            lane,
+            &mut slot,
+            tenant,
+            lifecycle::init_timeout(&self.setup),
+        ) {
             Ok(environment) => {
                 slot.init = Some(started.elapsed());
                 self.freeze(&mut slot, &environment);
@@ -107,16 +109,17 @@ impl Function {
     pub fn reload(&self, path: &str) {
         let logger = &self.setup.logger;
         logger.info(&format!("`{path}` has changed: starting a new environment"));
-        if let Some(current) = lock(&self.current).clone() {
-            let message = format!("`{path}` has changed");
-            let fault = Fault::new("Sandbox.Reloaded", message);
-            current.change(|state| state.fault.get_or_insert(fault).clone());
+        for lane in &self.lanes {
+            if let Some(current) = lock(&lane.current).clone() {
+                let message = format!("`{path}` has changed");
+                let fault = Fault::new("Sandbox.Reloaded", message);
+                current.change(|state| state.fault.get_or_insert(fault).clone());
+            }
+            let mut slot = lock(&lane.slot);
+            if let Some(environment) = slot.environment.take() {
+                lifecycle::shutdown(&environment, "spindown");
+            }
         }
-        let mut slot = lock(&self.slot);
-        if let Some(environment) = slot.environment.take() {
-            lifecycle::shutdown(&environment, "spindown");
-        }
-        drop(slot);
         self.init_early();
     }
 
@@ -129,7 +132,9 @@ impl Function {
     }
 
     fn serve(&self, request: InvokeRequest, reply: SyncSender<Reply>) {
-        let mut slot = self.wait_for_slot();
+        let Some((lane, mut slot)) = self.wait_for_slot(&request.tenant) else {
+            return throttle::reply(&self.setup, &reply);
+        };
         if self.is_stopping() {
             return;
         }
@@ -142,7 +147,7 @@ impl Function {
             ..Report::default()
         };
         let mut started = Instant::now();
-        let prepared = self.prepare(&mut slot, &request, &mut started, &mut report);
+        let prepared = self.prepare(lane, &mut slot, &request, &mut started, &mut report);
         let environment = match prepared {
             Ok(environment) => environment,
             Err(fault) => {
@@ -173,28 +178,14 @@ impl Function {
         self.report(&id, &outcome, report, &recording);
         // The request is logged now, not after a reset.
         drop(reply);
-        self.release(slot, &environment, &outcome);
-    }
-
-    fn wait_for_slot(&self) -> MutexGuard<'_, Slot> {
-        if let Ok(slot) = self.slot.try_lock() {
-            return slot;
-        }
-        let current = lock(&self.current).clone();
-        let is_busy = current.is_some_and(|environment| environment.lock().is_busy());
-        if is_busy && !self.queue_notice_logged.swap(true, Ordering::Relaxed) {
-            self.setup.logger.info(
-                "a request is queued until the current invocation has finished: there is one \
-                 environment, where Lambda would start more (see --concurrency)",
-            );
-        }
-        lock(&self.slot)
+        self.release(lane, slot, &environment, &outcome);
     }
 
     /// Returns an environment that waits for an event: the current one, or a new one whose init is
     /// then a part of this invocation.
     fn prepare(
         &self,
+        lane: &Lane,
         slot: &mut Slot,
         request: &InvokeRequest,
         started: &mut Instant,
@@ -206,7 +197,7 @@ impl Function {
             None => {
                 request.recording.mark(Mark::InitStart);
                 let timeout = self.setup.options.timeout;
-                let init = self.init(slot, request.tenant.clone(), timeout);
+                let init = self.init(lane, slot, request.tenant.clone(), timeout);
                 request.recording.mark(Mark::InitEnd);
                 init.inspect_err(|fault| self.report_init(fault, started.elapsed(), "invoke"))?
             }
@@ -235,18 +226,19 @@ impl Function {
 
     fn init(
         &self,
+        lane: &Lane,
         slot: &mut Slot,
         tenant: Option<String>,
         timeout: Duration,
     ) -> Result<Arc<Environment>, Fault> {
         let on_created = |environment: &Arc<Environment>| {
-            *lock(&self.current) = Some(environment.clone());
+            *lock(&lane.current) = Some(environment.clone());
             // `stop` may have run before `current` was set.
             environment.change(|state| state.is_stopping |= self.is_stopping());
         };
         let recorder = &self.setup.recorder;
         recorder.environment(EnvironmentState::Starting);
-        let environment = lifecycle::init(&self.setup, tenant, timeout, on_created)
+        let environment = lifecycle::init(&self.setup, lane.ports, tenant, timeout, on_created)
             .inspect_err(|_| recorder.environment(EnvironmentState::Failed))?;
         recorder.environment(EnvironmentState::Ready);
         lock(&self.summary).add_environment();
@@ -332,6 +324,7 @@ impl Function {
     /// Resets a failed environment, or freezes a usable one.
     fn release(
         &self,
+        lane: &Lane,
         slot: Option<MutexGuard<'_, Slot>>,
         environment: &Arc<Environment>,
         outcome: &Outcome,
@@ -347,7 +340,7 @@ impl Function {
         if is_managed && reason.is_none() {
             return;
         }
-        let mut slot = slot.unwrap_or_else(|| lock(&self.slot));
+        let mut slot = slot.unwrap_or_else(|| lock(&lane.slot));
         let Some(reason) = reason else {
             return self.freeze(&mut slot, environment);
         };
@@ -375,10 +368,16 @@ impl Function {
     /// Shuts the environment down, even during init or an invocation, and returns the summary.
     pub fn stop(&self) -> String {
         self.is_stopping.store(true, Ordering::Relaxed);
-        let current = lock(&self.current).clone();
-        if let Some(environment) = current {
-            lifecycle::shutdown(&environment, "spindown");
-        }
+        std::thread::scope(|scope| {
+            for lane in &self.lanes {
+                scope.spawn(|| {
+                    let current = lock(&lane.current).clone();
+                    if let Some(environment) = current {
+                        lifecycle::shutdown(&environment, "spindown");
+                    }
+                });
+            }
+        });
         lock(&self.summary).to_string()
     }
 

@@ -80,7 +80,7 @@ pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
     std::thread::spawn(move || {
         let mut logged = None;
         while !is_over(&environment) {
-            let (port, path) = setup.readiness();
+            let (port, path) = setup.readiness(environment.profile.ports);
             let guards = environment.lock().guards(Process::is_runtime);
             let listeners = platform::listeners(&platform::descendants(&guards));
             let hint = Hint::of(&listeners, port);

@@ -3,17 +3,17 @@
 use std::io;
 use std::time::Duration;
 
-use super::variables::Setup;
+use super::variables::{Ports, Setup};
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Repeats the readiness probe of the adapter for the error message: most often the app listens on
 /// another port.
-pub fn repeat(setup: &Setup) -> String {
+pub fn repeat(setup: &Setup, ports: Ports) -> String {
     if setup.extensions.is_empty() {
         return String::new();
     }
-    let (port, path) = setup.readiness();
+    let (port, path) = setup.readiness(ports);
     let url = format!("http://127.0.0.1:{port}{path}");
     let result = match probe(&url) {
         Ok(response) => format!("{:?} {}", response.version(), response.status()),

@@ -5,7 +5,6 @@
 //! the runtime has would fail on Lambda.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use std::sync::Arc;
 
 use crate::cli::options::{Adapter, Init, InvokeMode, Options, Watch};
 use crate::clock;
-use crate::function::env_file::LineError;
+use crate::function::setup_error::SetupError;
 use crate::function::{app_port, env_file};
 use crate::log::{Format, Logger};
 use crate::web::recorder::Recorder;
@@ -36,89 +35,13 @@ const RUNTIME_ONLY: [&str; 11] = [
     "LAMBDA_TASK_ROOT",
 ];
 
-#[derive(Debug)]
-pub enum SetupError {
-    ReadEnvFile {
-        path: PathBuf,
-        error: io::Error,
-    },
-    ParseEnvFile {
-        path: PathBuf,
-        error: LineError,
-    },
-    FindExtension {
-        path: PathBuf,
-        error: io::Error,
-    },
-    DuplicateExtension {
-        name: String,
-    },
-    FindAdapter {
-        path: PathBuf,
-        hint: &'static str,
-    },
-    FindOwnFile(io::Error),
-    FindDir {
-        path: PathBuf,
-        error: io::Error,
-    },
-    InvalidPort {
-        variable: &'static str,
-        value: String,
-    },
-    /// The adapter would send its requests to lambda-local itself.
-    OwnPort {
-        source: &'static str,
-        port: u16,
-    },
-    FindFreePort(io::Error),
-    StartRelay(io::Error),
-}
-
-impl std::error::Error for SetupError {}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SetupError::ReadEnvFile { path, error } => {
-                write!(f, "failed to read `{}`: {error}", path.display())
-            }
-            SetupError::ParseEnvFile { path, error } => {
-                write!(f, "failed to parse `{}`: {error}", path.display())
-            }
-            SetupError::FindExtension { path, error } => {
-                write!(f, "failed to find extension `{}`: {error}", path.display())
-            }
-            SetupError::DuplicateExtension { name } => {
-                write!(f, "two extensions have the name `{name}`")
-            }
-            SetupError::FindAdapter { path, hint } => write!(
-                f,
-                "failed to find the adapter `{}`: no such file{hint}",
-                path.display()
-            ),
-            SetupError::FindOwnFile(error) => {
-                write!(f, "failed to find the executable of lambda-local: {error}")
-            }
-            SetupError::FindDir { path, error } => {
-                write!(f, "failed to find directory `{}`: {error}", path.display())
-            }
-            SetupError::OwnPort { source, port } => write!(
-                f,
-                "`{source}` is {port}, the port that lambda-local itself listens on \
-                 (choose another one for it with --port N)"
-            ),
-            SetupError::InvalidPort { variable, value } => {
-                write!(f, "`{variable}` must be a port, not `{value}`")
-            }
-            SetupError::FindFreePort(error) => {
-                write!(f, "failed to find a free port for the app: {error}")
-            }
-            SetupError::StartRelay(error) => {
-                write!(f, "failed to start the relay to the app: {error}")
-            }
-        }
-    }
+/// Where the app of an environment listens. Environments on Lambda have a network each; here they
+/// share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    pub app: u16,
+    /// The port of the relay to the app, which the adapter gets instead of the app's.
+    pub relay: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -133,10 +56,9 @@ pub struct Setup {
     pub args: Vec<String>,
     /// Absolute path of the working directory of the app.
     pub task_root: PathBuf,
-    pub app_port: u16,
+    /// The ports of each environment's app.
+    pub ports: Vec<Ports>,
     pub recorder: Arc<Recorder>,
-    /// The port of the relay to the app, which the adapter gets instead of the app's.
-    pub relay_port: Option<u16>,
     /// `PORT` and `AWS_LWA_PORT` of the app, where they differ from the settings of the user.
     forced_ports: Vec<&'static str>,
     /// From `--env-file` and `--env`; later ones take precedence.
@@ -170,10 +92,19 @@ impl Setup {
         }
         let host = lookup("AWS_LWA_HOST").or_else(|| lookup("HOST"));
         let is_relayed = options.page && options.adapter != Adapter::None;
-        let relay_port = (is_relayed && relay::can_relay_to(host.as_deref()))
-            .then(|| relay::start(chosen.port, &recorder))
-            .transpose()
-            .map_err(SetupError::StartRelay)?;
+        let is_relayed = is_relayed && relay::can_relay_to(host.as_deref());
+        let environments = options.max_environments.unwrap_or(1);
+        let ports = (0..environments).map(|number| {
+            let app = if number == 0 {
+                chosen.port
+            } else {
+                app_port::free_port().map_err(SetupError::FindFreePort)?
+            };
+            let relay = is_relayed.then(|| relay::start(app, &recorder));
+            let relay = relay.transpose().map_err(SetupError::StartRelay)?;
+            Ok(Ports { app, relay })
+        });
+        let ports: Vec<Ports> = ports.collect::<Result<_, SetupError>>()?;
         Ok(Setup {
             options,
             logger: Arc::new(logger),
@@ -182,10 +113,9 @@ impl Setup {
             program,
             args,
             task_root,
-            app_port: chosen.port,
+            ports,
             forced_ports: chosen.forced,
             recorder,
-            relay_port,
             settings,
         })
     }
@@ -210,21 +140,28 @@ impl Setup {
 
     /// Returns the environment variables of the runtime: those of lambda-local, those that Lambda
     /// sets, and those of the user.
-    pub fn runtime_env(&self, api: SocketAddr) -> Env {
+    pub fn runtime_env(&self, api: SocketAddr, ports: Ports) -> Env {
         let mut env: Env = std::env::vars_os().collect();
-        for (name, value) in self.lambda_variables(api) {
+        for (name, value) in self.lambda_variables(api, ports) {
             set(&mut env, name, &value);
         }
         for (name, value) in &self.settings {
             set(&mut env, name, value);
         }
-        for name in &self.forced_ports {
-            set(&mut env, name, &self.app_port.to_string());
+        // The settings of the user are for the first environment.
+        let is_first = self.ports.first() == Some(&ports);
+        let forced = if is_first {
+            &self.forced_ports[..]
+        } else {
+            &app_port::VARIABLES
+        };
+        for name in forced {
+            set(&mut env, name, &ports.app.to_string());
         }
         env
     }
 
-    fn lambda_variables(&self, api: SocketAddr) -> Vec<(&'static str, String)> {
+    fn lambda_variables(&self, api: SocketAddr, ports: Ports) -> Vec<(&'static str, String)> {
         let options = &self.options;
         let function_name = &options.function_name;
         let log_stream = format!("local/[$LATEST]{:016x}", clock::random());
@@ -245,10 +182,10 @@ impl Setup {
                 format!("/aws/lambda/{function_name}"),
             ),
             ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream),
-            ("AWS_LWA_PORT", self.app_port.to_string()),
+            ("AWS_LWA_PORT", ports.app.to_string()),
             ("AWS_REGION", region()),
             ("AWS_DEFAULT_REGION", region()),
-            ("PORT", self.app_port.to_string()),
+            ("PORT", ports.app.to_string()),
             ("TZ", ":UTC".to_owned()),
             ("_HANDLER", "handler".to_owned()),
             ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
@@ -267,9 +204,9 @@ impl Setup {
     }
 
     /// Returns the environment variables of an extension.
-    pub fn extension_env(&self, api: SocketAddr) -> Env {
-        let mut env = self.runtime_env(api);
-        if let Some(port) = self.relay_port {
+    pub fn extension_env(&self, api: SocketAddr, ports: Ports) -> Env {
+        let mut env = self.runtime_env(api, ports);
+        if let Some(port) = ports.relay {
             for name in app_port::VARIABLES {
                 set(&mut env, name, &port.to_string());
             }
@@ -282,7 +219,7 @@ impl Setup {
     }
 
     /// Returns port and path of the adapter's readiness probe.
-    pub fn readiness(&self) -> (u16, String) {
+    pub fn readiness(&self, ports: Ports) -> (u16, String) {
         let first = |names: [&str; 2]| {
             let mut values = names.iter().filter_map(|name| lookup(&self.settings, name));
             values.next().unwrap_or_default()
@@ -290,7 +227,7 @@ impl Setup {
         let port = first(["AWS_LWA_READINESS_CHECK_PORT", "READINESS_CHECK_PORT"]).parse();
         let path = first(["AWS_LWA_READINESS_CHECK_PATH", "READINESS_CHECK_PATH"]);
         (
-            port.unwrap_or(self.app_port),
+            port.unwrap_or(ports.app),
             format!("/{}", path.trim_start_matches('/')),
         )
     }
@@ -403,8 +340,12 @@ mod tests {
         };
         let setup = Setup::new(options, 3000).expect("setup");
         let api = SocketAddr::from(([127, 0, 0, 1], 9001));
+        let ports = setup.ports[0];
         let has = |env: &Env, name: &str| env.iter().any(|(key, _)| key == OsStr::new(name));
-        let (runtime, extension) = (setup.runtime_env(api), setup.extension_env(api));
+        let (runtime, extension) = (
+            setup.runtime_env(api, ports),
+            setup.extension_env(api, ports),
+        );
         for name in ["_HANDLER", "LAMBDA_TASK_ROOT", "AWS_LAMBDA_LOG_GROUP_NAME"] {
             assert!(has(&runtime, name) && !has(&extension, name), "{name}");
         }

@@ -197,8 +197,18 @@ impl Page {
                 "concurrency",
                 Json::Int(options.concurrency.unwrap_or(0).into()),
             ),
-            ("appPort", Json::Int(setup.app_port.into())),
-            ("relay", setup.relay_port.is_some().into()),
+            (
+                "appPort",
+                Json::Int(setup.ports.first().map_or(0, |ports| ports.app.into())),
+            ),
+            (
+                "relay",
+                setup
+                    .ports
+                    .first()
+                    .is_some_and(|ports| ports.relay.is_some())
+                    .into(),
+            ),
             ("command", options.command.join(" ").into()),
             ("samples", Json::List(samples.into())),
         ])

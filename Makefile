@@ -23,13 +23,13 @@ BINARIES := $(ARCHES:%=dist/lambda-adapter-%)
 LAYERS   := $(ARCHES:%=dist/lambda-adapter-layer-%.zip)
 IMAGE    := dist/lambda-adapter-image.tar
 VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
-SCRIPTS  := .ci/run layer/bootstrap layer/build layer/publish layer/reproduce tests/layer/image.sh tests/servers/apps/app.cgi
+SCRIPTS  := .ci/run layer/bootstrap layer/build layer/fetch layer/publish layer/reproduce tests/layer/image.sh tests/servers/apps/app.cgi
 TEMPLATES := $(wildcard layer/template.yaml examples/*/template.yaml)
 FUZZ     := $(filter-out seeds,$(patsubst %.rs,%,$(notdir $(wildcard tests/fuzz/bins/*.rs))))
 SOURCES  := $(shell find src -name "*.rs" -o -name Cargo.toml) Cargo.toml Cargo.lock layer/build layer/link.ld
 
 .DELETE_ON_ERROR:
-.PHONY: help run test features macos page pictures examples fuzz differential soak lint build e2e reproducible size layer publish image packages rie servers bench clean \
+.PHONY: help run test features macos page pictures examples deploy fuzz differential soak lint build e2e reproducible size layer publish image packages rie servers bench clean \
         build-LambdaAdapterLayerX86 build-LambdaAdapterLayerArm64
 
 help: ## Print this list
@@ -59,7 +59,8 @@ fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (n
 	done
 
 features: ## Run the tests of the feature sets that docs/install.md names, beside that of `make test`
-	$(CARGO) test --no-default-features
+	$(CARGO) test --no-default-features --lib
+	$(CARGO) test --no-default-features --test e2e response:: settings::
 	$(CARGO) check --all-targets
 
 macos: ## Check the types of everything for macOS, from Linux too (needs rustup's rust-src)
@@ -92,6 +93,9 @@ lint: ## Check the format and the lints
 examples: ## Run the examples in examples/ (ONLY="express flask"; STRICT=1: what is skipped has failed)
 	$(CARGO) build --release --features local --bins
 	examples/run $(if $(STRICT),--strict) $(ONLY)
+
+deploy: ## Check the examples of infrastructure as code with their own tools (ONLY="sam cdk"; gets the tools)
+	examples/deploy/check $(if $(STRICT),--strict) $(ONLY)
 
 build: $(BINARIES) ## Build the static binaries for both architectures
 

@@ -1,7 +1,7 @@
 //! The HTTP client for the app: one request, one response, over a connection that is reused.
 //!
 //! An idle connection may have been closed, above all while Lambda had the process frozen. It
-//! is checked before reuse, dropped after a few idle seconds ([`super::pool`]), and a request
+//! is checked before reuse, dropped after a few idle seconds (`pool.rs`), and a request
 //! lost on it before the first response byte is retried once if that cannot repeat an effect
 //! (RFC 9110 9.2.2, RFC 9112 9.3.1).
 

@@ -7,7 +7,7 @@ const NAME: &[u8] = b"set-cookie";
 /// In how many cases its nine letters can be written. No browser keeps as many cookies of a site.
 const CASES: usize = 512;
 
-/// As many names as wanted, up to [`CASES`]. They ascend, so that a map which sorts its names
+/// As many names as wanted, up to `CASES`. They ascend, so that a map which sorts its names
 /// keeps the order of the cookies, and end with the lower case.
 pub fn names(count: usize) -> impl Iterator<Item = Vec<u8>> {
     (CASES.saturating_sub(count)..CASES).map(|case| {

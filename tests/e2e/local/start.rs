@@ -122,7 +122,7 @@ fn an_app_on_another_port_is_told_which_one() {
     let other = free_port().to_string();
     let app = ["--port", "0", "--", "python3", "-m", "http.server", &other];
     let mut local = launch(&app, &[]);
-    let line = local.wait_for("it must listen on $PORT");
+    let line = local.wait_for("but its processes listen on");
     assert!(
         line.contains(&format!("listen on port {other}"))
             && line.contains(&format!("--app-port {other}")),

@@ -19,8 +19,10 @@
 
 mod app;
 mod check;
+mod counts;
 mod fake;
 mod floor;
+mod grid;
 mod kinds;
 mod ledger;
 mod measure;
@@ -37,6 +39,12 @@ fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--floor") {
         // The bench ends the floor by killing it, so an error only matters when it fails.
         return floor::run().map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &arguments[..]
+        && first == "--app"
+    {
+        return grid::run_app(rest).map_or_else(failed, |()| ExitCode::SUCCESS);
     }
     match bench() {
         Ok(true) => ExitCode::SUCCESS,
@@ -68,8 +76,16 @@ fn bench() -> std::io::Result<bool> {
         measure::cold(cold, &subjects, runs, &mut series, &mut broken);
         print!("{}", report::lines(&series[from..]));
     }
+    let done = |new: Vec<measure::Series>| {
+        print!("{}", report::lines(&new));
+        series.extend(new);
+    };
+    grid::grid(&subjects, runs, wanted, done, &mut broken);
     for kind in kinds::KINDS.iter().filter(|k| wanted(k.name)) {
         let from = series.len();
+        if kind.in_flight == 1 && matches!(kind.response, kinds::Body::Json(200)) {
+            counts::counts(kind, &subjects, &mut series, &mut broken);
+        }
         measure::steady(kind, &subjects, seconds, &mut series, &mut broken);
         print!("{}", report::lines(&series[from..]));
     }

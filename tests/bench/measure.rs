@@ -9,7 +9,7 @@ use crate::check;
 use crate::fake::Fake;
 use crate::kinds::{Kind, Mode};
 use crate::ledger::Event;
-use crate::process::Process;
+use crate::process::{Process, adapter_env};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +45,10 @@ pub const ANONYMOUS: &str = "anonymous kB";
 pub const PEAK: &str = "peak rss kB";
 pub const REGISTER: &str = "exec to register us";
 pub const NEXT: &str = "listening to next us";
+pub const INSTRUCTIONS: &str = "user instructions";
+pub const SYSTEM_CALLS: &str = "system calls";
+pub const EXEC_TO_NEXT: &str = "app exec to next us";
+pub const WAIT_CPU: &str = "adapter cpu until next us";
 pub const FAULTS: &str = "page faults";
 
 /// A running subject: dropped in this order, so that the process goes first.
@@ -65,15 +69,7 @@ impl<'a> Running<'a> {
         app: Option<App>,
     ) -> Result<Self, String> {
         let fake = Fake::start(kind.in_flight, kind.gzip).map_err(|e| e.to_string())?;
-        let mut env = vec![
-            ("AWS_LAMBDA_RUNTIME_API", fake.address().to_string()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "bench".into()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".into()),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512".into()),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".into()),
-            ("AWS_REGION", "eu-west-1".into()),
-            ("AWS_LWA_PORT", port.to_string()),
-        ];
+        let mut env = adapter_env(fake.address(), port);
         env.extend(kind.env());
         if subject.argument.is_some() {
             env.push(floor);
@@ -90,18 +86,31 @@ impl<'a> Running<'a> {
     }
 
     fn note(&mut self, kind: &Kind, metric: &'static str, values: Vec<f64>) {
-        match self.series.iter_mut().find(|s| s.metric == metric) {
-            Some(series) => series.rounds.push(values),
-            None => {
-                let (kind, subject) = (kind.name, self.subject.name);
-                self.series.push(Series {
-                    kind,
-                    metric,
-                    subject,
-                    rounds: vec![values],
-                });
-            }
-        }
+        note(
+            &mut self.series,
+            (kind.name, metric, self.subject.name),
+            values,
+        );
+    }
+}
+
+/// Adds a round to the series of a kind, a metric and a subject.
+pub fn note(
+    all: &mut Vec<Series>,
+    (kind, metric, subject): (&'static str, &'static str, &'static str),
+    values: Vec<f64>,
+) {
+    let known = all
+        .iter_mut()
+        .find(|s| (s.kind, s.metric, s.subject) == (kind, metric, subject));
+    match known {
+        Some(series) => series.rounds.push(values),
+        None => all.push(Series {
+            kind,
+            metric,
+            subject,
+            rounds: vec![values],
+        }),
     }
 }
 

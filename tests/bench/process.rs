@@ -5,9 +5,25 @@
 
 use std::fs::read_to_string;
 use std::io::Result;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The environment of an adapter whose app listens on `port`.
+pub fn adapter_env(api: SocketAddr, port: u16) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "bench".into()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".into()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512".into()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".into()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench".into()),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "bench".into()),
+        ("AWS_REGION", "eu-west-1".into()),
+        ("AWS_LWA_PORT", port.to_string()),
+    ]
+}
 
 pub struct Process {
     child: Child,
@@ -21,12 +37,40 @@ impl Process {
         argument: Option<&str>,
         env: &[(&str, String)],
     ) -> Result<Process> {
-        let mut command = Command::new(program);
+        let arguments: Vec<&str> = argument.into_iter().collect();
+        Process::spawn(&[], program, &arguments, env, Stdio::null())
+    }
+
+    /// The same through the programs in `prefix`, which execute it; its stdout can be read.
+    pub fn start_in(
+        prefix: &[String],
+        program: &Path,
+        arguments: &[&str],
+        env: &[(&str, String)],
+    ) -> Result<Process> {
+        Process::spawn(prefix, program, arguments, env, Stdio::piped())
+    }
+
+    fn spawn(
+        prefix: &[String],
+        program: &Path,
+        arguments: &[&str],
+        env: &[(&str, String)],
+        stdout: Stdio,
+    ) -> Result<Process> {
+        let mut command = match prefix {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         command
-            .args(argument)
+            .args(arguments)
             .env_clear()
             .envs(env.iter().map(|(k, v)| (k, v)));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stdin(Stdio::null()).stdout(stdout);
         if std::env::var_os("VERBOSE").is_none() {
             command.stderr(Stdio::null());
         }
@@ -38,6 +82,25 @@ impl Process {
             )
         })?;
         Ok(Process { child, started })
+    }
+
+    /// Ends it by SIGTERM, after which it finishes what it does and exits.
+    pub fn terminate(&mut self, timeout: Duration) -> Result<()> {
+        let id = self.child.id().to_string();
+        Command::new("kill").arg(id).status()?;
+        let deadline = Instant::now() + timeout;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                return Err(std::io::Error::other("SIGTERM does not end the adapter"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// What it prints, where it was started by `start_in`.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     /// Nanoseconds on a processor, user and system, of all running threads.

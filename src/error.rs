@@ -20,7 +20,7 @@ pub enum Fatal {
     /// A call of the Runtime API or Extensions API failed.
     RuntimeApi { act: &'static str, cause: String },
     /// The app was not ready before the readiness timeout; `last` is the last probe's error.
-    NotReady { waited_ms: u128, last: String },
+    NotReady { waited_ms: u64, last: String },
     /// The command line is not valid.
     Usage(String),
     /// The app's command could not be started.

@@ -4,8 +4,8 @@
 //! where `lambda-local` itself ends every process.
 
 pub use system::{
-    acknowledge_at_once, die_with_parent, ignored_signals, own_program,
-    use_plain_congestion_control,
+    CONNECTS_AGAIN, acknowledge_at_once, die_with_parent, ignored_signals, own_program,
+    stream_socket, use_plain_congestion_control,
 };
 
 #[cfg(target_os = "linux")]
@@ -14,10 +14,21 @@ mod system {
     use std::fs;
     use std::io;
     use std::net::TcpStream;
+    use std::os::fd::OwnedFd;
     use std::os::linux::net::TcpStreamExt;
 
     use rustix::net::sockopt::set_tcp_congestion;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
     use rustix::process::{Signal, set_parent_process_death_signal};
+
+    /// Whether a socket can connect again after a refusal.
+    pub const CONNECTS_AGAIN: bool = true;
+
+    /// Returns a socket that the app does not inherit.
+    pub fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC;
+        Ok(socket_with(family, SocketType::STREAM, flags, None)?)
+    }
 
     /// Acknowledges the data that is received next without a delay (TCP_QUICKACK).
     pub fn acknowledge_at_once(stream: &TcpStream) -> io::Result<()> {
@@ -80,6 +91,20 @@ mod system {
     use std::ffi::OsString;
     use std::io;
     use std::net::TcpStream;
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::ioctl_fioclex;
+    use rustix::net::{AddressFamily, SocketType, socket};
+
+    /// POSIX leaves the state of a refused socket open.
+    pub const CONNECTS_AGAIN: bool = false;
+
+    /// Returns a socket that the app does not inherit.
+    pub fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+        let socket = socket(family, SocketType::STREAM, None)?;
+        ioctl_fioclex(&socket)?;
+        Ok(socket)
+    }
 
     /// There is no such option: a response in several segments may be delayed.
     pub fn acknowledge_at_once(_stream: &TcpStream) -> io::Result<()> {

@@ -6,7 +6,6 @@
 //! (RFC 9110 9.2.2, RFC 9112 9.3.1).
 
 use std::io::{self, ErrorKind, Read};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +18,11 @@ use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
 use crate::http::request::Request;
 use crate::http::{Body, Error, Response};
+use crate::net::connect::{Addresses, Connector};
 use crate::net::connection::Connection;
 use crate::net::deadline::Deadline;
-use crate::net::{descriptors, resolve};
+use crate::net::resolve;
 
-/// One read takes a usual response whole; only pages that were used count as memory.
-const INPUT: usize = 64 << 10;
 /// Connect timeout. The app is local: a slow connect means nothing listens.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -35,15 +33,10 @@ pub struct Client {
     pool: Arc<Pool>,
     /// Opened ahead of the next request.
     opened: Option<(Connection, Ticket)>,
+    /// With a refused socket, which connects again.
+    connector: Option<Connector>,
     headers: Headers,
     head: Vec<u8>,
-}
-
-/// Which of the addresses of an unset host to try: 127.0.0.1, or ::1 as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addresses {
-    First,
-    All,
 }
 
 /// The body of a response. Once it has been read whole, the connection becomes idle again.
@@ -72,6 +65,7 @@ impl Client {
             address,
             pool,
             opened: None,
+            connector: None,
             headers: Headers::new(),
             head: Vec::new(),
         }
@@ -89,6 +83,7 @@ impl Client {
     /// Closes all connections that are not in use, as before a snapshot.
     pub fn disconnect(&mut self) {
         self.opened = None;
+        self.connector = None;
         self.close_idle();
     }
 
@@ -105,8 +100,8 @@ impl Client {
     }
 
     /// Connects and closes the connection: it would occupy a worker of the server.
-    pub fn try_connect(&self, addresses: Addresses) -> io::Result<()> {
-        self.connect(addresses).map(drop)
+    pub fn try_connect(&mut self, addresses: Addresses) -> io::Result<()> {
+        connect(&self.address, &mut self.connector, addresses).map(drop)
     }
 
     /// Sends the request and reads the head of the response.
@@ -169,31 +164,9 @@ impl Client {
         }
     }
 
-    fn open(&self, addresses: Addresses) -> io::Result<(Connection, Ticket)> {
-        self.pool.open(|| self.connect(addresses))
-    }
-
-    fn connect(&self, addresses: Addresses) -> io::Result<Connection> {
-        let host = self.address.host.as_deref().unwrap_or("localhost");
-        let known = resolve::resolve(host, self.address.port)?;
-        let count = match addresses {
-            Addresses::First => 1,
-            Addresses::All => known.len(),
-        };
-        let mut refused = None;
-        for address in known.iter().take(count) {
-            match descriptors::retry(|| TcpStream::connect_timeout(address, CONNECT_TIMEOUT)) {
-                // TCP connects a port without a listener to itself where the kernel picks that
-                // port for our end.
-                Ok(stream) if stream.local_addr()? == *address => {
-                    refused = Some(ErrorKind::ConnectionRefused.into());
-                }
-                Ok(stream) => return Connection::new(stream, INPUT),
-                // The first address is the one that the settings name.
-                Err(error) => refused = refused.or(Some(error)),
-            }
-        }
-        Err(refused.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
+    fn open(&mut self, addresses: Addresses) -> io::Result<(Connection, Ticket)> {
+        let (address, connector) = (&self.address, &mut self.connector);
+        self.pool.open(|| connect(address, connector, addresses))
     }
 
     fn unreachable(&self, cause: &io::Error) -> Failure {
@@ -208,6 +181,28 @@ impl Client {
             self.address
         );
         failure(&act, error, deadline)
+    }
+}
+
+/// Connects to the app. A refused socket stays in `idle` for the next attempt.
+fn connect(
+    address: &Address,
+    idle: &mut Option<Connector>,
+    addresses: Addresses,
+) -> io::Result<Connection> {
+    let mut connector = match idle.take() {
+        Some(connector) => connector,
+        None => {
+            let host = address.host.as_deref().unwrap_or("localhost");
+            Connector::to(resolve::resolve(host, address.port)?)
+        }
+    };
+    match connector.connect(addresses, CONNECT_TIMEOUT) {
+        Ok(stream) => Ok(Connection::new(stream)),
+        Err(cause) => {
+            *idle = Some(connector);
+            Err(cause)
+        }
     }
 }
 

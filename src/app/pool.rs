@@ -217,7 +217,7 @@ mod tests {
 
     fn open(pool: &Arc<Pool>, to: &TcpListener) -> (Connection, Ticket) {
         let connect = || -> io::Result<Connection> {
-            Connection::new(TcpStream::connect(to.local_addr()?)?, 16)
+            Ok(Connection::new(TcpStream::connect(to.local_addr()?)?))
         };
         pool.open(connect).expect("a connection")
     }

@@ -1,25 +1,28 @@
 //! The readiness probe: connects to the app until it responds with a healthy status.
 //!
-//! Each pause is a small part of the time already waited: an app that starts fast is seen at
-//! once, and one that starts slowly loses little CPU to the probe. The connection of an HTTP
-//! probe is kept for the first invocation.
+//! The probe runs on a processor that the app may need, above all in a function with less than
+//! one vCPU. So the pauses grow with the time waited, as [`interval`] explains. The connection
+//! of an HTTP probe is kept for the first invocation.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::client::{Addresses, Client};
+use super::client::Client;
 use super::supervisor::Supervisor;
 use crate::config::{Address, Config, Protocol, Readiness};
 use crate::error::Fatal;
 use crate::http::USER_AGENT;
 use crate::http::headers::Headers;
 use crate::http::request::Request;
+use crate::net::connect::Addresses;
 use crate::net::deadline::Deadline;
 
-const MIN_INTERVAL: Duration = Duration::from_micros(150);
-const MAX_INTERVAL: Duration = Duration::from_millis(10);
+const MIN_INTERVAL: Duration = Duration::from_micros(300);
+const MAX_INTERVAL: Duration = Duration::from_millis(5);
+/// The processor time of one attempt, with the wake-up before it.
+const ATTEMPT_COST: Duration = Duration::from_micros(50);
 /// How often a wait without success is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(2);
 /// An attempt without a response by then is followed by another, which gets as long as all
@@ -80,7 +83,7 @@ fn probe_until_ready(
             Err(cause) => cause,
         };
         let waited = started.elapsed();
-        let waited_ms = waited.as_millis();
+        let waited_ms = waited.as_millis() as u64;
         if settings.timeout.is_some_and(|timeout| waited >= timeout) {
             return Err(Fatal::NotReady { waited_ms, last });
         }
@@ -92,7 +95,20 @@ fn probe_until_ready(
             info!("the app is not ready after {waited_ms} ms: {last}");
         }
         attempts = attempts.wrapping_add(1);
-        thread::sleep(interval(waited));
+        pause(interval(waited), child);
+    }
+}
+
+/// Pauses for an interval, or until the app has printed: most servers print that they listen.
+fn pause(interval: Duration, child: Option<&Supervisor>) {
+    let Some(child) = child else {
+        return thread::sleep(interval);
+    };
+    let started = Instant::now();
+    if child.wait_for_output(interval) {
+        // An app that prints all the time must not be probed all the time.
+        let least = (interval / 4).max(MIN_INTERVAL);
+        thread::sleep(least.saturating_sub(started.elapsed()));
     }
 }
 
@@ -106,8 +122,11 @@ fn log_ready(settings: &Readiness, status: Option<u16>, waited: Duration) {
     }
 }
 
+/// An attempt takes processor time from the app, and a pause makes the adapter see the app late,
+/// by half of it on average. This length loses as much by the one as by the other.
 fn interval(waited: Duration) -> Duration {
-    (waited / 250).clamp(MIN_INTERVAL, MAX_INTERVAL)
+    let micros = 4 * ATTEMPT_COST.as_micros() as u64 * waited.as_micros() as u64;
+    Duration::from_micros(micros.isqrt()).clamp(MIN_INTERVAL, MAX_INTERVAL)
 }
 
 /// One attempt. Returns the status, where one was asked for, or why the app is not ready.
@@ -169,7 +188,7 @@ mod tests {
     #[test]
     fn intervals_grow_with_the_time_waited() {
         let intervals = [0, 30, 100, 1_000, 60_000].map(|ms| interval(Duration::from_millis(ms)));
-        let expected = [150, 150, 400, 4_000, 10_000].map(Duration::from_micros);
+        let expected = [300, 2_449, 4_472, 5_000, 5_000].map(Duration::from_micros);
         assert_eq!(intervals, expected);
     }
 }

@@ -17,6 +17,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -46,6 +47,8 @@ struct Streams {
     recorded: Option<Vec<u8>>,
     /// A flush has timed out, and nothing was written since.
     is_stalled: bool,
+    /// The app has printed since [`StdioRelay::wait_for_output`] last returned.
+    has_printed: bool,
 }
 
 #[derive(Debug)]
@@ -119,6 +122,7 @@ impl StdioRelay {
             all,
             recorded: Some(Vec::new()),
             is_stalled: false,
+            has_printed: false,
         });
         StdioRelay {
             streams,
@@ -152,6 +156,16 @@ impl StdioRelay {
             .wait_timeout_while(streams, TIMEOUT, is_pending)
             .unwrap_or_else(PoisonError::into_inner);
         streams.is_stalled |= waited.timed_out();
+    }
+
+    /// Waits until the app has printed since the last call (true), or for `timeout`.
+    pub fn wait_for_output(&self, timeout: Duration) -> bool {
+        let is_silent = |streams: &mut Streams| !streams.has_printed;
+        let waited = self
+            .progress
+            .wait_timeout_while(self.lock(), timeout, is_silent);
+        let (mut streams, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut streams.has_printed)
     }
 
     /// Stops keeping the last lines.
@@ -204,6 +218,7 @@ impl StdioRelay {
         }
         let mut streams = self.lock();
         streams.is_stalled = false;
+        streams.has_printed = true;
         if let Some(stream) = streams.all.get_mut(index) {
             stream.written = stream.read;
             if written.is_err() {
@@ -273,7 +288,7 @@ impl Stream {
 mod tests {
     use super::*;
     use std::io::{ErrorKind, Write};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     /// The app's end of a stream, and a relay from there to `to`.
     fn relay(to: impl Into<std::os::fd::OwnedFd>) -> (PipeWriter, Arc<StdioRelay>) {
@@ -297,6 +312,16 @@ mod tests {
         let mut got = vec![0; PIPE_CAPACITY];
         reader.read_exact(&mut got).expect("the output");
         assert_eq!(got, printed);
+    }
+
+    #[test]
+    fn output_ends_the_wait_for_it_once() {
+        let (_reader, ours) = io::pipe().expect("a pipe");
+        let (mut app, relay) = relay(ours);
+        assert!(!relay.wait_for_output(Duration::ZERO));
+        app.write_all(b"listening").expect("room in the pipe");
+        assert!(relay.wait_for_output(Duration::from_secs(60)));
+        assert!(!relay.wait_for_output(Duration::ZERO));
     }
 
     #[test]

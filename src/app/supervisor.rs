@@ -113,6 +113,11 @@ impl Supervisor {
         self.stdio.flush();
     }
 
+    /// Waits until the app prints (true), or for `timeout`.
+    pub fn wait_for_output(&self, timeout: Duration) -> bool {
+        self.stdio.wait_for_output(timeout)
+    }
+
     /// The last lines that the app printed during init.
     pub fn last_lines(&self) -> String {
         self.flush();

@@ -80,20 +80,38 @@ fn malformed<T>(cause: impl Into<Cow<'static, str>>) -> Result<T, Error> {
     Err(Error::Malformed(cause.into()))
 }
 
+/// The size of a connection's first read: a usual message with its head.
+const FIRST_READ: usize = 4 << 10;
+/// Reads grow up to this size while they fill the buffer.
+const LARGE_READ: usize = 64 << 10;
+/// Half a page. Processors take a load for one that must wait where an earlier store went to the
+/// same offset of another page, and large buffers begin at the same offset.
+const LARGE_START: usize = 2 << 10;
+
 /// The read buffer of a connection: bytes that were received and not consumed yet.
 #[derive(Debug)]
 pub struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// The size of the buffer, once there is one.
+    size: usize,
+}
+
+impl Default for Input {
+    fn default() -> Input {
+        Input::new(FIRST_READ)
+    }
 }
 
 impl Input {
-    pub fn new(capacity: usize) -> Input {
+    /// `first_read` is the size of the first read.
+    pub fn new(first_read: usize) -> Input {
         Input {
-            buffer: vec![0; capacity],
+            buffer: Vec::new(),
             start: 0,
             end: 0,
+            size: first_read,
         }
     }
 
@@ -104,28 +122,43 @@ impl Input {
     pub fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
         if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+            self.clear();
         }
     }
 
     pub fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+        let start = if self.buffer.len() < LARGE_READ {
+            0
+        } else {
+            LARGE_START
+        };
+        (self.start, self.end) = (start, start);
     }
 
     /// Reads once and appends; 0 is the end of the stream. A full buffer is compacted, or
     /// grows if there is nothing to compact, so callers limit how much they leave pending.
     pub fn fill(&mut self, from: &mut dyn Read) -> io::Result<usize> {
-        if self.end == self.buffer.len() {
+        if self.buffer.len() < self.size {
+            self.buffer.resize(self.size, 0);
+            if self.start == self.end {
+                self.clear();
+            }
+        } else if self.end == self.buffer.len() {
             if self.start > 0 {
                 self.buffer.copy_within(self.start..self.end, 0);
                 (self.start, self.end) = (0, self.end - self.start);
             } else {
-                self.buffer.resize(self.buffer.len().max(512) * 2, 0);
+                self.size = self.buffer.len() * 2;
+                self.buffer.resize(self.size, 0);
             }
         }
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let room = free.len();
         let count = from.read(free)?;
         self.end += count;
+        if count == room && self.size < LARGE_READ {
+            self.size = (self.size * 4).min(LARGE_READ);
+        }
         Ok(count)
     }
 }

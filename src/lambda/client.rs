@@ -5,6 +5,7 @@
 //! API).
 
 use std::io::{self, IoSlice, Write};
+use std::time::Duration;
 
 use codec::base64;
 use log::error;
@@ -14,14 +15,15 @@ use crate::error::Failure;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
 use crate::http::{self, Body, USER_AGENT};
+use crate::net::connect::{Addresses, Connector};
 use crate::net::connection::Connection;
 use crate::net::deadline::Deadline;
 use crate::net::resolve;
 
 /// A response of the API with more bytes is refused: events end at 6 MB.
 const MAX_RESPONSE: usize = 64 << 20;
-/// One read takes a small event with its head.
-const INPUT: usize = 16 << 10;
+/// As long as Linux itself tries to connect, by default: the API answers no one else's calls.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(130);
 /// Pieces of a streamed body up to this size are gathered into one write.
 const GATHER: usize = 16 << 10;
 
@@ -139,7 +141,9 @@ impl Client {
     }
 
     fn connect(&self) -> io::Result<Connection> {
-        Connection::open(&resolve::endpoint(&self.address)?, INPUT)
+        let mut connector = Connector::to(resolve::endpoint(&self.address)?);
+        let stream = connector.connect(Addresses::All, CONNECT_TIMEOUT)?;
+        Ok(Connection::new(stream))
     }
 
     fn write_head(&mut self, call: &Call) {

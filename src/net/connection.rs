@@ -1,18 +1,17 @@
 //! A blocking TCP connection whose reads and writes check a deadline.
 //!
-//! The socket's own timeout wakes a blocked call each [`TICK`], and the deadline is checked
+//! The socket's own timeout wakes a blocked call each [`TICK`](super::deadline::TICK), and the deadline is checked
 //! then. That costs nothing while data flows: the timeout is set once a connection, and the
 //! clock is read only after it has passed.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::deadline::{Deadline, TICK};
-use super::descriptors;
+use super::deadline::Deadline;
 use crate::http::headers::Headers;
 use crate::http::{self, Error, Head, Input};
 use crate::platform;
@@ -52,20 +51,12 @@ impl AttemptError {
 }
 
 impl Connection {
-    /// Connects to the first address that accepts. `input` is the size of the first read.
-    pub fn open(addresses: &[SocketAddr], input: usize) -> io::Result<Connection> {
-        let stream = descriptors::retry(|| TcpStream::connect(addresses))?;
-        Connection::new(stream, input)
-    }
-
-    pub fn new(stream: TcpStream, input: usize) -> io::Result<Connection> {
-        set_low_latency(&stream)?;
-        let connection = Connection {
+    /// A connection on a stream of [`Connector`](super::connect::Connector).
+    pub fn new(stream: TcpStream) -> Connection {
+        Connection {
             stream,
-            input: Input::new(input),
-        };
-        connection.set_timeouts(TICK)?;
-        Ok(connection)
+            input: Input::default(),
+        }
     }
 
     /// Whether the peer has neither sent anything nor closed the connection.
@@ -183,15 +174,6 @@ enum Received {
     Something,
 }
 
-/// Sends everything at once. Loopback needs no congestion control: Nagle's algorithm would
-/// delay small writes, and a control that paces, such as BBR, would slow large ones down.
-fn set_low_latency(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    // Without, large writes are slower.
-    let _ = platform::use_plain_congestion_control(stream);
-    Ok(())
-}
-
 fn is_tick(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
@@ -242,14 +224,11 @@ mod tests {
     fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let connection = Connection::open(&[address], 16).expect("a connection");
-        (connection, listener.accept().expect("a peer").0)
-    }
-
-    #[test]
-    fn sockets_do_not_delay_data() {
-        let (connection, _peer) = pair();
-        assert!(connection.stream.nodelay().expect("an option"));
+        let stream = TcpStream::connect(address).expect("a connection");
+        (
+            Connection::new(stream),
+            listener.accept().expect("a peer").0,
+        )
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! no value, so the type system excludes every call.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use deflate::{Deflate, Flush};
 pub use deflate::{LEVEL, Level};
@@ -116,12 +117,12 @@ mod deflate {
     }
 }
 
-/// Slicing-by-4: one table for each of the four bytes of a step, 4 KiB in all.
-const TABLES: [[u32; 256]; 4] = tables();
+/// Slicing-by-4: one table for each of the four bytes of a step. Made at first use: 4 KiB.
+static TABLES: OnceLock<Box<[[u32; 256]; 4]>> = OnceLock::new();
 
 /// Continues a CRC-32 (RFC 1952 8) with more data.
 fn crc32(crc: u32, data: &[u8]) -> u32 {
-    let [last, third, second, first] = &TABLES;
+    let [last, third, second, first] = &**TABLES.get_or_init(|| Box::new(tables()));
     let entry = |table: &[u32; 256], byte: u32| table[usize::from(byte as u8)];
     let (steps, rest) = data.as_chunks();
     let mut crc = !crc;
@@ -138,7 +139,7 @@ fn crc32(crc: u32, data: &[u8]) -> u32 {
     !crc
 }
 
-const fn tables() -> [[u32; 256]; 4] {
+fn tables() -> [[u32; 256]; 4] {
     let mut tables = [[0; 256]; 4];
     let mut byte = 0;
     while byte < 256 {

@@ -113,7 +113,7 @@ fn pause(interval: Duration, child: Option<&Supervisor>) {
 }
 
 fn log_ready(settings: &Readiness, status: Option<u16>, waited: Duration) {
-    info!("the app is ready after {} ms", waited.as_millis());
+    info!("the app is ready after {} ms", waited.as_millis() as u64);
     if let Some(status @ (..200 | 400..)) = status {
         warn!(
             "the app counts as ready with status {status} for `{}`: is this the health path?",

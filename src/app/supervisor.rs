@@ -313,7 +313,7 @@ impl Parent {
         let code = exit_code(status);
         match after {
             AfterExit::Restart(delay) => {
-                let ms = delay.as_millis();
+                let ms = delay.as_millis() as u64;
                 warn!("the app exited ({status}): restarting it in {ms} ms");
             }
             AfterExit::StopAfterSignal(number) => {

@@ -159,11 +159,23 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Whether the bytes are a token (RFC 9110 5.6.2): a method or a field name.
 pub fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    !bytes.is_empty() && bytes.iter().all(|byte| IS_TOKEN[usize::from(*byte)])
 }
+
+const IS_TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let (marks, mut index) = (b"!#$%&'*+-.^_`|~", 0);
+    while index < marks.len() {
+        table[marks[index] as usize] = true;
+        index += 1;
+    }
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] |= (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 /// Replaces each control byte except the tab with a space, and then trims the value
 /// (RFC 9110 5.5).

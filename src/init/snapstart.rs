@@ -58,10 +58,10 @@ pub fn checkpoint(
         cause: error.to_string(),
     })?;
     let restored = Instant::now();
-    let age = checkpoint.elapsed().unwrap_or_default().as_millis();
+    let age = checkpoint.elapsed().unwrap_or_default().as_millis() as u64;
     info!("restored from the snapshot of {age} ms ago");
     resume(app, config, child, restored).map_err(|cause| Fatal::AfterRestore { cause })?;
-    let took = restored.elapsed().as_millis();
+    let took = restored.elapsed().as_millis() as u64;
     info!("ready {took} ms after the restore");
     Ok(())
 }
@@ -81,7 +81,7 @@ fn resume(
         Ok(true) => Ok(()),
         Ok(false) => Err(format!(
             "the app is not ready {} ms after the restore",
-            restored.elapsed().as_millis()
+            restored.elapsed().as_millis() as u64
         )),
         Err(fatal) => Err(fatal.to_string()),
     }
@@ -112,7 +112,7 @@ fn run_hook(app: &mut Client, hook: &str, path: &str, timeout: Duration) -> Resu
     // The hook has ended when its response has.
     body.read_to(&mut Vec::new(), MAX_RESPONSE)
         .map_err(|failure| failure.message)?;
-    let took = started.elapsed().as_millis();
+    let took = started.elapsed().as_millis() as u64;
     info!("the {hook} hook `{path}` took {took} ms");
     Ok(())
 }

@@ -96,8 +96,8 @@ impl Deadline {
     }
 
     /// Milliseconds since the exchange began.
-    pub fn elapsed_ms(&self) -> u128 {
-        self.started.elapsed().unwrap_or_default().as_millis()
+    pub fn elapsed_ms(&self) -> u64 {
+        self.started.elapsed().unwrap_or_default().as_millis() as u64
     }
 
     /// From now on, times out after `timeout`.
@@ -127,7 +127,7 @@ impl Deadline {
         let (subject, elapsed) = (&self.subject, self.elapsed_ms());
         match left {
             Some(left) => {
-                let left = left.as_millis();
+                let left = left.as_millis() as u64;
                 warn!(
                     "{subject} is not finished after {elapsed} ms, {left} ms before the deadline"
                 );

@@ -302,8 +302,8 @@ fn check_deadline(invocation: &mut Invocation, margin: Option<Duration>) {
         invocation.deadline_is_past = true;
         PAST.call_once(|| warn!("ignoring the deadline {deadline_ms}, which is in the past"));
     } else if let Some(margin) = margin.filter(|margin| *margin > left / 2) {
-        let (name, margin) = (INVOKE_TIMEOUT_MARGIN.name, margin.as_millis());
-        let left = left.as_millis();
+        let (name, margin) = (INVOKE_TIMEOUT_MARGIN.name, margin.as_millis() as u64);
+        let left = left.as_millis() as u64;
         MARGIN.call_once(|| {
             warn!("{name}={margin} is more than half of the {left} ms left: half of them is used");
         });

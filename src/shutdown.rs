@@ -92,7 +92,10 @@ impl Shutdown {
             .unwrap_or_else(PoisonError::into_inner);
         *in_flight = change(*in_flight);
         self.idle.store(*in_flight == 0, Ordering::SeqCst);
-        self.drained.notify_all();
+        // A system call, and for nothing unless a thread waits.
+        if *in_flight == 0 && self.is_draining() {
+            self.drained.notify_all();
+        }
         *in_flight
     }
 }

@@ -3,7 +3,7 @@
 //! Most bytes are copied unchanged. The others are located in blocks of 64 bytes, because the
 //! processor cannot predict a branch for each byte.
 
-use crate::simd::Block;
+use crate::simd::{Block, find_near_quote, find_not_plain};
 
 /// Appends a part of the text. Text between two escapes is usually short, and a copy of a
 /// fixed size is fastest for it.
@@ -179,33 +179,28 @@ fn escape_unit(out: &mut Vec<u8>, unit: u16) {
 /// between tokens is dropped, other bytes that are not printable ASCII become `\uXXXX`.
 pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
     let bytes = json.as_bytes();
-    // Most values from Lambda have that form already.
-    if bytes.iter().all(u8::is_ascii_graphic) {
-        return out.extend_from_slice(bytes);
-    }
-    let (mut in_string, mut escaped, mut run, mut at) = (false, false, 0, 0);
-    while let Some(byte) = bytes.get(at) {
-        let kept = match byte {
-            b' ' => in_string,
-            b'!'..=b'~' => true,
-            _ => false,
-        };
-        in_string ^= *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        at += 1;
-        if kept {
-            continue;
-        }
-        out.extend_from_slice(bytes.get(run..at - 1).unwrap_or_default());
-        if in_string {
-            let character = json.get(at - 1..).and_then(|rest| rest.chars().next());
-            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                escape_unit(out, *unit);
+    let (mut in_string, mut run, mut at) = (false, 0, 0);
+    while let Some(found) = bytes.get(at..).and_then(find_not_plain) {
+        let from = at + found;
+        at = from + 1;
+        match bytes.get(from) {
+            Some(b'"') => in_string = !in_string,
+            // An escape: its letter may be a quote.
+            Some(b'\\') => at += usize::from(bytes.get(at).is_some_and(u8::is_ascii_graphic)),
+            Some(b' ') if in_string => {}
+            _ => {
+                out.extend_from_slice(bytes.get(run..from).unwrap_or_default());
+                if in_string {
+                    let character = json.get(from..).and_then(|rest| rest.chars().next());
+                    let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        escape_unit(out, *unit);
+                    }
+                    at = from + character.len_utf8();
+                }
+                run = at;
             }
-            at += character.len_utf8() - 1;
         }
-        run = at;
     }
     out.extend_from_slice(bytes.get(run..).unwrap_or_default());
 }
@@ -252,6 +247,10 @@ pub fn unescape(out: &mut Vec<u8>, contents: &str) -> Option<()> {
 #[inline(never)]
 pub fn string_length(text: &[u8]) -> Option<usize> {
     let contents = text.strip_prefix(b"\"")?;
+    // Most are short, and few have an escape.
+    if let Some(quote) = find_near_quote(contents) {
+        return Some(quote + 2);
+    }
     let mut in_escape = false;
     for at in (0..contents.len()).step_by(Block::SIZE) {
         // The padding 0 is an error, unless the string ends before it.

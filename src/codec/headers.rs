@@ -4,6 +4,8 @@
 //! does not allocate. Names are stored in lower case, the form that the app and Lambda receive.
 
 use std::borrow::Cow;
+
+use crate::simd::find_control;
 use std::cmp::Ordering;
 
 /// The fields of one message, in their order.
@@ -46,7 +48,10 @@ impl Headers {
     /// Appends a field. The name is lower-cased, the value is unchanged.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         let start = self.bytes.len();
-        self.bytes.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.bytes.extend_from_slice(name);
+        if let Some(name) = self.bytes.get_mut(start..) {
+            name.make_ascii_lowercase();
+        }
         let colon = self.bytes.len();
         self.bytes.extend_from_slice(value);
         self.fields.push(Field {
@@ -180,8 +185,7 @@ const IS_TOKEN: [bool; 256] = {
 /// Replaces each control byte except the tab with a space, and then trims the value
 /// (RFC 9110 5.5).
 pub fn clean(value: &str) -> Cow<'_, str> {
-    let control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
-    if !value.bytes().any(control) {
+    if find_control(value.as_bytes()).is_none() {
         return Cow::Borrowed(value);
     }
     let replaced = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 pub use crate::escape::write_ascii;
 use crate::escape::{escape, string_length, unescape};
+use crate::simd::find;
 use serde_json::value::RawValue;
 
 /// The text of a JSON value.
@@ -152,7 +153,9 @@ fn skip_whitespace(text: &str) -> &str {
 pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = raw.get();
     match raw_contents(raw) {
-        Some(contents) if !contents.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(contents)),
+        Some(contents) if find(contents.as_bytes(), b'\\').is_none() => {
+            Some(Cow::Borrowed(contents))
+        }
         Some(escaped) => {
             let mut text = Vec::new();
             unescape(&mut text, escaped)?;

@@ -64,3 +64,80 @@ fn equal(lanes: u8x16, byte: u8) -> u8x16 {
 fn at_most(lanes: u8x16, byte: u8) -> u8x16 {
     lanes.simd_eq(lanes.min(u8x16::splat(byte)))
 }
+
+/// The index of the first such byte.
+pub fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
+    position(bytes, |lanes| equal(lanes, wanted), |byte| byte == wanted)
+}
+
+/// The index of the first control byte except the tab.
+pub fn find_control(bytes: &[u8]) -> Option<usize> {
+    position(
+        bytes,
+        |lanes| (at_most(lanes, b' ' - 1) & !equal(lanes, b'\t')) | equal(lanes, 0x7f),
+        |byte| byte.is_ascii_control() && byte != b'\t',
+    )
+}
+
+/// The index of the first quote, backslash, or byte that is not printable ASCII; a space counts.
+pub fn find_not_plain(bytes: &[u8]) -> Option<usize> {
+    position(
+        bytes,
+        |lanes| {
+            let marks = equal(lanes, b'"') | equal(lanes, b'\\');
+            marks | at_most(lanes, b' ') | !at_most(lanes, b'~')
+        },
+        |byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\'),
+    )
+}
+
+/// The index of the first quote, if it is among the first sixteen bytes, and none of those before
+/// it is a backslash or a control byte.
+pub fn find_near_quote(bytes: &[u8]) -> Option<usize> {
+    let lanes = u8x16::new(*bytes.first_chunk()?);
+    let quotes = equal(lanes, b'"').to_bitmask();
+    let others = (equal(lanes, b'\\') | at_most(lanes, b' ' - 1)).to_bitmask();
+    let before = quotes.wrapping_sub(1) & !quotes;
+    (quotes != 0 && others & before == 0).then(|| quotes.trailing_zeros() as usize)
+}
+
+/// The first byte for which both functions, which must agree, return true; sixteen at a time.
+#[inline(always)]
+fn position(
+    bytes: &[u8],
+    lanes: impl Fn(u8x16) -> u8x16,
+    byte: impl Fn(u8) -> bool,
+) -> Option<usize> {
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    for (index, block) in blocks.iter().enumerate() {
+        let found = lanes(u8x16::new(*block)).to_bitmask();
+        if found != 0 {
+            return Some(index * 16 + found.trailing_zeros() as usize);
+        }
+    }
+    let offset = rest.iter().position(|given| byte(*given))?;
+    Some(blocks.len() * 16 + offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_found_by_the_same_rule_at_every_place() {
+        for byte in 0..=255u8 {
+            for place in 0..40 {
+                let mut text = [b'a'; 40];
+                text[place] = byte;
+                let is_control = byte.is_ascii_control() && byte != b'\t';
+                let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+                let expected = |found: bool| found.then_some(place);
+                assert_eq!(find_control(&text), expected(is_control), "{byte} {place}");
+                assert_eq!(find_not_plain(&text), expected(!is_plain), "{byte} {place}");
+                let first = if byte == b'a' { 0 } else { place };
+                assert_eq!(find(&text, byte), Some(first), "{byte} {place}");
+            }
+        }
+        assert_eq!(find(b"", 0), None);
+    }
+}

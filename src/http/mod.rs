@@ -21,6 +21,7 @@ mod response;
 
 pub use body::Body;
 pub use codec::headers;
+use codec::simd;
 pub use head::{Framing, Head, parse_head, read_head};
 pub use response::Response;
 
@@ -179,7 +180,7 @@ pub fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// The index of the next such byte at or after `from`.
 fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    let offset = bytes.get(from..)?.iter().position(|byte| *byte == wanted)?;
+    let offset = simd::find(bytes.get(from..)?, wanted)?;
     Some(from + offset)
 }
 

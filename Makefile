@@ -60,7 +60,7 @@ fuzz: ## Search for inputs that break a rule, for SECS=60 seconds each target (n
 
 features: ## Run the tests of the feature sets that docs/install.md names, beside that of `make test`
 	$(CARGO) test --no-default-features --lib
-	$(CARGO) test --no-default-features --test e2e response:: settings::
+	$(CARGO) test --no-default-features --test e2e -- response:: settings::
 	$(CARGO) check --all-targets
 
 macos: ## Check the types of everything for macOS, from Linux too (needs rustup's rust-src)

@@ -85,9 +85,6 @@ fn malformed<T>(cause: impl Into<Cow<'static, str>>) -> Result<T, Error> {
 const FIRST_READ: usize = 4 << 10;
 /// Reads grow up to this size while they fill the buffer.
 const LARGE_READ: usize = 64 << 10;
-/// Half a page. Processors take a load for one that must wait where an earlier store went to the
-/// same offset of another page, and large buffers begin at the same offset.
-const LARGE_START: usize = 2 << 10;
 
 /// The read buffer of a connection: bytes that were received and not consumed yet.
 #[derive(Debug)]
@@ -128,12 +125,7 @@ impl Input {
     }
 
     pub fn clear(&mut self) {
-        let start = if self.buffer.len() < LARGE_READ {
-            0
-        } else {
-            LARGE_START
-        };
-        (self.start, self.end) = (start, start);
+        (self.start, self.end) = (0, 0);
     }
 
     /// Reads once and appends; 0 is the end of the stream. A full buffer is compacted, or
@@ -141,9 +133,6 @@ impl Input {
     pub fn fill(&mut self, from: &mut dyn Read) -> io::Result<usize> {
         if self.buffer.len() < self.size {
             self.buffer.resize(self.size, 0);
-            if self.start == self.end {
-                self.clear();
-            }
         } else if self.end == self.buffer.len() {
             if self.start > 0 {
                 self.buffer.copy_within(self.start..self.end, 0);

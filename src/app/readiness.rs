@@ -20,7 +20,7 @@ use crate::net::connect::Addresses;
 use crate::net::deadline::Deadline;
 
 const MIN_INTERVAL: Duration = Duration::from_micros(300);
-const MAX_INTERVAL: Duration = Duration::from_millis(5);
+const MAX_INTERVAL: Duration = Duration::from_millis(10);
 /// The processor time of one attempt, with the wake-up before it.
 const ATTEMPT_COST: Duration = Duration::from_micros(50);
 /// How often a wait without success is logged.
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn intervals_grow_with_the_time_waited() {
         let intervals = [0, 30, 100, 1_000, 60_000].map(|ms| interval(Duration::from_millis(ms)));
-        let expected = [300, 2_449, 4_472, 5_000, 5_000].map(Duration::from_micros);
+        let expected = [300, 2_449, 4_472, 10_000, 10_000].map(Duration::from_micros);
         assert_eq!(intervals, expected);
     }
 }

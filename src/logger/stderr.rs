@@ -140,8 +140,8 @@ impl Stream {
             Stream::Plain => stderr.lock().write(bytes),
             Stream::Own(file) => (&mut &*file).write(bytes),
             Stream::Socket => {
-                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                Ok(send(stderr, bytes, flags)?)
+                // The standard library ignores SIGPIPE.
+                Ok(send(stderr, bytes, SendFlags::DONTWAIT)?)
             }
             Stream::SharedPipe => {
                 wait_for_room(stderr.as_fd(), Duration::ZERO)?;

@@ -51,6 +51,7 @@ pub struct Config {
     /// Whether requests carry the trace ID as a W3C `traceparent`, too.
     pub traceparent: bool,
     pub snapstart: SnapStart,
+    pub prime: Prime,
     /// The path of the app's hook that is requested after each response.
     pub after_response: Option<String>,
     /// How long an idle connection to the app is reused.
@@ -103,6 +104,14 @@ pub struct SnapStart {
     pub before: Option<String>,
     /// The path of the app's hook after the restore.
     pub after: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Prime {
+    /// The targets to request before the first invocation; empty where this init does not.
+    pub paths: Vec<String>,
+    /// Whether init has more than ten seconds.
+    pub long_init: bool,
 }
 
 /// The part of `x-amzn-lambda-context` that describes the function.
@@ -172,6 +181,7 @@ impl Config {
                 before: settings.read(&BEFORE_CHECKPOINT, hook),
                 after: settings.read(&AFTER_RESTORE, hook),
             },
+            prime: read_prime(settings, &initialization),
             after_response: settings.read(&AFTER_RESPONSE, hook),
             runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
                 Some(proxy) => proxy,
@@ -274,11 +284,15 @@ fn read_min_unhealthy(settings: &mut Settings) -> Option<Statuses> {
     Some(healthy)
 }
 
+fn has_long_init(initialization: &str) -> bool {
+    matches!(initialization, "snap-start" | "provisioned-concurrency")
+}
+
 /// With SnapStart and provisioned concurrency, init is not limited to ten seconds, and the app
 /// must be ready when it ends.
 fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
     let async_init = settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false);
-    if !async_init || !matches!(initialization, "snap-start" | "provisioned-concurrency") {
+    if !async_init || !has_long_init(initialization) {
         return async_init;
     }
     settings.warnings.push(format!(
@@ -286,6 +300,17 @@ fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
         ASYNC_INIT.name
     ));
     false
+}
+
+/// No client waits for an init with SnapStart or provisioned concurrency; on demand, a client does.
+fn read_prime(settings: &mut Settings, initialization: &str) -> Prime {
+    let long_init = has_long_init(initialization);
+    let paths = settings.read(&PRIME_PATHS, values::paths);
+    let always = settings.read(&PRIME, values::prime).unwrap_or(false);
+    Prime {
+        paths: paths.filter(|_| long_init || always).unwrap_or_default(),
+        long_init,
+    }
 }
 
 /// A hook's path must not cover `other_paths`: its guard would reject their requests.
@@ -404,6 +429,10 @@ mod tests {
             ("AWS_LWA_PORT", "0"),
             ("PORT", "99999"),
             ("AWS_LWA_PORT", "http"),
+            ("AWS_LWA_PRIME", "true"),
+            ("AWS_LWA_PRIME_PATHS", "/a,/b c"),
+            ("AWS_LWA_PRIME_PATHS", "/a,,/b"),
+            ("AWS_LWA_PRIME_PATHS", ","),
             ("AWS_LWA_HOST", "a b"),
             ("READINESS_CHECK_PORT", "-1"),
             ("AWS_LWA_READINESS_CHECK_PATH", "/a b"),

@@ -35,6 +35,7 @@ pub const A_HOST: &str = "an address, localhost, or a name in /etc/hosts";
 const A_PATH: &str = "a path of printable ASCII without spaces";
 const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ \
     between single slashes, not contained in the readiness or pass-through path";
+const PATHS: &str = "paths of printable ASCII without spaces, such as /,/items?x=1";
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 
@@ -123,6 +124,8 @@ pub const BEFORE_CHECKPOINT: Setting = setting(
 );
 pub const AFTER_RESTORE: Setting =
     setting("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH", &[], "", A_HOOK_PATH);
+pub const PRIME_PATHS: Setting = setting("AWS_LWA_PRIME_PATHS", &[], "", PATHS);
+pub const PRIME: Setting = setting("AWS_LWA_PRIME", &[], "auto", "auto or always");
 pub const AFTER_RESPONSE: Setting = setting("AWS_LWA_AFTER_RESPONSE_PATH", &[], "", A_HOOK_PATH);
 pub const RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
@@ -153,6 +156,8 @@ pub const SETTINGS: &[Setting] = &[
     TRACEPARENT,
     BEFORE_CHECKPOINT,
     AFTER_RESTORE,
+    PRIME_PATHS,
+    PRIME,
     AFTER_RESPONSE,
     RUNTIME_API_PROXY,
     POOL_IDLE,

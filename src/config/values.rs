@@ -73,6 +73,22 @@ pub fn context_headers(text: &str) -> Option<bool> {
     one_of(text, [("full", true), ("off", false)])
 }
 
+pub fn prime(text: &str) -> Option<bool> {
+    one_of(text, [("auto", false), ("always", true)])
+}
+
+/// Paths with a comma between them; a comma of their own is `%2C`.
+pub fn paths(text: &str) -> Option<Vec<String>> {
+    let paths = text.trim_end_matches(',').split(',');
+    paths
+        .map(|item| {
+            Some(item.trim())
+                .filter(|item| !item.is_empty())
+                .and_then(path)
+        })
+        .collect()
+}
+
 /// Accepts true only in a build with compression.
 pub fn compression(text: &str) -> Option<Option<gzip::Level>> {
     if boolean(text)? {

@@ -3,11 +3,12 @@
 //! An extension registers before anything else, since Lambda starts the app only after that.
 //! As the entry point the adapter starts the app first, since registering can wait.
 
+mod prime;
 pub mod snapstart;
 
 use std::env;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::warn;
 
@@ -57,6 +58,7 @@ fn initialize(
     shutdown: Arc<Shutdown>,
     supervisor: &mut Option<Arc<Supervisor>>,
 ) -> Result<Environment, Fatal> {
+    let started = Instant::now();
     let config = read_config()?;
     if let Some(command) = command {
         *supervisor = Some(Supervisor::start(command, Arc::clone(&shutdown))?);
@@ -74,6 +76,11 @@ fn initialize(
         Duration::MAX
     };
     let app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
+    if app_is_ready && !config.prime.paths.is_empty() {
+        prime::run(&mut app, &config, started);
+        // An app that exits must not be in the snapshot.
+        child.map_or(Ok(()), Supervisor::check)?;
+    }
     if config.snapstart.active {
         snapstart::checkpoint(&mut app, &config, &mut Runtime::new(api), child)?;
     }

@@ -12,6 +12,8 @@ use codec::json::{self, Object, Raw};
 const TRACE_ID: &[u8] = b"x-amzn-trace-id";
 pub const REQUEST_CONTEXT: &[u8] = b"x-amzn-request-context";
 pub const LAMBDA_CONTEXT: &[u8] = b"x-amzn-lambda-context";
+/// Set on the requests of priming.
+pub const PRIME: &[u8] = b"x-amzn-lambda-prime";
 pub const TENANT_ID: &[u8] = b"x-amz-tenant-id";
 
 /// Adds the headers for this invocation; `context` is the event's `requestContext`.

@@ -12,7 +12,7 @@ use codec::base64;
 use codec::escape::unescape;
 use log::debug;
 
-use super::context_headers::{self, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID};
+use super::context_headers::{self, LAMBDA_CONTEXT, PRIME, REQUEST_CONTEXT, TENANT_ID};
 use super::{records, source};
 use crate::config::Config;
 use crate::http::USER_AGENT;
@@ -283,7 +283,13 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
     let is_the_front_ends = |prefix: &&[u8]| folded.starts_with(prefix);
     matches!(
         folded.as_slice(),
-        b"content-length" | b"expect" | b"proxy" | REQUEST_CONTEXT | LAMBDA_CONTEXT | TENANT_ID
+        b"content-length"
+            | b"expect"
+            | b"proxy"
+            | REQUEST_CONTEXT
+            | LAMBDA_CONTEXT
+            | PRIME
+            | TENANT_ID
     ) || records::is_reserved(&folded, value)
         || folded != name
             && (folded == b"transfer-encoding"

@@ -8,6 +8,7 @@ mod descriptors;
 pub mod entrypoint;
 mod init;
 mod logging;
+mod prime;
 mod proxy;
 mod settings;
 mod snapstart;

@@ -1,7 +1,7 @@
 //! The readiness probe: connects to the app until it responds with a healthy status.
 //!
 //! The probe runs on a processor that the app may need, above all in a function with less than
-//! one vCPU. So the pauses grow with the time waited, as [`interval`] explains. The connection
+//! one vCPU. So the pauses grow with the time waited, as `interval` explains. The connection
 //! of an HTTP probe is kept for the first invocation.
 
 use std::thread;

@@ -92,5 +92,5 @@ fn an_error_of_the_adapter_is_logged_by_the_adapter() {
     let causes = lines.iter().filter(|line| line.contains("it broke"));
     let sources: Vec<&String> = causes.collect();
     assert_eq!(sources.len(), 1, "{lines:#?}");
-    assert!(sources[0].starts_with("lambda-adapter | "), "{lines:#?}");
+    assert!(sources[0].starts_with("lambda-adapter"), "{lines:#?}");
 }

@@ -15,7 +15,7 @@ HOST     := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 FOREIGN  := $(filter-out $(HOST),$(ARCHES))
 QEMU     := qemu-$(FOREIGN:arm64=aarch64)-static
 # What qemu's user mode lacks: starting itself through /proc/self/exe, and the set of ignored signals.
-UNEMULATED := the_app_does_not_outlive_a_killed_adapter what_was_ignored_at_the_start_stays_ignored
+UNEMULATED := app_keeps_the_limit_that_the_adapter_was_started_with the_app_does_not_outlive_a_killed_adapter what_was_ignored_at_the_start_stays_ignored
 # Tests that read /proc or send their signals by it.
 NEED_PROC := lifecycle::entrypoint lifecycle::stdio faults::soak response::streaming
 ON_LINUX := $(filter Linux,$(shell uname -s))

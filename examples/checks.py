@@ -8,6 +8,7 @@ nothing is followed, decoded or retried.
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -199,6 +200,33 @@ def background_task(function):
     function.until("mail sent to zoe")
 
 
+def queue(function):
+    """Several pieces of work, all done although nothing invokes the function after the last request."""
+    page(function.address)
+    for to in ("ann", "bob", "zoe"):
+        expect(f"status of POST /mails/{to}", ask(f"{function.address}/mails/{to}", "POST")[0], 202)
+        assert not any(f"mail sent to {to}" in line for line in function.lines), "the client waited for the mail"
+    function.until("mail sent to zoe")
+    sent = [line.rpartition(" ")[2] for line in function.lines if "mail sent to" in line]
+    expect("mails", sent, ["ann", "bob", "zoe"])
+    expect("status of POST /_after", ask(function.address + "/_after", "POST")[0], 403)
+
+
+def sources(function):
+    """Each source reaches its own route; one without a route fails and is named."""
+    event = function.sample("sqs")
+    event["Records"][0]["body"] = "bad"
+    failures = [{"itemIdentifier": event["Records"][0]["messageId"]}]
+    expect("reply to messages", function.invoke(event), (True, {"batchItemFailures": failures}))
+    event = function.sample("s3")
+    keys = [record["s3"]["object"]["key"] for record in event["Records"]]
+    expect("reply to objects", function.invoke(event), (True, {"keys": keys}))
+    expect("reply to the schedule", function.invoke(function.sample("schedule")), (True, {"cleaned": True}))
+    function.until("cleaned up")
+    succeeded, reply = function.invoke(function.sample("sns"))
+    assert not succeeded and "sns" in json.dumps(reply), f"the reply to a source without a route is {short(reply)}"
+
+
 def recorder(function):
     page(function.address)
     function.until("recorder: GET /2018-06-01/runtime/invocation/next")
@@ -284,6 +312,29 @@ def traces(function):
         status, _, body = ask(function.address + "/orders/7")
         expect("order", (status, json.loads(body)), (200, {"order": 7}))
         time.sleep(0.2)
+
+
+def exported(function):
+    """Spans of requests that the collector got."""
+    found = [re.search(r"collector: /v1/traces: .* (\d+) spans", line) for line in function.lines]
+    return sum(int(match[1]) for match in found if match)
+
+
+def flushed_traces(function):
+    """The span of each request is sent before the freeze, without any later request."""
+    for number in range(1, 6):
+        expect("order", json.loads(ask(f"{function.address}/orders/{number}")[2]), {"order": number})
+        deadline = time.monotonic() + PATIENCE
+        while exported(function) < number:
+            assert time.monotonic() < deadline, f"{exported(function)} of {number} spans came: " + function.tail()
+            time.sleep(0.02)
+
+
+def frozen_traces(function):
+    """For longer than the exporter's five seconds, nothing comes."""
+    expect("order", json.loads(ask(f"{function.address}/orders/1")[2]), {"order": 1})
+    time.sleep(7)
+    expect("spans that came", exported(function), 0)
 
 
 def snapstart(function):

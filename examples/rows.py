@@ -22,6 +22,7 @@ class Row:
     also: tuple = ()  # checks of this row alone
     extensions: str = "extensions"  # the folder of other extensions
     folder: str = ""  # its own name, if empty
+    unset: tuple = ()  # variables of the template that this row runs without
 
     def __post_init__(self):
         object.__setattr__(self, "folder", self.folder or self.name)
@@ -80,6 +81,8 @@ ROWS = [
     Row("bedrock-agent-fastapi", ZIP, without=EVENTS, also=(checks.bedrock_agent,)),
     Row("eventbridge-flask", ZIP, without=EVENTS, also=(checks.eventbridge,)),
     Row("fastapi-background-tasks", ZIP, without=EVENTS, also=(checks.background_task,)),
+    Row("express-queue", ZIP, without=EVENTS, also=(checks.queue,)),
+    Row("flask-events", ZIP, without=EVENTS, also=(checks.sources,)),
     Row("runtime-api-proxy", without=EVENTS, also=(checks.recorder,)),
     Row("mcp-python", without=QUIET, also=(checks.mcp,)),
     Row("mcp-typescript", build="npm run build", without=QUIET, also=(checks.mcp,)),
@@ -88,6 +91,10 @@ ROWS = [
     Row("managed-instances", ZIP, options=("--concurrency", "8"), without=EVENTS, also=(checks.together,)),
     Row("snapstart-image", options=("--init", "snap-start"), without=EVENTS, also=(checks.snapstart,)),
     Row("opentelemetry", ZIP, without=EVENTS, also=(checks.traces,), extensions="collector/extensions"),
+    Row("flask-opentelemetry-hook", ZIP, without=EVENTS, also=(checks.flushed_traces,), extensions="collector/extensions"),
+    # The negative control: without the hook the spans stay in the frozen app.
+    Row("flask-opentelemetry-without-hook", ZIP, without=EVENTS, also=(checks.frozen_traces,), extensions="collector/extensions",
+        folder="flask-opentelemetry-hook", unset=("AWS_LWA_AFTER_RESPONSE_PATH",)),
     Row("axum", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "axum-example bootstrap"),
     Row("actix-web", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "actix-web-example bootstrap"),
     Row("rocket", ZIP, programs=("cargo",), fetch="cargo fetch", build=CARGO + "rocket-example bootstrap"),

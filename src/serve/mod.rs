@@ -221,7 +221,7 @@ impl Worker<'_> {
                 });
             }
             match &cause {
-                ApiError::Unusable(_) => error!("{cause}: it gets no reply"),
+                ApiError::Unusable(_) => error!("{cause}: the invocation gets no reply"),
                 // The API may have closed an idle connection.
                 ApiError::Closed(_) if attempts == 1 => {
                     debug!("failed to get the next invocation, connecting again: {cause}");

@@ -32,7 +32,7 @@ pub struct App<'a> {
 }
 
 /// Memory for the parts of a reply.
-struct Room<'a> {
+struct ReplyBuffers<'a> {
     body: &'a mut Vec<u8>,
     compressed: &'a mut Vec<u8>,
     reply: &'a mut Vec<u8>,
@@ -68,7 +68,7 @@ fn exchange<'a>(
     deadline: &'a mut Deadline,
     reached: &mut bool,
 ) -> Result<Reply<'a>, Failure> {
-    let room = Room {
+    let memory = ReplyBuffers {
         body: &mut buffers.body,
         compressed: &mut buffers.compressed,
         reply: &mut buffers.reply,
@@ -78,8 +78,8 @@ fn exchange<'a>(
     let kind = event.kind();
     if kind.is_none() && ping::is_warm_up(payload) {
         debug!("a warm-up ping gets null, without a request to the app");
-        room.reply.extend_from_slice(b"null");
-        return Ok(Reply::Buffered(room.reply));
+        memory.reply.extend_from_slice(b"null");
+        return Ok(Reply::Buffered(memory.reply));
     }
     if config.split_batches
         && kind.is_none()
@@ -92,13 +92,13 @@ fn exchange<'a>(
             target: request::pass_through_target(payload, config),
             reached,
             message: decoded,
-            response: room.body,
+            response: memory.body,
         };
-        return split.forward(&batch, room.reply);
+        return split.forward(&batch, memory.reply);
     }
     let request = match request::build(&event, payload, invocation, config, decoded) {
         Ok(request) => request,
-        Err(rejection) => return reject(config, kind, &rejection, room),
+        Err(rejection) => return reject(config, kind, &rejection, memory),
     };
     *deadline = Deadline::at(
         request.name(),
@@ -115,14 +115,14 @@ fn exchange<'a>(
                 supervisor: app.supervisor,
                 generation: app.generation,
             };
-            Ok(stream(kind, coding, &response, body, room.reply))
+            Ok(stream(kind, coding, &response, body, memory.reply))
         }
         Plan::RenderWhileReading(kind) => {
-            let (out, read) = (room.reply, room.body);
+            let (out, read) = (memory.reply, memory.body);
             reply::render_while_reading(&response, kind, &mut body, out, read)?;
             Ok(Reply::Buffered(out))
         }
-        Plan::ReadWhole => read_whole(config, kind, &request, &response, body, room),
+        Plan::ReadWhole => read_whole(config, kind, &request, &response, body, memory),
     }
 }
 
@@ -131,7 +131,7 @@ fn reject<'a>(
     config: &Config,
     kind: Option<Kind>,
     rejection: &Rejection,
-    room: Room<'a>,
+    memory: ReplyBuffers<'a>,
 ) -> Result<Reply<'a>, Failure> {
     let Rejection { status, message } = rejection;
     warn!("the client gets status {status}: {message}");
@@ -142,7 +142,7 @@ fn reject<'a>(
         headers: &headers,
         to_head: false,
     };
-    let Room { body, reply, .. } = room;
+    let ReplyBuffers { body, reply, .. } = memory;
     body.extend_from_slice(message.as_bytes());
     match kind.filter(|kind| plan::streams(config, *kind)) {
         Some(kind) => {
@@ -188,13 +188,13 @@ fn read_whole<'a>(
     request: &Request,
     response: &Response,
     mut body: ResponseBody,
-    room: Room<'a>,
+    memory: ReplyBuffers<'a>,
 ) -> Result<Reply<'a>, Failure> {
-    let Room {
+    let ReplyBuffers {
         body: read,
         compressed,
         reply,
-    } = room;
+    } = memory;
     let whole = body.read_to(read, reply::MAX_REPLY)?;
     let length = if whole {
         Some(read.len() as u64)

@@ -90,7 +90,7 @@ pub fn run(environment: Environment) -> ! {
             let app = environment.app.share();
             let builder = thread::Builder::new().stack_size(STACK);
             if let Err(cause) = builder.spawn_scoped(scope, move || -> () { app.close_in_time() }) {
-                warn!("idle connections are closed late, by the next request: {cause}");
+                warn!("failed to start the thread that closes idle connections: {cause}");
             }
         }
         for number in 1..threads {

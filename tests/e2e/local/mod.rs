@@ -5,6 +5,7 @@
 
 mod cli;
 mod clients;
+mod documented;
 mod fidelity;
 mod lifecycle;
 mod log;

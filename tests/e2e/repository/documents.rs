@@ -1,9 +1,12 @@
-//! README and docs against the code: settings, links; and the table of differences.
+//! README, docs and the other pages against the code: settings, links, shell commands; and the
+//! table of differences.
 
 use super::{files, read, root};
 use lambda_adapter::config::{SETTINGS, Setting};
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// README and the pages of docs/.
 fn documents() -> Vec<(PathBuf, String)> {
@@ -47,16 +50,88 @@ fn unknown_settings(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The relative links of a Markdown text that lead to no file.
-fn broken_links<'a>(folder: &Path, text: &'a str) -> Vec<&'a str> {
+/// All Markdown pages that are ours.
+fn pages() -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for folder in ["docs", "examples", "layer"] {
+        paths.extend(files(&root().join(folder), "md"));
+    }
+    let top = fs::read_dir(root()).expect("the checkout");
+    let top = top.map(|entry| entry.expect("an entry").path());
+    paths.extend(top.filter(|path| path.extension().is_some_and(|kind| kind == "md")));
+    let foreign = |path: &PathBuf| {
+        path.components()
+            .any(|part| part.as_os_str() == "node_modules")
+    };
+    paths.retain(|path| !foreign(path));
+    paths
+}
+
+/// The relative links of a Markdown page that lead to no file, or to no heading of one.
+fn broken_links<'a>(page: &Path, text: &'a str) -> Vec<&'a str> {
     let targets = text
         .split("](")
         .skip(1)
-        .filter_map(|rest| rest.split([')', '#']).next());
-    targets
-        .filter(|target| !target.is_empty() && !target.contains(':'))
-        .filter(|target| !folder.join(target).exists())
+        .filter_map(|rest| rest.split(')').next());
+    let is_broken = |target: &&str| {
+        let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let path = match path {
+            "" => page.to_path_buf(),
+            path => page.with_file_name(path),
+        };
+        let leads = anchor.is_empty() || anchors(&read(&path)).contains(anchor);
+        !path.exists() || !leads
+    };
+    let relative = targets.filter(|target| !target.contains(':') && !target.contains(' '));
+    relative.filter(is_broken).collect()
+}
+
+/// The anchors of the headings of a Markdown page, as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    for heading in headings {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let anchor: String = heading.chars().filter(kept).collect();
+        anchors.insert(anchor.replace(' ', "-"));
+    }
+    anchors
+}
+
+/// The shell blocks of a Markdown page.
+fn shell_blocks(text: &str) -> Vec<&str> {
+    let blocks = text.split("```sh\n").skip(1);
+    blocks
+        .filter_map(|block| block.split("```").next())
         .collect()
+}
+
+/// The targets of `make` in a shell block that the Makefile does not have.
+fn missing_targets<'a>(makefile: &str, block: &'a str) -> Vec<&'a str> {
+    let commands = block
+        .split("&&")
+        .flat_map(|part| part.split(['\n', '(', '|']));
+    let targets = commands.filter_map(|command| {
+        let mut words = command
+            .trim()
+            .split(' ')
+            .skip_while(|word| word.contains('='));
+        let is_make = words.next() == Some("make");
+        words.find(|word| is_make && !word.starts_with('-'))
+    });
+    let is_missing = |target: &&str| {
+        let rule = format!("\n{target}:");
+        !makefile.contains(&rule)
+    };
+    targets.filter(is_missing).collect()
+}
+
+/// What the shell says of the syntax of a block.
+fn syntax_error(block: &str) -> Option<String> {
+    let output = Command::new("bash").args(["-n", "-c", block]).output();
+    let output = output.expect("bash");
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]
@@ -74,10 +149,23 @@ fn documents_have_no_setting_that_does_not_exist() {
 }
 
 #[test]
-fn links_of_the_documents_lead_to_files() {
-    for (path, text) in documents() {
-        let broken = broken_links(path.parent().expect("a folder"), &text);
+fn links_lead_to_files_and_headings() {
+    for path in pages() {
+        let text = read(&path);
+        let broken = broken_links(&path, &text);
         assert!(broken.is_empty(), "{}: {broken:?}", path.display());
+    }
+}
+
+#[test]
+fn shell_blocks_parse_and_name_targets_of_make() {
+    let makefile = read(&root().join("Makefile"));
+    for path in pages() {
+        for block in shell_blocks(&read(&path)) {
+            assert_eq!(syntax_error(block), None, "{}: {block}", path.display());
+            let missing = missing_targets(&makefile, block);
+            assert!(missing.is_empty(), "{}: {missing:?}", path.display());
+        }
     }
 }
 
@@ -109,6 +197,12 @@ fn document_checks_find_planted_violations() {
     );
     let text = format!("`AWS_LWA_NONE`, `{}` and AWS_LWA_*", setting[0].name);
     assert_eq!(Vec::from_iter(unknown_settings(&text)), ["AWS_LWA_NONE"]);
-    let text = "[a](src/none.rs) [b](README.md#top) [c](https://a.example/) [d](#top)";
-    assert_eq!(broken_links(&root(), text), ["src/none.rs"]);
+    let text = "[a](src/none.rs) [b](README.md#settings) [c](https://a.example/) [d](#top)";
+    let broken = broken_links(&root().join("README.md"), text);
+    assert_eq!(broken, ["src/none.rs", "#top"]);
+    assert!(anchors("## 502, \"Internal `Server`\"").contains("502-internal-server"));
+    let missing = missing_targets("\ntest: x", "A=1 make -s test && make none\nls make");
+    assert_eq!(missing, ["none"]);
+    assert_eq!(shell_blocks("```sh\nls\n```\n"), ["ls\n"]);
+    assert!(syntax_error("ls && (").is_some());
 }

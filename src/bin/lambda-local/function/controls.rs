@@ -8,7 +8,7 @@ use std::sync::MutexGuard;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Function, Slot, lifecycle, lock};
+use super::{Function, WarmEnvironment, lifecycle, lock};
 use crate::function::environment::Environment;
 use crate::function::state::Phase;
 use crate::web::recorder::EnvironmentState;
@@ -39,50 +39,52 @@ impl Function {
     /// Shuts the environment down, so that the next invocation has a cold start. Waits for the end
     /// of the running invocation.
     pub fn discard_environment(&self) {
-        for lane in &self.lanes {
-            let mut slot = lock(&lane.slot);
-            if let Some(environment) = slot.environment.take() {
+        for unit in &self.units {
+            let mut warm = lock(&unit.warm);
+            if let Some(environment) = warm.environment.take() {
                 lifecycle::shutdown(&environment, "spindown");
                 self.setup
                     .logger
                     .info("the environment was shut down from the page");
             }
-            *slot = Slot::default();
+            *warm = WarmEnvironment::default();
         }
         self.setup.recorder.environment(EnvironmentState::None);
     }
 
     /// Freezes the environment until the next invocation. Returns false if it is in use.
     pub fn freeze_now(&self) -> bool {
-        let Some((mut slot, environment)) = self.idle_slot() else {
+        let Some((mut warm, environment)) = self.idle_environment() else {
             return false;
         };
-        self.suspend(&mut slot, &environment);
+        self.suspend(&mut warm, &environment);
         true
     }
 
-    fn idle_slot(&self) -> Option<(MutexGuard<'_, Slot>, std::sync::Arc<Environment>)> {
-        let slot = self.lanes.first()?.slot.try_lock().ok()?;
-        let environment = slot.environment.clone()?;
+    fn idle_environment(
+        &self,
+    ) -> Option<(MutexGuard<'_, WarmEnvironment>, std::sync::Arc<Environment>)> {
+        let warm = self.units.first()?.warm.try_lock().ok()?;
+        let environment = warm.environment.clone()?;
         // Managed Instances do not hold the lock, and are never frozen.
         let is_idle = environment.lock().is_idle() && self.setup.options.concurrency.is_none();
-        is_idle.then_some((slot, environment))
+        is_idle.then_some((warm, environment))
     }
 
-    pub(super) fn suspend(&self, slot: &mut Slot, environment: &Environment) {
+    pub(super) fn suspend(&self, warm: &mut WarmEnvironment, environment: &Environment) {
         lifecycle::freeze(environment);
-        slot.is_frozen = true;
+        warm.is_frozen = true;
         self.setup.recorder.environment(EnvironmentState::Frozen);
     }
 
     /// Lets the running invocation fail, or else the next one; the second call for the same failure
     /// takes it back.
     pub fn fail(&self, failure: InjectedFailure) {
-        let mut current = self
-            .lanes
+        let mut latest = self
+            .units
             .iter()
-            .filter_map(|lane| lock(&lane.current).clone());
-        let running = current.find(|environment| environment.lock().is_busy());
+            .filter_map(|unit| lock(&unit.latest).clone());
+        let running = latest.find(|environment| environment.lock().is_busy());
         match (running, failure) {
             (Some(environment), InjectedFailure::Timeout) => {
                 environment.change(|state| state.is_cut_short = true);

@@ -8,11 +8,12 @@
 
 pub mod app_port;
 pub mod async_invoke;
+mod concurrency;
 pub mod controls;
 mod env_file;
 pub mod environment;
 pub mod guard;
-mod lanes;
+
 mod lifecycle;
 mod memory_limit;
 mod outcome;
@@ -38,9 +39,9 @@ use crate::log::summary::Summary;
 use crate::log::{PlatformEvent, Report};
 use crate::web::entry::Mark;
 use crate::web::recorder::EnvironmentState;
+use concurrency::{ConcurrencyUnit, WarmEnvironment};
 use controls::InjectedFailure;
 use environment::Environment;
-use lanes::{Lane, Slot};
 use outcome::{Outcome, reply_failure, timed_out};
 use state::{Compute, ResponseProgress, Running};
 use variables::Setup;
@@ -48,8 +49,7 @@ use variables::Setup;
 #[derive(Debug)]
 pub struct Function {
     pub setup: Arc<Setup>,
-    /// One for each environment that may exist.
-    lanes: Vec<Lane>,
+    units: Vec<ConcurrencyUnit>,
     is_stopping: AtomicBool,
     queue_notice_logged: AtomicBool,
     summary: Mutex<Summary>,
@@ -60,7 +60,11 @@ pub struct Function {
 impl Function {
     pub fn new(setup: Arc<Setup>) -> Arc<Function> {
         Arc::new(Function {
-            lanes: setup.ports.iter().map(|ports| Lane::new(*ports)).collect(),
+            units: setup
+                .ports
+                .iter()
+                .map(|ports| ConcurrencyUnit::new(*ports))
+                .collect(),
             setup,
             is_stopping: AtomicBool::default(),
             queue_notice_logged: AtomicBool::default(),
@@ -72,11 +76,11 @@ impl Function {
     /// Initializes an environment before the first invocation. After a failure, init is repeated as
     /// a part of that invocation.
     pub fn init_early(&self) {
-        let Some(lane) = self.lanes.first() else {
+        let Some(unit) = self.units.first() else {
             return;
         };
-        let mut slot = lock(&lane.slot);
-        if slot.environment.is_some() {
+        let mut warm = lock(&unit.warm);
+        if warm.environment.is_some() {
             // An invocation came first.
             return;
         }
@@ -87,14 +91,14 @@ impl Function {
         let started = Instant::now();
         let tenant = self.setup.options.tenant.clone();
         match self.init(
-            lane,
-            &mut slot,
+            unit,
+            &mut warm,
             tenant,
             lifecycle::init_timeout(&self.setup),
         ) {
             Ok(environment) => {
-                slot.init = Some(started.elapsed());
-                self.freeze(&mut slot, &environment);
+                warm.init = Some(started.elapsed());
+                self.freeze(&mut warm, &environment);
             }
             Err(_) if self.is_stopping() => {}
             Err(fault) => {
@@ -109,14 +113,14 @@ impl Function {
     pub fn reload(&self, path: &str) {
         let logger = &self.setup.logger;
         logger.info(&format!("`{path}` has changed: starting a new environment"));
-        for lane in &self.lanes {
-            if let Some(current) = lock(&lane.current).clone() {
+        for unit in &self.units {
+            if let Some(latest) = lock(&unit.latest).clone() {
                 let message = format!("`{path}` has changed");
                 let fault = Fault::new("Sandbox.Reloaded", message);
-                current.change(|state| state.fault.get_or_insert(fault).clone());
+                latest.change(|state| state.fault.get_or_insert(fault).clone());
             }
-            let mut slot = lock(&lane.slot);
-            if let Some(environment) = slot.environment.take() {
+            let mut warm = lock(&unit.warm);
+            if let Some(environment) = warm.environment.take() {
                 lifecycle::shutdown(&environment, "spindown");
             }
         }
@@ -132,7 +136,7 @@ impl Function {
     }
 
     fn serve(&self, request: InvokeRequest, reply: SyncSender<Reply>) {
-        let Some((lane, mut slot)) = self.wait_for_slot(&request.tenant) else {
+        let Some((unit, mut warm)) = self.acquire(&request.tenant) else {
             return throttle::reply(&self.setup, &reply);
         };
         if self.is_stopping() {
@@ -147,7 +151,7 @@ impl Function {
             ..Report::default()
         };
         let mut started = Instant::now();
-        let prepared = self.prepare(lane, &mut slot, &request, &mut started, &mut report);
+        let prepared = self.prepare(unit, &mut warm, &request, &mut started, &mut report);
         let environment = match prepared {
             Ok(environment) => environment,
             Err(fault) => {
@@ -164,10 +168,10 @@ impl Function {
             }
         };
         // Managed Instances: the next invocation does not wait for this one.
-        let slot = match environment.profile.compute {
-            Compute::Standard => Some(slot),
+        let warm = match environment.profile.compute {
+            Compute::Standard => Some(warm),
             Compute::Managed => {
-                drop(slot);
+                drop(warm);
                 None
             }
         };
@@ -178,47 +182,47 @@ impl Function {
         self.report(&id, &outcome, report, &recording);
         // The request is logged now, not after a reset.
         drop(reply);
-        self.release(lane, slot, &environment, &outcome);
+        self.release(unit, warm, &environment, &outcome);
     }
 
     /// Returns an environment that waits for an event: the current one, or a new one whose init is
     /// then a part of this invocation.
     fn prepare(
         &self,
-        lane: &Lane,
-        slot: &mut Slot,
+        unit: &ConcurrencyUnit,
+        warm: &mut WarmEnvironment,
         request: &InvokeRequest,
         started: &mut Instant,
         report: &mut Report,
     ) -> Result<Arc<Environment>, Fault> {
-        self.discard_unusable(slot, &request.tenant);
-        let environment = match slot.environment.clone() {
+        self.discard_unusable(warm, &request.tenant);
+        let environment = match warm.environment.clone() {
             Some(environment) => environment,
             None => {
                 request.recording.mark(Mark::InitStart);
                 let timeout = self.setup.options.timeout;
-                let init = self.init(lane, slot, request.tenant.clone(), timeout);
+                let init = self.init(unit, warm, request.tenant.clone(), timeout);
                 request.recording.mark(Mark::InitEnd);
                 init.inspect_err(|fault| self.report_init(fault, started.elapsed(), "invoke"))?
             }
         };
         let is_snap_start = self.setup.options.init == Init::SnapStart;
-        report.init = slot.init.take().filter(|_| !is_snap_start);
-        if slot.is_frozen {
+        report.init = warm.init.take().filter(|_| !is_snap_start);
+        if warm.is_frozen {
             lifecycle::thaw(&environment);
-            slot.is_frozen = false;
+            warm.is_frozen = false;
             self.setup.recorder.environment(EnvironmentState::Ready);
         }
-        if is_snap_start && !slot.is_restored {
+        if is_snap_start && !warm.is_restored {
             request.recording.mark(Mark::InitStart);
             let restored = lifecycle::restore(&self.setup, &environment);
             request.recording.mark(Mark::InitEnd);
             let restored = restored.inspect_err(|_| {
                 lifecycle::shutdown(&environment, "failure");
-                slot.environment = None;
+                warm.environment = None;
             });
             report.restore = Some(restored?);
-            slot.is_restored = true;
+            warm.is_restored = true;
             *started = Instant::now();
         }
         Ok(environment)
@@ -226,32 +230,32 @@ impl Function {
 
     fn init(
         &self,
-        lane: &Lane,
-        slot: &mut Slot,
+        unit: &ConcurrencyUnit,
+        warm: &mut WarmEnvironment,
         tenant: Option<String>,
         timeout: Duration,
     ) -> Result<Arc<Environment>, Fault> {
         let on_created = |environment: &Arc<Environment>| {
-            *lock(&lane.current) = Some(environment.clone());
-            // `stop` may have run before `current` was set.
+            *lock(&unit.latest) = Some(environment.clone());
+            // `stop` may have run before `latest` was set.
             environment.change(|state| state.is_stopping |= self.is_stopping());
         };
         let recorder = &self.setup.recorder;
         recorder.environment(EnvironmentState::Starting);
-        let environment = lifecycle::init(&self.setup, lane.ports, tenant, timeout, on_created)
+        let environment = lifecycle::init(&self.setup, unit.ports, tenant, timeout, on_created)
             .inspect_err(|_| recorder.environment(EnvironmentState::Failed))?;
         recorder.environment(EnvironmentState::Ready);
         lock(&self.summary).add_environment();
-        *slot = Slot {
+        *warm = WarmEnvironment {
             environment: Some(environment.clone()),
-            ..Slot::default()
+            ..WarmEnvironment::default()
         };
         Ok(environment)
     }
 
     /// Shuts an environment down that has lost a process, or that belongs to another tenant.
-    fn discard_unusable(&self, slot: &mut Slot, tenant: &Option<String>) {
-        let Some(environment) = &slot.environment else {
+    fn discard_unusable(&self, warm: &mut WarmEnvironment, tenant: &Option<String>) {
+        let Some(environment) = &warm.environment else {
             return;
         };
         let reason = if environment.lock().fault.is_some() {
@@ -262,7 +266,7 @@ impl Function {
             return;
         };
         lifecycle::shutdown(environment, reason);
-        slot.environment = None;
+        warm.environment = None;
     }
 
     /// Sends the event to the runtime and waits until the invocation is finished or has failed.
@@ -324,8 +328,8 @@ impl Function {
     /// Resets a failed environment, or freezes a usable one.
     fn release(
         &self,
-        lane: &Lane,
-        slot: Option<MutexGuard<'_, Slot>>,
+        unit: &ConcurrencyUnit,
+        warm: Option<MutexGuard<'_, WarmEnvironment>>,
         environment: &Arc<Environment>,
         outcome: &Outcome,
     ) {
@@ -340,28 +344,28 @@ impl Function {
         if is_managed && reason.is_none() {
             return;
         }
-        let mut slot = slot.unwrap_or_else(|| lock(&lane.slot));
+        let mut warm = warm.unwrap_or_else(|| lock(&unit.warm));
         let Some(reason) = reason else {
-            return self.freeze(&mut slot, environment);
+            return self.freeze(&mut warm, environment);
         };
         // Several invocations can fail in one environment: only the first resets it.
-        let current = slot.environment.as_ref();
+        let current = warm.environment.as_ref();
         if current.is_some_and(|current| Arc::ptr_eq(current, environment)) {
             self.setup.recorder.environment(EnvironmentState::None);
             if !self.is_stopping() {
                 lifecycle::shutdown(environment, reason);
             }
-            *slot = Slot::default();
+            *warm = WarmEnvironment::default();
         }
     }
 
     /// Freezes the environment if `--freeze` is set. A SnapStart snapshot is emulated by a freeze,
     /// too.
-    fn freeze(&self, slot: &mut Slot, environment: &Environment) {
+    fn freeze(&self, warm: &mut WarmEnvironment, environment: &Environment) {
         let options = &self.setup.options;
-        let is_snapshot = options.init == Init::SnapStart && !slot.is_restored;
+        let is_snapshot = options.init == Init::SnapStart && !warm.is_restored;
         if (options.freeze || is_snapshot) && !self.is_stopping() {
-            self.suspend(slot, environment);
+            self.suspend(warm, environment);
         }
     }
 
@@ -369,10 +373,10 @@ impl Function {
     pub fn stop(&self) -> String {
         self.is_stopping.store(true, Ordering::Relaxed);
         std::thread::scope(|scope| {
-            for lane in &self.lanes {
+            for unit in &self.units {
                 scope.spawn(|| {
-                    let current = lock(&lane.current).clone();
-                    if let Some(environment) = current {
+                    let latest = lock(&unit.latest).clone();
+                    if let Some(environment) = latest {
                         lifecycle::shutdown(&environment, "spindown");
                     }
                 });

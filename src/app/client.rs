@@ -115,6 +115,7 @@ impl Client {
         let opened = self.opened.take();
         let opened = opened.map(|(connection, ticket)| (connection, Some(ticket)));
         let mut reused = opened.or_else(|| self.pool.take().map(|idle| (idle, None)));
+        let mut is_retry = false;
         let (head, connection) = loop {
             let is_reused = reused.is_some();
             let (mut connection, ticket) = match reused.take() {
@@ -122,7 +123,7 @@ impl Client {
                 None => self
                     .open(Addresses::All)
                     .map(|(connection, ticket)| (connection, Some(ticket)))
-                    .map_err(|cause| self.unreachable(&cause))?,
+                    .map_err(|cause| tried(is_retry, self.unreachable(&cause)))?,
             };
             let (head, body, headers) = (&self.head, request.body, &mut self.headers);
             match connection.exchange(head, body, headers, to_head, deadline) {
@@ -134,8 +135,12 @@ impl Client {
                 }
                 Err(attempt) if is_reused && attempt.is_retryable(request.is_idempotent()) => {
                     debug!("the app closed an idle connection: {}", attempt.error);
+                    is_retry = true;
                 }
-                Err(attempt) => return Err(self.failed(request, &attempt.error, deadline)),
+                Err(attempt) => {
+                    let failure = self.failed(request, &attempt.error, deadline);
+                    return Err(tried(is_retry, failure));
+                }
             }
         };
         let mut body = ResponseBody {
@@ -298,6 +303,14 @@ impl Read for WouldBlock {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(ErrorKind::WouldBlock.into())
     }
+}
+
+/// Adds to the failure of a retry that it was one: the app may have seen the request twice.
+fn tried(is_retry: bool, mut failure: Failure) -> Failure {
+    if is_retry {
+        failure.message += " (tried twice)";
+    }
+    failure
 }
 
 fn failure(act: &str, error: &Error, deadline: &Deadline) -> Failure {

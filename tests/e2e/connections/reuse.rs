@@ -172,7 +172,7 @@ fn request_is_retried_once_and_no_more() {
         .respond(raw("").close())
         .respond(ok());
     let run = run.invoke_all([get("/x"), get("/x"), get("/x")]).run();
-    run.assert_failure(2, "Function.AppProtocol", &[]);
+    run.assert_failure(2, "Function.AppProtocol", &["(tried twice)"]);
     assert_eq!(
         (run.requests().len(), &run.reply(3)["statusCode"]),
         (4, &json!(200))
@@ -187,6 +187,8 @@ fn fresh_connection_that_fails_is_not_retried() {
         .respond(ok());
     let run = run.invoke_all([get("/x"), get("/x")]).run();
     run.assert_failure(1, "Function.AppProtocol", &[]);
+    let (_, message) = run.failure(1);
+    assert!(!message.contains("twice"), "{message}");
     assert_eq!(run.requests().len(), 2);
 }
 

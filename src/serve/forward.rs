@@ -24,6 +24,10 @@ use crate::translate::reply;
 use crate::translate::request::{self, Rejection};
 use crate::translate::result;
 
+/// API Gateway reads no more of a stream in search of the end of its prelude ("Set up a Lambda
+/// proxy integration with payload response streaming").
+const MAX_PRELUDE: usize = 16 << 10;
+
 /// The app, in the generation that was ready when the invocation came.
 pub struct App<'a> {
     pub client: &'a mut Client,
@@ -172,6 +176,13 @@ fn stream<'a>(
         ..*response
     };
     reply::write_prelude(prelude, &response, kind);
+    if prelude.len() > MAX_PRELUDE {
+        let size = prelude.len();
+        warn!(
+            "the headers of the response take {size} bytes of the reply, and API Gateway reads \
+             {MAX_PRELUDE} at most: the client may get status 502"
+        );
+    }
     Reply::Streamed {
         prelude,
         body: match coding {

@@ -93,6 +93,18 @@ fn prelude_holds_status_headers_and_cookies() {
 }
 
 #[test]
+fn headers_that_api_gateway_does_not_read_to_their_end_are_logged() {
+    let logged = |len: usize| {
+        let large = format!("200 OK\nx-large: {}", "a".repeat(len));
+        let run = stream(get("/"), response(&large, "ok"));
+        assert_eq!(parts(&run.response(1)).1, b"ok", "still sent");
+        run.log().contains("the client may get status 502")
+    };
+    assert!(logged(20_000));
+    assert!(!logged(10_000));
+}
+
+#[test]
 fn rest_and_http_api_events_stream_too() {
     for event in [rest("GET", "/"), http_api("GET", "/")] {
         let (prelude, body) = parts(&stream(event, response("200 OK\nX-A: 1", "ok")).response(1));

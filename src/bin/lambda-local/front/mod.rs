@@ -125,7 +125,11 @@ impl fmt::Display for ReplyError {
             ReplyError::NotJson(error) => write!(f, "it is not JSON: {error}"),
             ReplyError::PreludeNotJson(error) => write!(f, "its prelude is not JSON: {error}"),
             ReplyError::PreludeTooLong { limit } => {
-                write!(f, "its prelude does not end within {limit} bytes")
+                write!(
+                    f,
+                    "its prelude, which has the headers of the app's response, does not end \
+                     within {limit} bytes"
+                )
             }
             ReplyError::PreludeCutOff => f.write_str("it ended before its prelude was complete"),
             ReplyError::Failed(fault) => fault.fmt(f),

@@ -159,6 +159,14 @@ impl fmt::Display for RunError {
             RunError::Signals { error } => write!(f, "failed to register signals: {error}"),
             RunError::Listen { address, error } => {
                 write!(f, "failed to listen on `{address}`: {error}")?;
+                let port = address
+                    .rsplit_once(':')
+                    .and_then(|(_, port)| port.parse().ok());
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && let Some(process) = port.and_then(platform::listening_process)
+                {
+                    write!(f, " by {process}")?;
+                }
                 let free = app_port::free_port().map(|port| port.to_string());
                 let free = free.as_deref().unwrap_or("N");
                 write!(

@@ -2,7 +2,7 @@
 
 use super::run::{self, Local, adapter, command, fixture, free_port, has, start};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -112,6 +112,38 @@ fn the_app_does_not_get_the_port_of_lambda_local() {
     let refused = command(&["--port", "4000", "--app-port", "4000"]).output();
     let error = String::from_utf8(refused.expect("lambda-local").stderr).expect("text");
     assert!(error.contains("`--app-port` is 4000"), "{error}");
+}
+
+#[test]
+fn a_server_that_is_already_on_the_port_is_not_taken_for_the_app() {
+    if !has("python3") {
+        return;
+    }
+    let other = TcpListener::bind("127.0.0.1:0").expect("another server");
+    let port = other.local_addr().expect("an address").port().to_string();
+    let holder = format!("(process {}) listens on already", std::process::id());
+    let app = ["--port", "0", "--", "python3", &fixture("site.py")];
+    let mut local = launch(&app, &[("PORT", &port)]);
+    let line = local.wait_for("listens on already");
+    assert!(line.contains(&format!("PORT is {port}")), "{line}");
+    assert!(
+        cfg!(not(target_os = "linux")) || line.contains(&holder),
+        "{line}"
+    );
+    local.wait_for("the app is ready");
+
+    let refused = command(&["--port", "0", "--app-port", &port]).output();
+    let error = String::from_utf8(refused.expect("lambda-local").stderr).expect("text");
+    assert!(
+        error.contains(&format!("`--app-port` is {port}, which")),
+        "{error}"
+    );
+    let refused = command(&["--port", &port]).output();
+    let error = String::from_utf8(refused.expect("lambda-local").stderr).expect("text");
+    assert!(
+        error.contains(&format!("(process {})", std::process::id())),
+        "{error}"
+    );
 }
 
 #[test]

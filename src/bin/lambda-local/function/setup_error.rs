@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::app_port::Holder;
 use super::env_file::LineError;
 
 #[derive(Debug)]
@@ -36,10 +37,11 @@ pub enum SetupError {
         variable: &'static str,
         value: String,
     },
-    /// The adapter would send its requests to lambda-local itself.
-    OwnPort {
+    /// The adapter would take the holder for the app.
+    PortTaken {
         source: &'static str,
         port: u16,
+        holder: Holder,
     },
     FindFreePort(io::Error),
     StartRelay(io::Error),
@@ -73,11 +75,17 @@ impl fmt::Display for SetupError {
             SetupError::FindDir { path, error } => {
                 write!(f, "failed to find directory `{}`: {error}", path.display())
             }
-            SetupError::OwnPort { source, port } => write!(
-                f,
-                "`{source}` is {port}, the port that lambda-local itself listens on \
-                 (choose another one for it with --port N)"
-            ),
+            SetupError::PortTaken {
+                source,
+                port,
+                holder,
+            } => {
+                let remedy = holder.remedy();
+                write!(
+                    f,
+                    "`{source}` is {port}, {holder} ({remedy}, or change `{source}`)"
+                )
+            }
             SetupError::InvalidPort { variable, value } => {
                 write!(f, "`{variable}` must be a port, not `{value}`")
             }

@@ -79,7 +79,8 @@ impl Setup {
         let extensions = find_extensions(&options, adapter.as_deref())?;
         let names: Vec<String> = extensions.iter().map(|path| file_name(path)).collect();
         let lookup = |name: &str| lookup(&settings, name);
-        let chosen = app_port::choose(options.app_port, own_port, lookup)?;
+        let holder = |port| app_port::holder(port, own_port);
+        let chosen = app_port::choose(options.app_port, holder, lookup)?;
         let task_root = find_dir(options.dir.as_deref().unwrap_or(Path::new(".")))?;
         let (program, args) = match options.command.split_first() {
             Some((program, args)) => (OsString::from(program), args.to_vec()),

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::process::{getpid, set_child_subreaper};
 
-use super::{Listener, Memory};
+use super::{Listener, Memory, ProcessName};
 
 /// Makes this process the parent of all orphans below it.
 pub fn adopt_orphans() -> io::Result<()> {
@@ -119,6 +119,25 @@ pub fn listeners(processes: &[u32]) -> Vec<Listener> {
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// Returns the process that listens on a port, unless it belongs to another user.
+pub fn listening_process(port: u16) -> Option<ProcessName> {
+    let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/net/{table}")));
+    let rows = tables.iter().flatten().flat_map(|table| table.lines());
+    let inodes: Vec<u64> = rows
+        .filter_map(parse_row)
+        .filter(|(listener, _)| listener.port == port)
+        .map(|(_, inode)| inode)
+        .collect();
+    let is_owner = |process: &u32| {
+        let mut sockets = sockets(*process).into_iter();
+        sockets.any(|inode| inodes.contains(&inode))
+    };
+    let id = numbers("/proc").into_iter().find(is_owner)?;
+    let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    let name = name.trim_end().to_owned();
+    Some(ProcessName { id, name })
 }
 
 /// Returns the inodes of the sockets that a process has open.

@@ -10,12 +10,17 @@ mod linux;
 mod portable;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 #[cfg(target_os = "linux")]
-pub use linux::{adopt_orphans, descendants, is_running, listeners, memory, own_program};
+pub use linux::{
+    adopt_orphans, descendants, is_running, listeners, listening_process, memory, own_program,
+};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{adopt_orphans, descendants, is_running, listeners, memory, own_program};
+pub use portable::{
+    adopt_orphans, descendants, is_running, listeners, listening_process, memory, own_program,
+};
 
 /// Memory of processes, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,6 +36,19 @@ pub struct Memory {
 pub struct Listener {
     pub port: u16,
     pub ip: IpAddr,
+}
+
+/// A process, as messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessName {
+    pub id: u32,
+    pub name: String,
+}
+
+impl fmt::Display for ProcessName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` (process {})", self.name, self.id)
+    }
 }
 
 impl Listener {
@@ -87,6 +105,16 @@ mod tests {
             ip: address.ip(),
         };
         assert!(found.contains(&expected), "{found:?}");
+    }
+
+    #[test]
+    fn the_process_that_listens_on_a_port_is_named() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        let found = listening_process(port).map(|process| process.id);
+        assert_eq!(found, Some(std::process::id()));
+        drop(listener);
+        assert_eq!(listening_process(port), None);
     }
 
     #[test]

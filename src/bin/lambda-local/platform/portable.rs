@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
 
-use super::{Listener, Memory};
+use super::{Listener, Memory, ProcessName};
 
 pub fn adopt_orphans() -> io::Result<()> {
     Ok(())
@@ -95,6 +95,24 @@ pub fn listeners(processes: &[u32]) -> Vec<Listener> {
     found
 }
 
+/// Returns the process that listens on a port, unless it belongs to another user.
+pub fn listening_process(port: u16) -> Option<ProcessName> {
+    let list = format!("-iTCP:{port}");
+    parse_process(&output(
+        "lsof",
+        &["-nP", "-a", &list, "-sTCP:LISTEN", "-Fpc"],
+    ))
+}
+
+/// Parses a line `p1234` and the next one, `cnode`.
+fn parse_process(fields: &str) -> Option<ProcessName> {
+    let field = |key| fields.lines().find_map(|line| line.strip_prefix(key));
+    Some(ProcessName {
+        id: field('p')?.parse().ok()?,
+        name: field('c')?.to_owned(),
+    })
+}
+
 /// Parses `*:8000`, `127.0.0.1:8000` or `[::1]:8000`.
 fn parse_name(name: &str) -> Option<Listener> {
     let (ip, port) = name.rsplit_once(':')?;
@@ -119,6 +137,13 @@ mod tests {
         let local = parse_name("[::1]:3000").expect("a listener");
         assert!(!local.accepts_ipv4_loopback());
         assert_eq!(parse_name("nonsense"), None);
+    }
+
+    #[test]
+    fn a_process_is_read_as_lsof_prints_it() {
+        let process = parse_process("p1234\ncnode\nf20\n").expect("a process");
+        assert_eq!(process.to_string(), "`node` (process 1234)");
+        assert_eq!(parse_process(""), None);
     }
 
     #[test]

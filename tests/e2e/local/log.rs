@@ -94,3 +94,23 @@ fn an_error_of_the_adapter_is_logged_by_the_adapter() {
     assert_eq!(sources.len(), 1, "{lines:#?}");
     assert!(sources[0].starts_with("lambda-adapter"), "{lines:#?}");
 }
+
+#[test]
+fn an_error_of_the_adapter_has_the_port_that_the_app_was_given() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    let port = local.get("/env?name=PORT").text().to_owned();
+    let response = local.get("/drop");
+    let lines = lines_of(&mut local, "GET /drop 502 ");
+    let line = lines
+        .iter()
+        .find(|line| line.contains("failed to forward GET /drop"));
+    let address = format!("the app at 127.0.0.1:{port}:");
+    assert!(
+        line.is_some_and(|line| line.contains(&address)),
+        "{lines:#?}"
+    );
+    let cause = response.header("x-lambda-local-error").unwrap_or_default();
+    assert!(cause.contains(&address), "{cause}");
+}

@@ -38,7 +38,12 @@ pub fn handle(environment: &Environment, exchange: &mut Exchange<'_>) -> io::Res
             }
         }
         ("POST", "/2020-01-01/extension/init/error" | "/2020-01-01/extension/exit/error") => {
-            let fault = read_fault(exchange, ERROR_TYPE, "Extension.Unknown")?;
+            let fault = read_fault(
+                environment.profile.ports,
+                exchange,
+                ERROR_TYPE,
+                "Extension.Unknown",
+            )?;
             let id = identifier(&exchange.head);
             let result = id.and_then(|id| environment.extension_error(id, fault));
             respond_result(exchange, result)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::function::environment::Environment;
+use crate::function::variables::Ports;
 use crate::http_server::{self, Exchange};
 use crate::invocation::{ApiError, Fault};
 use crate::json::object;
@@ -41,6 +42,7 @@ pub fn serve(listener: TcpListener, environment: Arc<Environment>) {
 /// Reads the error that a runtime or an extension posts. Lambda replaces a type that does not have
 /// the form `Function.Name` or `Runtime.Name`.
 fn read_fault(
+    ports: Ports,
     exchange: &mut Exchange<'_>,
     type_header: &str,
     unknown_type: &str,
@@ -54,11 +56,19 @@ fn read_fault(
     } else {
         unknown_type
     };
-    Ok(Fault {
+    Ok(posted_fault(ports, error_type, body))
+}
+
+fn posted_fault(ports: Ports, error_type: &str, body: Vec<u8>) -> Fault {
+    let body = match String::from_utf8(body) {
+        Ok(text) => ports.name_the_apps(&text).into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    Fault {
         error_type: error_type.to_owned(),
         message: error_message(&body),
         body: Some(body),
-    })
+    }
 }
 
 fn is_known_type(error_type: &str) -> bool {

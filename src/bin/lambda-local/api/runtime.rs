@@ -8,11 +8,12 @@ use std::io;
 use std::sync::Arc;
 
 use crate::api::{
-    PAYLOAD_LIMIT, STREAM_LIMIT, error_message, read_fault, respond_accepted, respond_error,
+    PAYLOAD_LIMIT, STREAM_LIMIT, posted_fault, read_fault, respond_accepted, respond_error,
     respond_not_found, respond_result, respond_text,
 };
 use crate::function::environment::Environment;
 use crate::function::state::Compute;
+use crate::function::variables::Ports;
 use crate::http_server::{self, Exchange, Headers};
 use crate::invocation::{
     ApiError, Fault, Invocation, RESPONSE_TOO_LARGE, Reply, TRUNCATED_RESPONSE,
@@ -34,7 +35,12 @@ pub fn handle(environment: &Environment, exchange: &mut Exchange<'_>) -> io::Res
         ("POST", ["runtime", "invocation", id, "response"]) => response(environment, id, exchange),
         ("POST", ["runtime", "invocation", id, "error"]) => error(environment, id, exchange),
         ("POST", ["runtime", "init" | "restore", "error"]) => {
-            let fault = read_fault(exchange, ERROR_TYPE, UNKNOWN_TYPE)?;
+            let fault = read_fault(
+                environment.profile.ports,
+                exchange,
+                ERROR_TYPE,
+                UNKNOWN_TYPE,
+            )?;
             respond_result(exchange, environment.init_error(fault))
         }
         ("GET", ["runtime", "restore", "next"]) if environment.profile.snap_start => {
@@ -140,7 +146,7 @@ fn streamed_response(
     let (mut total, mut buffer) = (0, vec![0; 64 << 10]);
     let fault = loop {
         match exchange.body.read(&mut buffer) {
-            Ok(0) => break trailing_fault(&exchange.body.trailers),
+            Ok(0) => break trailing_fault(environment.profile.ports, &exchange.body.trailers),
             Ok(read) => {
                 total += read;
                 if total > STREAM_LIMIT {
@@ -171,22 +177,23 @@ fn streamed_response(
 
 /// Returns the error that a runtime reports after the start of a stream: two trailers, the second
 /// of them in base64.
-fn trailing_fault(trailers: &Headers) -> Option<Fault> {
+fn trailing_fault(ports: Ports, trailers: &Headers) -> Option<Fault> {
     let error_type = http_server::header(trailers, ERROR_TYPE)?;
     let encoded = http_server::header(trailers, ERROR_BODY).unwrap_or_default();
     let mut body = Vec::new();
     if codec::base64::decode(&mut body, encoded.as_bytes()).is_none() {
         body.clear();
     }
-    Some(Fault {
-        error_type: error_type.to_owned(),
-        message: error_message(&body),
-        body: Some(body),
-    })
+    Some(posted_fault(ports, error_type, body))
 }
 
 fn error(environment: &Environment, id: &str, exchange: &mut Exchange<'_>) -> io::Result<()> {
-    let fault = read_fault(exchange, ERROR_TYPE, UNKNOWN_TYPE)?;
+    let fault = read_fault(
+        environment.profile.ports,
+        exchange,
+        ERROR_TYPE,
+        UNKNOWN_TYPE,
+    )?;
     let token = exchange.head.header("lambda-runtime-invocation-id");
     let begun = environment.begin_response(id, token);
     let result = begun.map(|invocation| {
@@ -218,11 +225,15 @@ mod tests {
                 String::from_utf8(body).expect("ASCII"),
             ),
         ];
-        let fault = trailing_fault(&trailers).expect("a fault");
+        let ports = Ports {
+            app: 1,
+            relay: None,
+        };
+        let fault = trailing_fault(ports, &trailers).expect("a fault");
         assert_eq!(
             (fault.error_type.as_str(), fault.message.as_str()),
             ("Function.X", "gone")
         );
-        assert!(trailing_fault(&Headers::new()).is_none());
+        assert!(trailing_fault(ports, &Headers::new()).is_none());
     }
 }

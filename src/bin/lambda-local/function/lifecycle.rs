@@ -147,7 +147,7 @@ fn start(
             ));
         }
     };
-    let is_muted = mute_adapter(setup, environment, extension.as_deref());
+    let filter = filter(setup, environment, extension.as_deref());
     // The state is locked during the start, so that an exit cannot be recorded before the start,
     // and no process is started after a shutdown.
     environment.change(|state| {
@@ -155,7 +155,7 @@ fn start(
             return Err(stopping());
         }
         let program = launch.program.to_string_lossy().into_owned();
-        match process::spawn(launch, &setup.logger, is_muted, on_exit) {
+        match process::spawn(launch, &setup.logger, filter, on_exit) {
             Ok(ids) => {
                 state.processes.push(Process {
                     extension,
@@ -177,23 +177,25 @@ fn start(
     })
 }
 
-/// Returns a filter for the output of a process. When the app exits, the adapter logs a lost
-/// connection. That is no cause: the exit is logged, or lambda-local itself is shutting down.
-fn mute_adapter(
+/// Returns a filter for the output of a process. The lines of the adapter get the port of the app.
+/// When the app exits, the adapter logs a lost connection. That is no cause: the exit is logged, or
+/// lambda-local itself is shutting down.
+fn filter(
     setup: &Setup,
     environment: &Arc<Environment>,
     extension: Option<&str>,
-) -> Arc<process::IsMuted> {
+) -> Arc<process::Filter> {
     if extension.is_none() || extension != setup.adapter.as_deref() {
-        return Arc::new(|_| false);
+        return Arc::new(|line| Some(line.to_owned()));
     }
     let environment = environment.clone();
     Arc::new(move |line| {
         let is_error = line.contains("ERROR") || line.contains("WARN");
-        is_error && {
+        let is_muted = is_error && {
             let is_stopping = environment.lock().is_stopping;
             is_stopping || await_exit(&environment).is_some()
-        }
+        };
+        (!is_muted).then(|| environment.profile.ports.name_the_apps(line))
     })
 }
 

@@ -36,8 +36,8 @@ pub struct Launch<'a> {
     pub source: Source,
 }
 
-/// Returns true for a line of output that is not logged.
-pub type IsMuted = dyn Fn(&str) -> bool + Send + Sync;
+/// Changes a line of output before it is logged; `None`: it is not.
+pub type Filter = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// A process that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Ids {
 pub fn spawn(
     launch: Launch<'_>,
     logger: &Arc<Logger>,
-    is_muted: Arc<IsMuted>,
+    filter: Arc<Filter>,
     on_exit: impl FnOnce(Ids, String) + Send + 'static,
 ) -> io::Result<Ids> {
     let (control, guards_end) = UnixStream::pair()?;
@@ -86,8 +86,8 @@ pub fn spawn(
         guard: guard.id(),
         group,
     };
-    relay(guard.stdout.take(), &launch.source, logger, &is_muted);
-    relay(guard.stderr.take(), &launch.source, logger, &is_muted);
+    relay(guard.stdout.take(), &launch.source, logger, &filter);
+    relay(guard.stderr.take(), &launch.source, logger, &filter);
     std::thread::spawn(move || {
         let status = match read_report(&mut reports) {
             Some(Report::Exited(status)) => describe(ExitStatus::from_raw(status)),
@@ -125,10 +125,10 @@ fn relay(
     pipe: Option<impl Read + Send + 'static>,
     source: &Source,
     logger: &Arc<Logger>,
-    is_muted: &Arc<IsMuted>,
+    filter: &Arc<Filter>,
 ) {
     let Some(pipe) = pipe else { return };
-    let (source, logger, is_muted) = (source.clone(), logger.clone(), is_muted.clone());
+    let (source, logger, filter) = (source.clone(), logger.clone(), filter.clone());
     std::thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
@@ -139,8 +139,8 @@ fn relay(
         while read_line(&mut line) {
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end_matches(['\n', '\r']);
-            if !is_muted(text) {
-                logger.line(&source, text);
+            if let Some(text) = filter(text) {
+                logger.line(&source, &text);
             }
             line.clear();
         }

@@ -44,6 +44,27 @@ pub struct Ports {
     pub relay: Option<u16>,
 }
 
+impl Ports {
+    /// Replaces the relay's port by the app's in a text of the adapter: the app was given this one.
+    pub fn name_the_apps(&self, text: &str) -> String {
+        let Some(relay) = self.relay else {
+            return text.to_owned();
+        };
+        let (relay, app) = (relay.to_string(), self.app.to_string());
+        let mut parts = text.split(relay.as_str()).peekable();
+        let mut replaced = String::with_capacity(text.len());
+        while let Some(part) = parts.next() {
+            replaced.push_str(part);
+            if let Some(next) = parts.peek() {
+                let is_part = |c: char| c.is_ascii_alphanumeric();
+                let is_whole = !replaced.ends_with(is_part) && !next.starts_with(is_part);
+                replaced.push_str(if is_whole { &app } else { &relay });
+            }
+        }
+        replaced
+    }
+}
+
 #[derive(Debug)]
 pub struct Setup {
     pub options: Options,
@@ -330,6 +351,31 @@ fn find_dir(dir: &Path) -> Result<PathBuf, SetupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_the_adapter_name_the_port_of_the_app() {
+        let ports = Ports {
+            app: 8000,
+            relay: Some(40123),
+        };
+        for (text, expected) in [
+            (
+                "connect to localhost:40123: refused",
+                "connect to localhost:8000: refused",
+            ),
+            ("40123", "8000"),
+            ("40123, 40123", "8000, 8000"),
+            ("id 40123a-140123-401234", "id 40123a-140123-401234"),
+            ("", ""),
+        ] {
+            assert_eq!(ports.name_the_apps(text), expected);
+        }
+        let direct = Ports {
+            app: 8000,
+            relay: None,
+        };
+        assert_eq!(direct.name_the_apps("40123"), "40123");
+    }
 
     #[test]
     fn extensions_lack_the_variables_of_the_runtime() {

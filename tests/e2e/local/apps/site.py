@@ -102,6 +102,8 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.text("slept")
         elif url.path == "/crash":
             os._exit(3)
+        elif url.path == "/drop":
+            self.close_connection = True
         elif url.path == "/hog":
             hoard.append(b"x" * (int(query["mb"]) << 20))
             time.sleep(5)

@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
+use std::os::linux::net::TcpStreamExt;
 use std::path::Path;
 
 use rustix::process::{getpid, set_child_subreaper};
@@ -16,6 +17,11 @@ use super::{Listener, Memory, ProcessName};
 /// Makes this process the parent of all orphans below it.
 pub fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Acknowledges the data that is received next without a delay (TCP_QUICKACK).
+pub fn acknowledge_at_once(stream: &TcpStream) -> io::Result<()> {
+    stream.set_quickack(true)
 }
 
 /// Returns the path that starts this program again, even if its file has been replaced.

@@ -15,11 +15,13 @@ use std::net::IpAddr;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    adopt_orphans, descendants, is_running, listeners, listening_process, memory, own_program,
+    acknowledge_at_once, adopt_orphans, descendants, is_running, listeners, listening_process,
+    memory, own_program,
 };
 #[cfg(not(target_os = "linux"))]
 pub use portable::{
-    adopt_orphans, descendants, is_running, listeners, listening_process, memory, own_program,
+    acknowledge_at_once, adopt_orphans, descendants, is_running, listeners, listening_process,
+    memory, own_program,
 };
 
 /// Memory of processes, in bytes.

@@ -284,12 +284,15 @@ fn read_min_unhealthy(settings: &mut Settings) -> Option<Statuses> {
     Some(healthy)
 }
 
+/// Returns true where no client waits for init, and init is not limited to ten seconds.
 fn has_long_init(initialization: &str) -> bool {
-    matches!(initialization, "snap-start" | "provisioned-concurrency")
+    matches!(
+        initialization,
+        "snap-start" | "provisioned-concurrency" | "lambda-managed-instances"
+    )
 }
 
-/// With SnapStart and provisioned concurrency, init is not limited to ten seconds, and the app
-/// must be ready when it ends.
+/// The app must be ready at the end of an init that has time for it.
 fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
     let async_init = settings.read(&ASYNC_INIT, values::boolean).unwrap_or(false);
     if !async_init || !has_long_init(initialization) {
@@ -302,7 +305,7 @@ fn read_async_init(settings: &mut Settings, initialization: &str) -> bool {
     false
 }
 
-/// No client waits for an init with SnapStart or provisioned concurrency; on demand, a client does.
+/// On demand, a client waits for init.
 fn read_prime(settings: &mut Settings, initialization: &str) -> Prime {
     let long_init = has_long_init(initialization);
     let paths = settings.read(&PRIME_PATHS, values::paths);

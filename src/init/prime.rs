@@ -1,8 +1,9 @@
 //! Priming: requests of the adapter's own before the first invocation, so that compiled code,
-//! templates and caches are in a snapshot, or are there when provisioned concurrency serves.
+//! templates and caches are in a snapshot, or are there when provisioned concurrency or a Managed
+//! Instance serves.
 //!
-//! Init has 130 s with either, and 10 s otherwise ("Understanding the Lambda execution
-//! environment lifecycle"). A failed request is logged and fails nothing.
+//! Init has 130 s or more with each of them, and 10 s otherwise ("Understanding the Lambda
+//! execution environment lifecycle"). A failed request is logged and fails nothing.
 
 use std::time::{Duration, Instant};
 

@@ -36,6 +36,19 @@ fn paths_are_primed_in_order_with_provisioned_concurrency() {
 }
 
 #[test]
+fn paths_are_primed_on_managed_instances_before_the_first_poll() {
+    let run = priming("lambda-managed-instances")
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", "4")
+        .invoke(get("/x"))
+        .run();
+    assert_eq!(targets(&run), ["/warm", "/items?x=1", "/x"]);
+    let next = &run.api_requests("/2018-06-01/runtime/invocation/next")[0];
+    let primed = run.app_requests();
+    let primed = primed.iter().find(|(_, r)| r.target == "/items?x=1");
+    assert!(primed.expect("a request").0.at < next.0.at);
+}
+
+#[test]
 fn on_demand_paths_are_primed_only_where_the_setting_says_always() {
     let run = priming("on-demand").invoke(get("/x")).run();
     assert_eq!(targets(&run), ["/x"]);

@@ -398,8 +398,13 @@ fn every_thread_serves_after_the_restore() {
 
 #[test]
 fn async_init_is_ignored_with_a_warning_where_init_has_time() {
-    // Both in parallel, since each takes eleven seconds.
-    let runs = ["snap-start", "provisioned-concurrency"].map(|kind| {
+    // All in parallel, since each takes eleven seconds.
+    let kinds = [
+        "snap-start",
+        "provisioned-concurrency",
+        "lambda-managed-instances",
+    ];
+    let runs = kinds.map(|kind| {
         let scenario = scenario()
             .env("AWS_LAMBDA_INITIALIZATION_TYPE", kind)
             .env("AWS_LWA_ASYNC_INIT", "true");

@@ -15,6 +15,9 @@ pub const LAMBDA_CONTEXT: &[u8] = b"x-amzn-lambda-context";
 /// Set on the requests of priming.
 pub const PRIME: &[u8] = b"x-amzn-lambda-prime";
 pub const TENANT_ID: &[u8] = b"x-amz-tenant-id";
+/// The headers of AWS Lambda Web Functions ("HTTP requests and responses").
+pub const WEB_FUNCTION: &[u8] = b"lambda-web-";
+const REQUEST_ID: &[u8] = b"lambda-web-request-id";
 
 /// Adds the headers for this invocation; `context` is the event's `requestContext`.
 pub fn add(headers: &mut Headers, context: Option<Raw>, invocation: &Invocation, config: &Config) {
@@ -25,6 +28,7 @@ pub fn add(headers: &mut Headers, context: Option<Raw>, invocation: &Invocation,
             traceparent::add_parent(headers, trace_id);
         }
     }
+    headers.push(REQUEST_ID, invocation.id.as_bytes());
     if config.context_headers {
         let mut value = Vec::with_capacity(1024);
         json::write_ascii(&mut value, context.map_or("null", |raw| raw.get()));

@@ -12,7 +12,9 @@ use codec::base64;
 use codec::escape::unescape;
 use log::debug;
 
-use super::context_headers::{self, LAMBDA_CONTEXT, PRIME, REQUEST_CONTEXT, TENANT_ID};
+use super::context_headers::{
+    self, LAMBDA_CONTEXT, PRIME, REQUEST_CONTEXT, TENANT_ID, WEB_FUNCTION,
+};
 use super::{records, source};
 use crate::config::Config;
 use crate::http::USER_AGENT;
@@ -290,7 +292,8 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
             | LAMBDA_CONTEXT
             | PRIME
             | TENANT_ID
-    ) || records::is_reserved(&folded, value)
+    ) || folded.starts_with(WEB_FUNCTION)
+        || records::is_reserved(&folded, value)
         || folded != name
             && (folded == b"transfer-encoding"
                 || [FORWARDED, b"x-amzn-", b"x-amz-cf-", b"cloudfront-"]

@@ -124,20 +124,22 @@ fn requests() -> Vec<Vec<u8>> {
             requests.push(lines);
         }
     }
-    let injections: [&[u8]; 4] = [
+    let injections: [&[u8]; 5] = [
         b"\n\n\nGET /evil HTTP/1.1\\r\\n\n/\n\nHost\nh\n\n\n\0\0\x01\0",
         b"\n\n\nGET\n//a/../b?c#d\nx=\\r\\nGET /\nx_amzn_request_context\n{}\n\n\n\0\x03\x01\0",
         b"\n\n\nGET\n/\n\nTransfer-Encoding\nchunked\n\n\n\0\x04\x01\0",
         b"\n\n\nHEAD\n/\n\nConnection\nx-auth, host\n\n\n\0\x02\x01\x02",
+        b"\n\n\nGET\n/\n\nLambda.Web_Request~Id\nevil\n\n\n\0\x01\x01\0",
     ];
     requests.extend(injections.map(<[u8]>::to_vec));
     requests
 }
 
-const SETTINGS: [&[u8]; 5] = [
+const SETTINGS: [&[u8]; 6] = [
     b"\x008080\n\x01localhost\n\x02HOST\n\x05http\n\x06200-399,404\n",
     b"\x0cbuffered\n\x0btrue\n\x0d/api/\n\x0eevents\n\x0fx-auth\n\x10500-599\n",
     b"\x11response_stream\n\x12500\n\x13off\n\x14http://127.0.0.1:9001/\n\x154\n",
+    b"\x02::1\n\x03[::1]:3000\n\x030.0.0.0:0\n",
     b"\x16400\n\x17\n\x18512\n\x19 8 \n\x1a-1\n\x1b99999\n",
     b"\x00port\n\x01[::1]\n\x01fe80::1%eth0\n\x03/a b\n\x0d//\n\x0d/\\r\\n\n",
 ];

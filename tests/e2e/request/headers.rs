@@ -74,6 +74,7 @@ fn nothing_is_added_that_neither_client_nor_lambda_sent() {
     let ours = [
         "host",
         "x-amzn-trace-id",
+        "lambda-web-request-id",
         "x-amzn-request-context",
         "x-amzn-lambda-context",
     ];
@@ -226,7 +227,12 @@ fn odd_header_values_cost_that_header_at_most() {
 fn odd_header_names_cost_that_header_only() {
     for name in ["x odd", "", "x:odd", "x\r\nx-evil", "ö", "x\u{0}"] {
         for request in requests(json!({name: "1", "x-good": "yes"})) {
-            let known = ["host", "x-good", "x-forwarded-proto"];
+            let known = [
+                "host",
+                "x-good",
+                "x-forwarded-proto",
+                "lambda-web-request-id",
+            ];
             let odd = |n: &str| !known.contains(&n) && !n.starts_with("x-amzn-");
             let odd: Vec<_> = request
                 .headers
@@ -268,7 +274,7 @@ fn hop_by_hop_headers_are_removed() {
             .into_iter()
             .filter(|name| !name.starts_with("x-amzn-") && *name != "x-forwarded-proto")
             .collect();
-        assert_eq!(forwarded, ["host", "x-kept"]);
+        assert_eq!(forwarded, ["host", "x-kept", "lambda-web-request-id"]);
     }
 }
 
@@ -284,11 +290,27 @@ fn connection_cannot_name_away_what_lambda_vouches_for() {
 #[test]
 fn clients_cannot_send_what_lambda_vouches_for() {
     let forged = json!({"x-amz-tenant-id": "evil", "X-Amzn-Lambda-Context": "evil",
-        "x-amzn-request-context": "evil"});
+        "x-amzn-request-context": "evil", "Lambda-Web-Request-Id": "evil",
+        "lambda-web-endpoint-name": "evil"});
     for request in requests(forged) {
         assert_eq!(request.header("x-amz-tenant-id"), None);
         assert_eq!(request.all("x-amzn-lambda-context").len(), 1);
         assert!(!String::from_utf8_lossy(&request.head).contains("evil"));
+    }
+}
+
+#[test]
+fn id_of_the_invocation_is_sent_as_in_web_functions() {
+    for setting in ["full", "off"] {
+        let change = json!({"headers": {"connection": "lambda-web-request-id"}});
+        let run = scenario()
+            .env("AWS_LWA_CONTEXT_HEADERS", setting)
+            .invoke_all([with(get("/"), change), json!({"Records": []})])
+            .run();
+        for number in 1..=2 {
+            let expected = format!("req-{number}");
+            assert_eq!(run.request(number).all("lambda-web-request-id"), [expected]);
+        }
     }
 }
 

@@ -240,6 +240,8 @@ fn names_that_become_the_same_variable_cannot_pass_for_what_is_vouched_for() {
         "CloudFront.Viewer-Address",
         "content.length",
         "transfer_encoding",
+        "lambda_web_request_id",
+        "Lambda.Web-Endpoint~Name",
     ];
     let run = scenario()
         .invoke_all(forged.map(|name| headers(alb("GET", "/"), name, "evil")))

@@ -215,6 +215,10 @@ fn check_fields(request: &Request, config: &Config) {
         }
     }
     assert!(named("x-amz-tenant-id") <= 1 && named("content-length") <= 1);
+    let names = request.fields.iter().map(|(name, _)| variable(name));
+    let of_web_functions = names.filter(|name| name.starts_with("lambda_web_"));
+    assert_eq!(Vec::from_iter(of_web_functions), ["lambda_web_request_id"]);
+    assert_eq!(request.all("lambda-web-request-id"), [b"req-1"]);
 }
 
 /// Whether the value is valid JSON with a number or an escape that `Value` cannot represent.

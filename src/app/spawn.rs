@@ -17,6 +17,7 @@ use rustix::process::{Pid, getppid};
 
 use crate::app::stdio::StdioRelay;
 use crate::cli::{CHILD_OF, CommandLine, Parent};
+use crate::config::settings::HTTP_ENDPOINT;
 use crate::error::Fatal;
 use crate::net::descriptors;
 use crate::platform;
@@ -49,13 +50,17 @@ pub fn exec_as_child(parent: &Parent, command: &CommandLine) -> Fatal {
 }
 
 /// Starts the app as a child in a process group of its own, and returns the group. The parent
-/// is the calling thread: the kernel kills the app when that thread exits.
-pub fn spawn(command: &CommandLine, stdio: &StdioRelay) -> Result<Pid, Fatal> {
+/// is the calling thread: the kernel kills the app when that thread exits. The app learns
+/// `endpoint`, where it shall listen, as in AWS Lambda Web Functions.
+pub fn spawn(command: &CommandLine, endpoint: &str, stdio: &StdioRelay) -> Result<Pid, Fatal> {
     let mut own_program = Command::new(platform::own_program());
     let limit = descriptors::inherited().map_or(String::new(), |limit| format!(",{limit}"));
     own_program.arg(format!("{CHILD_OF}{}{limit}", process::id()));
     own_program.arg(&command.program).args(&command.args);
-    let start = |command: &mut Command| stdio.attach(in_own_group(command))?.spawn();
+    let start = |command: &mut Command| {
+        command.env(HTTP_ENDPOINT.name, endpoint);
+        stdio.attach(in_own_group(command))?.spawn()
+    };
     let started = start(&mut own_program).or_else(|cause| {
         debug!("failed to start the app through this program: {cause}");
         start(&mut app(command))

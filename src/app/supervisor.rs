@@ -49,8 +49,12 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the app and the supervisor thread.
-    pub fn start(command: CommandLine, shutdown: Arc<Shutdown>) -> Result<Arc<Supervisor>, Fatal> {
+    /// Starts the app, which shall listen on `endpoint`, and the supervisor thread.
+    pub fn start(
+        command: CommandLine,
+        endpoint: String,
+        shutdown: Arc<Shutdown>,
+    ) -> Result<Arc<Supervisor>, Fatal> {
         let failed = |cause: io::Error| Fatal::NotStarted {
             program: command.program.to_string_lossy().into_owned(),
             cause: cause.to_string(),
@@ -71,6 +75,7 @@ impl Supervisor {
             supervisor: Arc::clone(&supervisor),
             shutdown,
             command: command.clone(),
+            endpoint,
             signals,
         };
         thread::Builder::new()
@@ -195,6 +200,7 @@ struct Parent {
     supervisor: Arc<Supervisor>,
     shutdown: Arc<Shutdown>,
     command: CommandLine,
+    endpoint: String,
     signals: Signals,
 }
 
@@ -227,7 +233,7 @@ impl Parent {
 
     /// Starts the app. A failure is final: the next attempt would fail in the same way.
     fn start(&self) {
-        let spawned = spawn::spawn(&self.command, &self.supervisor.stdio);
+        let spawned = spawn::spawn(&self.command, &self.endpoint, &self.supervisor.stdio);
         let mut state = self.supervisor.lock();
         match spawned {
             // `Supervisor::kill` came while the app was started.

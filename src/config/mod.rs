@@ -30,6 +30,8 @@ pub struct Config {
     /// The Runtime API for invocations, or the proxy in front of it.
     pub runtime_api: String,
     pub app: Address,
+    /// `AWS_LAMBDA_HTTP_ENDPOINT` for an app that the adapter starts: the user's, or `app`.
+    pub http_endpoint: String,
     pub readiness: Readiness,
     pub async_init: bool,
     /// Without a trailing slash; never empty.
@@ -192,6 +194,9 @@ impl Config {
                 .unwrap_or(Duration::from_secs(4)),
             concurrency: read_concurrency(settings),
             function: read_function(settings),
+            http_endpoint: settings
+                .get(HTTP_ENDPOINT.name)
+                .unwrap_or_else(|| app.to_string()),
             app,
             readiness,
             pass_through_path,
@@ -232,12 +237,18 @@ pub fn check_host(
 }
 
 fn read_app(settings: &mut Settings) -> Address {
-    let port = settings.read(&PORT, values::port).or_else(|| {
-        let value = settings.get(PLAIN_PORT)?;
+    let host = settings.read(&HOST, values::host);
+    let port = if settings.get(PORT.name).is_some() {
+        settings.read(&PORT, values::port)
+    } else if let Some(value) = settings.get(PLAIN_PORT) {
         settings.accept(PLAIN_PORT, value, A_PORT, values::port)
-    });
+    } else {
+        settings.read(&HTTP_ENDPOINT, |text| {
+            values::endpoint_port(text, host.as_deref())
+        })
+    };
     Address {
-        host: settings.read(&HOST, values::host),
+        host,
         port: port.unwrap_or(8080),
     }
 }
@@ -474,6 +485,11 @@ mod tests {
             ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1"),
             ("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", "127.0.0.1: 9001"),
             ("AWS_LWA_PORT", "+80"),
+            ("AWS_LAMBDA_HTTP_ENDPOINT", "3000"),
+            ("AWS_LAMBDA_HTTP_ENDPOINT", ":3000"),
+            ("AWS_LAMBDA_HTTP_ENDPOINT", "0.0.0.0:0"),
+            ("AWS_LAMBDA_HTTP_ENDPOINT", "10.0.0.1:3000"),
+            ("AWS_LAMBDA_HTTP_ENDPOINT", "http://127.0.0.1:3000"),
         ] {
             let error = read(&[(name, value)]).0.expect_err(name).to_string();
             assert!(
@@ -513,6 +529,49 @@ mod tests {
             ("AWS_LWA_PORT", "80"),
         ]);
         assert_eq!(config.readiness.protocol, Protocol::Tcp);
+    }
+
+    #[test]
+    fn the_endpoint_of_web_functions_names_the_port_that_is_not_set_otherwise() {
+        const ENDPOINT: &str = "AWS_LAMBDA_HTTP_ENDPOINT";
+        let port = |variables: &[(&str, &str)]| accepted(variables).app.port;
+        for value in [
+            "0.0.0.0:3000",
+            "127.0.0.1:3000",
+            "localhost:3000",
+            "[::1]:3000",
+        ] {
+            assert_eq!(port(&[(ENDPOINT, value)]), 3000, "{value}");
+            assert_eq!(port(&[(ENDPOINT, value), ("AWS_LWA_PORT", "1")]), 1);
+            assert_eq!(port(&[(ENDPOINT, value), ("PORT", "2")]), 2);
+            assert_eq!(
+                port(&[(ENDPOINT, value), ("AWS_LWA_HOST", "localhost")]),
+                3000
+            );
+            assert_eq!(accepted(&[(ENDPOINT, value)]).http_endpoint, value);
+        }
+        let own = [(ENDPOINT, "10.0.0.1:3000"), ("AWS_LWA_HOST", "10.0.0.1")];
+        assert_eq!(port(&own), 3000);
+        let other = [(ENDPOINT, "127.0.0.1:3000"), ("AWS_LWA_HOST", "10.0.0.1")];
+        let error = read(&other).0.expect_err("unreachable").to_string();
+        assert!(
+            error.starts_with("AWS_LAMBDA_HTTP_ENDPOINT=`127.0.0.1:3000`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_app_without_an_endpoint_gets_that_of_the_port() {
+        for (variables, expected) in [
+            (&[][..], "127.0.0.1:8080"),
+            (
+                &[("PORT", "3000"), ("AWS_LAMBDA_HTTP_ENDPOINT", " ")],
+                "127.0.0.1:3000",
+            ),
+            (&[("AWS_LWA_PORT", "1"), ("AWS_LWA_HOST", "::1")], "[::1]:1"),
+        ] {
+            assert_eq!(accepted(variables).http_endpoint, expected);
+        }
     }
 
     #[test]

@@ -42,6 +42,13 @@ const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 pub const PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
 /// Not deprecated: many platforms and frameworks use this name.
 pub const PLAIN_PORT: &str = "PORT";
+/// Names the port where neither name above does, as in AWS Lambda Web Functions.
+pub const HTTP_ENDPOINT: Setting = setting(
+    "AWS_LAMBDA_HTTP_ENDPOINT",
+    &[],
+    "",
+    "HOST:PORT, where HOST is localhost, 127.0.0.1, 0.0.0.0 or the value of AWS_LWA_HOST",
+);
 pub const HOST: Setting = setting("AWS_LWA_HOST", &["HOST"], "127.0.0.1", A_HOST);
 pub const READINESS_PORT: Setting = setting(
     "AWS_LWA_READINESS_CHECK_PORT",
@@ -138,6 +145,7 @@ pub const EXEC_WRAPPER: Setting = setting("AWS_LWA_EXEC_WRAPPER", &[], "", "the 
 pub const SETTINGS: &[Setting] = &[
     PORT,
     HOST,
+    HTTP_ENDPOINT,
     READINESS_PORT,
     READINESS_PATH,
     READINESS_PROTOCOL,

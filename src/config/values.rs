@@ -175,6 +175,19 @@ pub fn endpoint(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The port of `HOST:PORT`, if a server that listens there is reached at `app_host`, or at the
+/// loopback address where that is not set.
+pub fn endpoint_port(text: &str, app_host: Option<&str>) -> Option<u16> {
+    let (name, number) = text.rsplit_once(':')?;
+    let bare = host(name)?;
+    let is_any = |host: &str| matches!(host, "0.0.0.0" | "::");
+    let is_local = |host: &str| is_any(host) || matches!(host, "localhost" | "127.0.0.1" | "::1");
+    let is_reached = is_any(&bare)
+        || Some(bare.as_str()) == app_host
+        || is_local(&bare) && app_host.is_none_or(is_local);
+    port(number).filter(|_| is_reached)
+}
+
 pub fn header_name(text: &str) -> Option<String> {
     is_token(text.as_bytes()).then(|| text.to_ascii_lowercase())
 }

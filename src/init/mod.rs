@@ -61,7 +61,11 @@ fn initialize(
     let started = Instant::now();
     let config = read_config()?;
     if let Some(command) = command {
-        *supervisor = Some(Supervisor::start(command, Arc::clone(&shutdown))?);
+        *supervisor = Some(Supervisor::start(
+            command,
+            config.http_endpoint.clone(),
+            Arc::clone(&shutdown),
+        )?);
         extension::register_internal(Runtime::new(api));
     }
     let child = supervisor.as_deref();

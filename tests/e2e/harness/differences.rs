@@ -126,6 +126,14 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "knows nothing of the contract of Web Functions",
+        &[
+            "an_endpoint_that_the_adapter_cannot_reach_is_refused",
+            "endpoint_of_web_functions_names_the_port_where_no_other_variable_does",
+            "id_of_the_invocation_is_sent_as_in_web_functions",
+        ],
+    ),
+    (
         "lets clients send the tenant",
         &["clients_cannot_send_what_lambda_vouches_for"],
     ),

@@ -270,6 +270,38 @@ fn a_wrapper_that_is_the_bootstrap_itself_ends_in_the_app() {
 }
 
 #[test]
+fn the_app_gets_the_endpoint_to_listen_on_unless_it_is_set() {
+    let app = "echo \"$AWS_LAMBDA_HTTP_ENDPOINT\"\n";
+    let task = Task::new().file("run.sh", PLAIN, app);
+    let cases: [(&[(&str, &str)], &str); 8] = [
+        (&[], "127.0.0.1:8080"),
+        (&[("PORT", "3000"), ("AWS_LWA_PORT", "")], "127.0.0.1:3000"),
+        (
+            &[("PORT", "3000"), ("AWS_LWA_PORT", " 9000 ")],
+            "127.0.0.1:9000",
+        ),
+        (
+            &[("HOST", "0.0.0.0"), ("AWS_LWA_HOST", " ")],
+            "0.0.0.0:8080",
+        ),
+        (&[("HOST", "x"), ("AWS_LWA_HOST", "::1")], "[::1]:8080"),
+        (&[("AWS_LWA_HOST", "[::1]"), ("PORT", "1")], "[::1]:1"),
+        (&[("AWS_LAMBDA_HTTP_ENDPOINT", " ")], "127.0.0.1:8080"),
+        (
+            &[("AWS_LAMBDA_HTTP_ENDPOINT", "0.0.0.0:3000"), ("PORT", "1")],
+            "0.0.0.0:3000",
+        ),
+    ];
+    for shell in shells() {
+        for (variables, expected) in cases {
+            let mut bootstrap = task.bootstrap(shell, "run.sh");
+            bootstrap.envs(variables.iter().copied());
+            assert_prints(&mut bootstrap, &format!("{expected}\n"));
+        }
+    }
+}
+
+#[test]
 fn the_app_is_the_process_that_lambda_started_and_gets_its_signals() {
     let app = "trap 'exit 7' TERM\necho $$\nn=0\nwhile [ $n -lt 100 ]; do sleep 0.1; n=$((n + \
         1)); done\n";

@@ -90,6 +90,28 @@ fn the_app_gets_the_environment_as_it_is() {
 }
 
 #[test]
+fn the_app_gets_the_endpoint_to_listen_on_unless_it_is_set() {
+    let script = "echo \"at $AWS_LAMBDA_HTTP_ENDPOINT.\"; read line";
+    for (value, expected) in [
+        ("(unset)", "at 127.0.0.1:{port}.\n"),
+        ("", "at 127.0.0.1:{port}.\n"),
+        ("0.0.0.0:{port}", "at 0.0.0.0:{port}.\n"),
+    ] {
+        let mut run = shell(script).env("AWS_LAMBDA_HTTP_ENDPOINT", value).start();
+        let expected = expected.replace("{port}", &run.app_address().port().to_string());
+        run.wait_until("the endpoint", |run| run.log().contains(&expected));
+    }
+}
+
+#[test]
+fn elsewhere_the_app_gets_no_endpoint() {
+    // A container's port must be reachable from outside, so not on the loopback address.
+    let script = "echo \"at $AWS_LAMBDA_HTTP_ENDPOINT.\"";
+    let (status, stdout, _) = output(&mut outside_lambda(&["--", "/bin/sh", "-c", script]));
+    assert_eq!((status, &*stdout), (Some(0), "at .\n"));
+}
+
+#[test]
 fn it_registers_as_an_internal_extension_and_parks() {
     let mut run = shell(WAITING_APP).invoke(get("/")).run();
     run.wait_until("a parked event/next", |run| {

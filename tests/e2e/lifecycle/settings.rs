@@ -56,6 +56,54 @@ fn bad_ports_are_refused() {
 }
 
 #[test]
+fn an_endpoint_that_the_adapter_cannot_reach_is_refused() {
+    let refused = |value: &str, host: &str| {
+        let mut run = scenario()
+            .env("AWS_LWA_PORT", "(unset)")
+            .env("AWS_LWA_HOST", host)
+            .env("AWS_LAMBDA_HTTP_ENDPOINT", value)
+            .start();
+        assert_eq!(run.exit().code(), Some(1), "{value}");
+        let (_, post) = &run.api_requests("/2018-06-01/runtime/init/error")[0];
+        let expected =
+            format!("AWS_LAMBDA_HTTP_ENDPOINT=`{value}` is not valid: expected HOST:PORT");
+        assert!(post.text().contains(&expected), "{}", post.text());
+        assert!(run.log().contains(&expected), "{}", run.log());
+    };
+    for value in [
+        "3000",
+        "0.0.0.0:0",
+        "127.0.0.1:x",
+        "10.0.0.1:3000",
+        "example.com:80",
+    ] {
+        refused(value, "(unset)");
+    }
+    refused("127.0.0.1:3000", "10.0.0.1");
+}
+
+#[test]
+fn endpoint_of_web_functions_names_the_port_where_no_other_variable_does() {
+    for host in ["127.0.0.1", "0.0.0.0", "localhost"] {
+        let run = scenario()
+            .env("AWS_LWA_PORT", "(unset)")
+            .env("AWS_LAMBDA_HTTP_ENDPOINT", &format!("{host}:{{port}}"))
+            .invoke(get("/"))
+            .run();
+        assert_eq!(run.reply(1)["statusCode"], 200, "{host}");
+    }
+    for name in ["AWS_LWA_PORT", "PORT"] {
+        let run = scenario()
+            .env("AWS_LWA_PORT", "(unset)")
+            .env(name, "{port}")
+            .env("AWS_LAMBDA_HTTP_ENDPOINT", "0.0.0.0:1")
+            .invoke(get("/"))
+            .run();
+        assert_eq!(run.reply(1)["statusCode"], 200, "{name}");
+    }
+}
+
+#[test]
 fn bad_status_lists_are_refused() {
     for value in ["2xx", "200-", "500-400", "200;300", "1000", "99"] {
         assert_refused("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", value, &[]);

@@ -34,8 +34,8 @@ pub struct Config {
     pub http_endpoint: String,
     pub readiness: Readiness,
     pub async_init: bool,
-    /// Without a trailing slash; never empty.
-    pub base_path: Option<String>,
+    /// The spellings of the base path, without a trailing slash; none of them is empty.
+    pub base_path: Vec<String>,
     /// The parts between which the source of the event is inserted; usually one.
     pub pass_through_path: Vec<String>,
     /// Whether each record of a batch is a request of its own.
@@ -157,9 +157,8 @@ impl Config {
         let config = Config {
             async_init: read_async_init(settings, &initialization),
             base_path: settings
-                .read(&REMOVE_BASE_PATH, values::path)
-                .map(|path| path.trim_end_matches('/').to_owned())
-                .filter(|path| !path.is_empty()),
+                .read(&REMOVE_BASE_PATH, values::base_path)
+                .unwrap_or_default(),
             split_batches: settings
                 .read(&SPLIT_BATCHES, values::boolean)
                 .unwrap_or(false),
@@ -397,7 +396,7 @@ mod tests {
             assert!(
                 config.readiness.healthy.contains(499) && !config.readiness.healthy.contains(500)
             );
-            assert!(!config.async_init && config.base_path.is_none());
+            assert!(!config.async_init && config.base_path.is_empty());
             assert_eq!(
                 (
                     config.pass_through_path.concat().as_str(),
@@ -444,12 +443,13 @@ mod tests {
             ("PORT", "99999"),
             ("AWS_LWA_PORT", "http"),
             ("AWS_LWA_PRIME", "true"),
-            ("AWS_LWA_PRIME_PATHS", "/a,/b c"),
+            ("AWS_LWA_PRIME_PATHS", "/a,/b#c"),
             ("AWS_LWA_PRIME_PATHS", "/a,,/b"),
             ("AWS_LWA_PRIME_PATHS", ","),
             ("AWS_LWA_HOST", "a b"),
             ("READINESS_CHECK_PORT", "-1"),
-            ("AWS_LWA_READINESS_CHECK_PATH", "/a b"),
+            ("AWS_LWA_READINESS_CHECK_PATH", "/a#b"),
+            ("AWS_LWA_READINESS_CHECK_PATH", "/a\tb"),
             ("AWS_LWA_READINESS_CHECK_PROTOCOL", "grpc"),
             ("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", "2xx"),
             ("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS", "300-200"),
@@ -464,10 +464,10 @@ mod tests {
             ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "+1"),
             ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "1e3"),
             ("AWS_LWA_ASYNC_INIT", "maybe"),
-            ("AWS_LWA_REMOVE_BASE_PATH", "/caf\u{e9}"),
+            ("AWS_LWA_REMOVE_BASE_PATH", "/a\u{85}b"),
             ("AWS_LWA_PASS_THROUGH_PATH", "/events/{sauce}"),
             ("AWS_LWA_PASS_THROUGH_PATH", "/events/{source"),
-            ("AWS_LWA_PASS_THROUGH_PATH", "/{source}/a b"),
+            ("AWS_LWA_PASS_THROUGH_PATH", "/{source}/a#b"),
             ("AWS_LWA_SPLIT_BATCHES", "sqs"),
             ("AWS_LWA_AUTHORIZATION_SOURCE", "x y"),
             ("AWS_LWA_ERROR_STATUS_CODES", "99"),
@@ -479,6 +479,7 @@ mod tests {
             ("AWS_LWA_AFTER_RESPONSE_PATH", "/events/"),
             ("AWS_LWA_AFTER_RESPONSE_PATH", "after"),
             ("AWS_LWA_AFTER_RESPONSE_PATH", "/a?b=c"),
+            ("AWS_LWA_AFTER_RESPONSE_PATH", "/a b"),
             ("AWS_LWA_INVOKE_MODE", "stream"),
             ("AWS_LWA_ENABLE_COMPRESSION", "gzip"),
             ("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", "0.5"),
@@ -492,6 +493,7 @@ mod tests {
             ("AWS_LAMBDA_HTTP_ENDPOINT", "http://127.0.0.1:3000"),
         ] {
             let error = read(&[(name, value)]).0.expect_err(name).to_string();
+            let value = value.escape_debug();
             assert!(
                 error.starts_with(&format!("{name}=`{value}` is not valid: expected ")),
                 "{error}"
@@ -510,12 +512,12 @@ mod tests {
         }
         for base in ["api", "/api", "/api/"] {
             let config = accepted(&[("AWS_LWA_REMOVE_BASE_PATH", base)]);
-            assert_eq!(config.base_path.as_deref(), Some("/api"));
+            assert_eq!(config.base_path, ["/api"]);
         }
-        assert_eq!(
-            accepted(&[("AWS_LWA_REMOVE_BASE_PATH", "/")]).base_path,
-            None
-        );
+        for root in ["/", "//"] {
+            let config = accepted(&[("AWS_LWA_REMOVE_BASE_PATH", root)]);
+            assert!(config.base_path.is_empty());
+        }
         for proxy in [
             "127.0.0.1:9002",
             "http://127.0.0.1:9002",
@@ -572,6 +574,23 @@ mod tests {
         ] {
             assert_eq!(accepted(variables).http_endpoint, expected);
         }
+    }
+
+    #[test]
+    fn paths_are_percent_encoded_as_the_url_standard_does() {
+        let text = "/caf\u{e9} \u{1f980}/%20%zz\"<>`?q=a b";
+        let path = "/caf%C3%A9%20%F0%9F%A6%80/%20%zz%22%3C%3E%60?q=a%20b";
+        let config = accepted(&[
+            ("AWS_LWA_READINESS_CHECK_PATH", &format!("{text}{{}}")),
+            ("AWS_LWA_PASS_THROUGH_PATH", &format!("{text}{{source}}")),
+            ("AWS_LWA_PRIME_PATHS", &format!("{text}, {text}")),
+            ("AWS_LWA_PRIME", "always"),
+        ]);
+        assert_eq!(config.readiness.path, format!("{path}%7B%7D"));
+        assert_eq!(config.pass_through_path, [path, ""]);
+        assert_eq!(config.prime.paths, [path, path]);
+        let base = accepted(&[("AWS_LWA_REMOVE_BASE_PATH", "caf\u{e9}/")]).base_path;
+        assert_eq!(base, ["/caf%C3%A9", "/caf\u{e9}"]);
     }
 
     #[test]

@@ -32,10 +32,10 @@ const fn setting(
 const BOOLEAN: &str = "true or false";
 pub const A_PORT: &str = "a port from 1 to 65535";
 pub const A_HOST: &str = "an address, localhost, or a name in /etc/hosts";
-const A_PATH: &str = "a path of printable ASCII without spaces";
+const A_PATH: &str = "a path without control characters and #";
 const A_HOOK_PATH: &str = "a path such as /snapstart/before, of letters, digits and -._~ \
     between single slashes, not contained in the readiness or pass-through path";
-const PATHS: &str = "paths of printable ASCII without spaces, such as /,/items?x=1";
+const PATHS: &str = "paths without control characters and #, such as /,/items?x=1";
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 
@@ -94,7 +94,7 @@ pub const PASS_THROUGH_PATH: Setting = setting(
     "AWS_LWA_PASS_THROUGH_PATH",
     &[],
     "/events",
-    "a path of printable ASCII without spaces, and without braces but in {source}",
+    "a path without control characters and #, and without braces but in {source}",
 );
 pub const SPLIT_BATCHES: Setting = setting("AWS_LWA_SPLIT_BATCHES", &[], "false", BOOLEAN);
 pub const AUTHORIZATION_SOURCE: Setting =

@@ -131,17 +131,48 @@ pub fn millis(text: &str) -> Option<Duration> {
         .map(|millis| Duration::from_millis(millis.into()))
 }
 
-/// A path that is sent unchanged, so it must be valid in a request target (RFC 9112 3.2.1).
+/// A path with or without a query, as it is sent.
 pub fn path(text: &str) -> Option<String> {
-    let is_valid = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    encoded(text, b"\"<>`{}")
+}
+
+/// Percent-encodes spaces, non-ASCII characters and `reserved`, as the URL standard does in paths
+/// (WHATWG URL 1.3). An escape stays as it is. No path has control characters, and a fragment is
+/// never sent (RFC 9110 7.1).
+fn encoded(text: &str, reserved: &[u8]) -> Option<String> {
+    if text.contains(|c: char| c.is_control() || c == '#') {
+        return None;
+    }
+    let mut path = String::new();
+    if !text.starts_with('/') {
+        path.push('/');
+    }
+    for byte in text.bytes() {
+        match byte {
+            byte if byte.is_ascii_graphic() && !reserved.contains(&byte) => path.push(byte.into()),
+            byte => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Some(path)
+}
+
+/// The spellings of a base path, without a slash at the end: front ends send a path decoded or
+/// percent-encoded. None for the root.
+pub fn base_path(text: &str) -> Option<Vec<String>> {
     let slash = if text.starts_with('/') { "" } else { "/" };
-    is_valid.then(|| format!("{slash}{text}"))
+    let mut spellings = vec![path(text)?, format!("{slash}{text}")];
+    spellings.dedup();
+    for spelling in &mut spellings {
+        spelling.truncate(spelling.trim_end_matches('/').len());
+    }
+    spellings.retain(|spelling| !spelling.is_empty());
+    Some(spellings)
 }
 
 /// Accepts braces only in `{source}`: a misspelt one must not become a path. Returns the parts
 /// before, between and after the placeholders.
 pub fn pass_through_path(text: &str) -> Option<Vec<String>> {
-    let path = path(text)?;
+    let path = encoded(text, b"\"<>`")?;
     let mut parts = Vec::new();
     for part in path.split('{') {
         let part = if parts.is_empty() {

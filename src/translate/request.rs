@@ -309,10 +309,9 @@ fn cookies(http: &Http) -> Vec<u8> {
 fn target(http: &Http, config: &Config) -> Vec<u8> {
     let mut target = Vec::with_capacity(http.path.len() + 64);
     let mut path = &*http.path;
-    if let Some(base) = &config.base_path
-        && let Some(rest) = path.strip_prefix(base.as_str())
-        && (rest.is_empty() || rest.starts_with('/'))
-    {
+    let bases = config.base_path.iter();
+    let mut rests = bases.filter_map(|base| path.strip_prefix(base.as_str()));
+    if let Some(rest) = rests.find(|rest| rest.is_empty() || rest.starts_with('/')) {
         path = rest;
     }
     if !path.starts_with('/') {

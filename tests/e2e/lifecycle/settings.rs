@@ -4,7 +4,7 @@
 //! setting other than the intended one.
 
 use crate::harness::app::{raw, response};
-use crate::harness::events::get;
+use crate::harness::events::{get, http_api, sqs};
 use crate::harness::scenario::{Run, scenario};
 use serde_json::Value;
 
@@ -29,6 +29,7 @@ fn assert_refused(name: &str, value: &str, accepted: &[&str]) {
         body["errorMessage"].as_str().expect("an errorMessage"),
         &log,
     ] {
+        let value = &*value.escape_debug().to_string();
         for word in [name, value].iter().chain(accepted) {
             assert!(
                 text.contains(word),
@@ -202,6 +203,34 @@ fn misspelt_placeholder_of_the_pass_through_path_is_refused() {
     for value in ["/events/{sauce}", "/events/{Source}", "/{}", "/{source}}"] {
         assert_refused("AWS_LWA_PASS_THROUGH_PATH", value, &["{source}"]);
     }
+}
+
+#[test]
+fn paths_with_control_characters_or_a_fragment_are_refused() {
+    for name in [
+        "AWS_LWA_READINESS_CHECK_PATH",
+        "AWS_LWA_PASS_THROUGH_PATH",
+        "AWS_LWA_REMOVE_BASE_PATH",
+        "AWS_LWA_PRIME_PATHS",
+    ] {
+        for value in ["/a\rb", "/a\nb", "/a\tb", "/a\u{7f}", "/a#b"] {
+            assert_refused(name, value, &[]);
+        }
+    }
+}
+
+#[test]
+fn spaces_and_other_letters_in_paths_are_percent_encoded() {
+    let run = scenario()
+        .env("AWS_LWA_READINESS_CHECK_PATH", "/is it up?zoë")
+        .env("AWS_LWA_PASS_THROUGH_PATH", "/my events/ß")
+        .env("AWS_LWA_REMOVE_BASE_PATH", "/my stage")
+        .invoke_all([sqs(), http_api("GET", "/my stage/x")])
+        .run();
+    let requests = run.app_requests();
+    let targets = requests.iter().map(|(_, request)| request.target.as_str());
+    let expected = ["/is%20it%20up?zo%C3%AB", "/my%20events/%C3%9F", "/x"];
+    assert_eq!(targets.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -234,6 +234,17 @@ fn base_path_may_end_or_lack_a_slash() {
 }
 
 #[test]
+fn base_path_is_stripped_in_either_spelling() {
+    let run = scenario()
+        .env("AWS_LWA_REMOVE_BASE_PATH", "/my stage")
+        .invoke_all(["/my%20stage/x", "/my stage/x", "/my%20stages"].map(get))
+        .run();
+    let requests = run.requests().into_iter();
+    let targets: Vec<_> = requests.map(|request| request.target).collect();
+    assert_eq!(targets, ["/x", "/x", "/my%20stages"]);
+}
+
+#[test]
 fn base_path_is_stripped_for_each_kind_of_http_event_and_not_for_others() {
     let base = || {
         scenario()

@@ -75,7 +75,10 @@ fn check_usable(config: &Config) {
             "{path:?}"
         );
     }
-    if let Some(base) = &config.base_path {
+    for path in &config.prime.paths {
+        assert!(path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#'));
+    }
+    for base in &config.base_path {
         assert!(
             base.starts_with('/') && base.len() > 1 && !base.ends_with('/'),
             "{base:?}"

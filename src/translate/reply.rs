@@ -221,24 +221,23 @@ fn write_start(response: &Response, kind: Kind, out: &mut Vec<u8>) {
         }
         Kind::Lattice | Kind::Alb { multi: false } => {
             let has_several = response.headers.all(b"set-cookie").count() > 1;
-            let (set_cookie, hint) = match kind {
-                Kind::Lattice => (SetCookie::First, FIRST_COOKIE),
-                _ => (SetCookie::EachInItsCase, COOKIES_BY_CASE),
-            };
             static WARNED: AtomicBool = AtomicBool::new(false);
             if has_several && !WARNED.swap(true, Ordering::Relaxed) {
-                warn!("{hint}");
+                let hint = match kind {
+                    Kind::Lattice => HINT_OF_LATTICE,
+                    _ => HINT_OF_ALB,
+                };
+                warn!("several Set-Cookie are sent under names that differ in case: {hint}");
             }
-            write_single_value(out, response, set_cookie);
+            write_single_value(out, response, SetCookie::EachInItsCase);
         }
     }
     out.extend_from_slice(b",\"body\":\"");
 }
 
-const FIRST_COOKIE: &str = "only the first Set-Cookie is sent to the client: VPC Lattice takes one \
-    value of each header";
-const COOKIES_BY_CASE: &str = "several Set-Cookie are sent under names that differ in case: set \
-    lambda.multi_value_headers.enabled on the target group, which takes several values";
+const HINT_OF_ALB: &str = "set lambda.multi_value_headers.enabled on the target group, which takes \
+    several values";
+const HINT_OF_LATTICE: &str = "VPC Lattice takes one value of each name";
 
 fn write_end(is_text: bool, out: &mut Vec<u8>) {
     let end: &[u8] = if is_text {
@@ -302,7 +301,6 @@ fn write_multi_value(out: &mut Vec<u8>, response: &Response) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SetCookie {
     Omit,
-    First,
     /// Each under a name in a case of its own, which are different names in JSON and the same
     /// one to the client (RFC 9110 5.1).
     EachInItsCase,
@@ -317,16 +315,9 @@ fn write_single_value(out: &mut Vec<u8>, response: &Response, set_cookie: SetCoo
     for name in names {
         let mut values = response.headers.all(name);
         if name == b"set-cookie" {
-            match set_cookie {
-                SetCookie::EachInItsCase => {
-                    let names = set_cookie::names(response.headers.all(name).count());
-                    for (name, value) in names.zip(values) {
-                        write_pair(out, &mut index, &name, value);
-                    }
-                }
-                SetCookie::First | SetCookie::Omit => {
-                    write_pair(out, &mut index, name, values.next().unwrap_or_default());
-                }
+            let names = set_cookie::names(response.headers.all(name).count());
+            for (name, value) in names.zip(values) {
+                write_pair(out, &mut index, &name, value);
             }
             continue;
         }

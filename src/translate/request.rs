@@ -245,16 +245,16 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
         ));
     }
     let hop_by_hop = given.hop_by_hop();
-    let mut has_cookies = http.cookies.is_empty();
+    let mut has_cookies = false;
     for (name, value) in given.iter() {
         let is_hop_by_hop = hop_by_hop.contains(name) && !name.starts_with(FORWARDED);
         if is_hop_by_hop || is_reserved(name, value) {
             continue;
         }
-        if name == b"cookie" && !http.cookies.is_empty() {
+        if name == b"cookie" {
             // In the place of the first Cookie header.
             if !has_cookies {
-                headers.push(name, &cookies(http));
+                headers.push(name, &cookies(http, &given));
                 has_cookies = true;
             }
         } else if Some(name) == replaced {
@@ -263,8 +263,8 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
             headers.push(name, value);
         }
     }
-    if !has_cookies {
-        headers.push(b"cookie", &cookies(http));
+    if !has_cookies && !http.cookies.is_empty() {
+        headers.push(b"cookie", &cookies(http, &given));
     }
     Ok(())
 }
@@ -301,8 +301,12 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
                     .any(is_the_front_ends))
 }
 
-/// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1).
-fn cookies(http: &Http) -> Vec<u8> {
+/// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1): a client may
+/// split them in HTTP/2, but not in HTTP/1.1 (RFC 9113 8.2.3).
+fn cookies(http: &Http, given: &Headers) -> Vec<u8> {
+    if http.cookies.is_empty() {
+        return given.all(b"cookie").collect::<Vec<_>>().join(&b"; "[..]);
+    }
     clean(&http.cookies.join("; ")).into_owned().into_bytes()
 }
 

@@ -153,7 +153,7 @@ fn repeated_headers_of_a_rest_event_all_arrive_in_order() {
         "headers": {"X-Rep": "three", "Cookie": "b=2"}});
     let request = invoke_once(with(rest("GET", "/"), lists), ok()).request(1);
     assert_eq!(request.all("x-rep"), ["one", "two", "three"]);
-    assert_eq!(request.all("cookie"), ["a=1", "b=2"]);
+    assert_eq!(request.all("cookie"), ["a=1; b=2"]);
 }
 
 #[test]
@@ -191,6 +191,21 @@ fn cookies_of_an_http_api_event_become_one_cookie_header() {
     )
     .request(1);
     assert_eq!(request.all("cookie"), ["a=1; b=2"]);
+}
+
+/// Many servers join repeated headers with a comma, which ends no cookie.
+#[test]
+fn cookies_that_a_client_split_become_one_cookie_header() {
+    let lists = json!({"cookie": ["a=1", "b=2; c=3"], "x-rep": ["one", "two"]});
+    for (event, map) in [
+        (lattice("GET", "/"), "headers"),
+        (alb_multi("GET", "/"), "multiValueHeaders"),
+        (rest("GET", "/"), "multiValueHeaders"),
+    ] {
+        let request = invoke_once(with(event, json!({map: lists})), ok()).request(1);
+        assert_eq!(request.all("cookie"), ["a=1; b=2; c=3"]);
+        assert_eq!(request.all("x-rep"), ["one", "two"]);
+    }
 }
 
 #[test]

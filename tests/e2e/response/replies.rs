@@ -313,14 +313,18 @@ fn cookies_of_a_single_value_alb_reply_have_names_that_differ_in_case() {
 }
 
 #[test]
-fn second_cookie_to_lattice_is_warned_about() {
+fn cookies_of_a_lattice_reply_have_names_that_differ_in_case() {
     let run = invoke_once(
         lattice("GET", "/"),
         response("200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2", "ok"),
     );
-    assert_eq!(run.reply(1)["headers"]["set-cookie"], "a=1");
+    let headers = &run.reply(1)["headers"];
+    assert_eq!(
+        (&headers["set-cookiE"], &headers["set-cookie"]),
+        (&json!("a=1"), &json!("b=2"))
+    );
     let log = run.log();
-    let warned = |line: &str| line.contains("WARN") && line.contains("only the first Set-Cookie");
+    let warned = |line: &str| line.contains("WARN") && line.contains("Lattice takes one value");
     assert!(log.lines().any(warned), "{log}");
 }
 

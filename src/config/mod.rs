@@ -225,9 +225,7 @@ pub fn check_host(
         return Ok(());
     };
     let given = |name: &&str| lookup(name).is_some_and(|value| !value.trim().is_empty());
-    let mut names = [HOST.name]
-        .into_iter()
-        .chain(HOST.deprecated.iter().copied());
+    let mut names = [HOST.name, PLAIN_HOST].into_iter();
     Err(Fatal::Settings(vec![BadSetting {
         name: names.find(given).unwrap_or(HOST.name),
         value: host.to_owned(),
@@ -236,7 +234,12 @@ pub fn check_host(
 }
 
 fn read_app(settings: &mut Settings) -> Address {
-    let host = settings.read(&HOST, values::host);
+    let host = match settings.get(PLAIN_HOST) {
+        Some(value) if settings.get(HOST.name).is_none() => {
+            settings.accept(PLAIN_HOST, value, A_HOST, values::host)
+        }
+        _ => settings.read(&HOST, values::host),
+    };
     let port = if settings.get(PORT.name).is_some() {
         settings.read(&PORT, values::port)
     } else if let Some(value) = settings.get(PLAIN_PORT) {

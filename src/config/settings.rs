@@ -40,8 +40,9 @@ const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 
 pub const PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
-/// Not deprecated: many platforms and frameworks use this name.
+/// Not deprecated: many platforms and frameworks use these names.
 pub const PLAIN_PORT: &str = "PORT";
+pub const PLAIN_HOST: &str = "HOST";
 /// Names the port where neither name above does, as in AWS Lambda Web Functions.
 pub const HTTP_ENDPOINT: Setting = setting(
     "AWS_LAMBDA_HTTP_ENDPOINT",
@@ -49,7 +50,7 @@ pub const HTTP_ENDPOINT: Setting = setting(
     "",
     "HOST:PORT, where HOST is localhost, 127.0.0.1, 0.0.0.0 or the value of AWS_LWA_HOST",
 );
-pub const HOST: Setting = setting("AWS_LWA_HOST", &["HOST"], "127.0.0.1", A_HOST);
+pub const HOST: Setting = setting("AWS_LWA_HOST", &[], "127.0.0.1", A_HOST);
 pub const READINESS_PORT: Setting = setting(
     "AWS_LWA_READINESS_CHECK_PORT",
     &["READINESS_CHECK_PORT"],

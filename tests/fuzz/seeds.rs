@@ -136,12 +136,12 @@ fn requests() -> Vec<Vec<u8>> {
 }
 
 const SETTINGS: [&[u8]; 6] = [
-    b"\x008080\n\x01localhost\n\x02HOST\n\x05http\n\x06200-399,404\n",
-    b"\x0cbuffered\n\x0btrue\n\x0d/api/\n\x0eevents\n\x0fx-auth\n\x10500-599\n",
-    b"\x11response_stream\n\x12500\n\x13off\n\x14http://127.0.0.1:9001/\n\x154\n",
-    b"\x02::1\n\x03[::1]:3000\n\x030.0.0.0:0\n",
-    b"\x16400\n\x17\n\x18512\n\x19 8 \n\x1a-1\n\x1b99999\n",
-    b"\x00port\n\x01[::1]\n\x01fe80::1%eth0\n\x03/a b\n\x0d//\n\x0d/\\r\\n\n",
+    b"\x008080\n\x01localhost\n\x04http\n\x05200-399,404\n",
+    b"\x0bbuffered\n\x0atrue\n\x0c/api/\n\x0devents\n\x0ex-auth\n\x0f500-599\n",
+    b"\x10response_stream\n\x11500\n\x12off\n\x13http://127.0.0.1:9001/\n\x144\n",
+    b"\x01::1\n\x02[::1]:3000\n\x020.0.0.0:0\n",
+    b"\x15400\n\x16\n\x17512\n\x18 8 \n\x19-1\n\x1a99999\n",
+    b"\x00port\n\x01[::1]\n\x01fe80::1%eth0\n\x02/a b\n\x0c//\n\x0c/\\r\\n\n",
 ];
 
 /// The last byte selects the hook, those before it the spelling.

@@ -79,8 +79,8 @@ fn broken_links<'a>(page: &Path, text: &'a str) -> Vec<&'a str> {
             "" => page.to_path_buf(),
             path => page.with_file_name(path),
         };
-        let leads = anchor.is_empty() || anchors(&read(&path)).contains(anchor);
-        !path.exists() || !leads
+        let leads = || anchor.is_empty() || anchors(&read(&path)).contains(anchor);
+        !path.exists() || !leads()
     };
     let relative = targets.filter(|target| !target.contains(':') && !target.contains(' '));
     relative.filter(is_broken).collect()

@@ -17,6 +17,7 @@ pub fn check(data: &[u8]) {
         })
         .chain([
             "PORT",
+            "HOST",
             "AWS_LAMBDA_MAX_CONCURRENCY",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         ])

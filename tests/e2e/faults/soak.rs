@@ -1,5 +1,7 @@
 //! Very many invocations of mixed kinds, with one bad response of the app in thirty: each
-//! invocation gets one reply, its own, and neither memory nor descriptors grow.
+//! invocation gets one reply, its own, and neither memory nor descriptors grow. Four at a time,
+//! buffered and streamed, then sixteen as on Managed Instances, then sixteen for a server that
+//! serves one connection until it is closed, as Python's `HTTPServer` does.
 //!
 //! `make soak N=1000000` runs them against the release build and prints the figures; a plain test
 //! run makes thousands.
@@ -11,20 +13,24 @@ use crate::harness::http::{self, Message};
 use crate::harness::load::{self, Adapter, CollectedBody};
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many invocations both tests make together.
+/// How many invocations two of the tests make together; the one with one worker, which is slower,
+/// makes a tenth of its half.
 const INVOCATIONS: &str = "SOAK";
 /// Memory is measured from this invocation on.
 const WARM_UP: usize = 1000;
-/// The growth allowed after that, in kB: four threads with three buffers each, all as large as the
-/// largest response makes them. A leak of five bytes an invocation exceeds it within half a
-/// million.
-const MAX_GROWTH: usize = 4 * 3 * 170;
+/// The growth allowed after that for each thread, in kB: three buffers, all as large as the largest
+/// response makes them. With four threads, a leak of five bytes an invocation exceeds it within
+/// half a million.
+const MAX_GROWTH: usize = 3 * 170;
+const PROTOCOL: &str = "Function.AppProtocol";
+/// A usual timeout of a function. No invocation waits that long, not even for the only worker.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the app treats one request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,6 +112,7 @@ fn expected_body(number: usize) -> Vec<u8> {
     bytes
 }
 
+#[derive(Default)]
 struct Counts {
     good: AtomicUsize,
     failed: AtomicUsize,
@@ -113,77 +120,148 @@ struct Counts {
     raced: AtomicUsize,
 }
 
+impl Counts {
+    fn load(&self) -> (usize, usize, usize) {
+        let [good, failed, raced] = [&self.good, &self.failed, &self.raced];
+        (good.load(SeqCst), failed.load(SeqCst), raced.load(SeqCst))
+    }
+}
+
+/// How the adapter runs, and in front of which app.
+#[derive(Debug, Clone, Copy)]
+struct Soak {
+    mode: &'static str,
+    concurrency: usize,
+    has_one_worker: bool,
+}
+
+const USUAL: Soak = Soak {
+    mode: "buffered",
+    concurrency: 4,
+    has_one_worker: false,
+};
+
 #[test]
 fn each_of_many_invocations_is_answered_once_with_its_own() {
-    soak("buffered");
+    USUAL.run();
 }
 
 #[test]
 fn each_of_many_streamed_invocations_is_answered_once_with_its_own() {
-    soak("response_stream");
+    let mode = "response_stream";
+    Soak { mode, ..USUAL }.run();
 }
 
-fn soak(mode: &str) {
-    let total =
-        std::env::var(INVOCATIONS).map_or(5000, |count| count.parse().expect("a number")) / 2;
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let port = listener.local_addr().expect("its address").port();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || drop(serve(&stream)));
-        }
-    });
-    let counts = Arc::new(Counts {
-        good: AtomicUsize::new(0),
-        failed: AtomicUsize::new(0),
-        raced: AtomicUsize::new(0),
-    });
-    let shared = counts.clone();
-    let event = |number: usize| event(number).to_string().into_bytes();
-    let lambda = load::start(
-        total,
-        Box::new(event),
-        Box::new(move |number, posted| check(number, posted, &shared)),
-    );
-    let started = Instant::now();
-    let env = [
-        ("AWS_LAMBDA_MAX_CONCURRENCY", "4"),
-        ("AWS_LWA_INVOKE_MODE", mode),
-        ("AWS_LAMBDA_LOG_LEVEL", "error"),
-    ];
-    let adapter = Adapter::start(lambda.address, port, &env);
-    lambda.wait_for_count(WARM_UP, &adapter);
-    let (warm, open) = (adapter.memory(), adapter.descriptors());
-    let (mut memory, mut descriptors) = (Vec::new(), open);
-    for step in 1..=20 {
-        lambda.wait_for_count(WARM_UP + (total - WARM_UP) * step / 20, &adapter);
-        memory.push(adapter.memory());
-        descriptors = descriptors.max(adapter.descriptors());
+#[test]
+fn each_of_many_invocations_of_a_managed_instance_is_answered_once_with_its_own() {
+    let concurrency = 16;
+    Soak {
+        concurrency,
+        ..USUAL
     }
-    lambda.finish(&adapter);
-    let took = started.elapsed().as_secs_f64();
-    let [good, failed, raced] =
-        [&counts.good, &counts.failed, &counts.raced].map(|count| count.load(SeqCst));
-    println!(
-        "{mode}: {total} invocations in {took:.0} s ({:.0}/s): {good} succeeded, {failed} failed \
-         as expected, {raced} lost to a closing connection; memory (own, all) in kB {warm:?} after \
-         {WARM_UP}, then {memory:?}; descriptors {open}, {descriptors} at most",
-        total as f64 / took
-    );
-    assert!(failed > total / 60, "the app misbehaved too seldom");
-    assert!(raced <= total / 100, "{raced} raced");
-    let most = memory.iter().map(|(own, _)| *own).max().unwrap_or(0);
-    assert!(
-        most <= warm.0 + MAX_GROWTH,
-        "memory grew from {} to {most} kB",
-        warm.0
-    );
-    // A thread may be between two connections at this moment.
-    assert!(
-        descriptors <= open + 8,
-        "descriptors grew from {open} to {descriptors}"
-    );
-    lambda.end();
+    .run();
+}
+
+#[test]
+fn no_invocation_waits_for_an_idle_connection_to_the_only_worker() {
+    Soak {
+        concurrency: 16,
+        has_one_worker: true,
+        ..USUAL
+    }
+    .run();
+}
+
+impl Soak {
+    fn invocations(self) -> usize {
+        let count = std::env::var(INVOCATIONS);
+        let half = count.map_or(5000, |count| count.parse().expect("a number")) / 2;
+        if self.has_one_worker {
+            usize::max(half / 10, WARM_UP + 500)
+        } else {
+            half
+        }
+    }
+
+    fn start_app(self) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = listener.local_addr().expect("its address").port();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if self.has_one_worker {
+                    let _ = serve(&stream);
+                } else {
+                    thread::spawn(move || drop(serve(&stream)));
+                }
+            }
+        });
+        port
+    }
+
+    /// The event of an invocation. Pauses leave connections idle while requests wait for the
+    /// worker.
+    fn event(self, number: usize) -> Vec<u8> {
+        if self.has_one_worker {
+            thread::sleep(Duration::from_micros(random(number) % 2000));
+        }
+        event(number).to_string().into_bytes()
+    }
+
+    fn start_adapter(self, api: SocketAddr, app: u16) -> Adapter {
+        let concurrency = self.concurrency.to_string();
+        let env = [
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances"),
+            ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.as_str()),
+            ("AWS_LWA_INVOKE_MODE", self.mode),
+            ("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", "600"),
+            ("AWS_LAMBDA_LOG_LEVEL", "error"),
+        ];
+        Adapter::start(api, app, &env)
+    }
+
+    fn run(self) {
+        let total = self.invocations();
+        let counts = Arc::new(Counts::default());
+        let shared = counts.clone();
+        let lambda = load::start(
+            total,
+            Box::new(move |number| self.event(number)),
+            Box::new(move |number, posted| check(number, posted, &shared)),
+        );
+        let started = Instant::now();
+        let adapter = self.start_adapter(lambda.address, self.start_app());
+        lambda.wait_for_count(WARM_UP, &adapter);
+        let (warm, open) = (adapter.memory(), adapter.descriptors());
+        let (mut memory, mut descriptors) = (Vec::new(), open);
+        for step in 1..=20 {
+            lambda.wait_for_count(WARM_UP + (total - WARM_UP) * step / 20, &adapter);
+            memory.push(adapter.memory());
+            descriptors = descriptors.max(adapter.descriptors());
+        }
+        lambda.finish(&adapter);
+        let took = started.elapsed().as_secs_f64();
+        let (good, failed, raced) = counts.load();
+        let slowest = lambda.slowest();
+        println!(
+            "{self:?}: {total} invocations in {took:.0} s ({:.0}/s), the slowest in {slowest:.1?}: \
+             {good} succeeded, {failed} failed as expected, {raced} lost to a closing connection; \
+             memory (own, all) in kB {warm:?} after {WARM_UP}, then {memory:?}; descriptors \
+             {open}, {descriptors} at most",
+            total as f64 / took
+        );
+        assert!(failed > total / 60, "the app misbehaved too seldom");
+        assert!(raced <= total / 100, "{raced} raced");
+        assert!(slowest < TIMEOUT, "{slowest:?} for an invocation");
+        let most = memory.iter().map(|(own, _)| *own).max().unwrap_or(0);
+        let limit = warm.0 + self.concurrency * MAX_GROWTH;
+        assert!(most <= limit, "memory grew from {} to {most} kB", warm.0);
+        // A thread may be between two connections at this moment.
+        assert!(
+            descriptors <= open + 2 * self.concurrency,
+            "descriptors grew from {open} to {descriptors}"
+        );
+        lambda.end();
+    }
 }
 
 /// Checks that the post is the invocation's own, and as the app's behaviour implies.
@@ -200,9 +278,11 @@ fn check(number: usize, posted: &Message, counts: &Counts) -> Result<(), String>
     );
     let oops = behaviour == Behaviour::Oops && is_pass_through(number);
     match failure {
-        Some(kind) if broken && kind == "Function.AppProtocol" => count(&counts.failed),
+        Some(kind) if broken && kind == PROTOCOL => count(&counts.failed),
         Some(kind) if oops && kind == "Function.HttpStatus" => count(&counts.failed),
-        Some(_) if !broken && !oops && !is_repeatable(number) => count(&counts.raced),
+        Some(kind) if !broken && !oops && !is_repeatable(number) && kind == PROTOCOL => {
+            count(&counts.raced)
+        }
         Some(kind) => Err(format!("{kind} for {behaviour:?}: {}", posted.text())),
         None if broken || oops => Err(format!("a reply to {behaviour:?}: {}", posted.text())),
         None if is_own_reply(number, posted)? => count(&counts.good),

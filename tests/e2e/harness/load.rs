@@ -5,6 +5,7 @@
 
 use super::api::{self, ARN, DEADLINE};
 use super::http::{self, BodySink, Message};
+use std::collections::HashMap;
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +20,9 @@ pub struct LoadApi {
     replies: Vec<AtomicU8>,
     handed: AtomicUsize,
     replied: AtomicUsize,
+    /// When each invocation without a reply was handed out.
+    open: Mutex<HashMap<usize, Instant>>,
+    slowest: Mutex<Duration>,
     wrong: Mutex<Vec<String>>,
     over: Mutex<bool>,
     ended: Condvar,
@@ -35,6 +39,8 @@ pub fn start(total: usize, event: Box<Event>, check: Box<Check>) -> Arc<LoadApi>
         replies: (0..total).map(|_| AtomicU8::new(0)).collect(),
         handed: AtomicUsize::new(0),
         replied: AtomicUsize::new(0),
+        open: Mutex::default(),
+        slowest: Mutex::default(),
         wrong: Mutex::default(),
         over: Mutex::new(false),
         ended: Condvar::new(),
@@ -70,7 +76,11 @@ impl LoadApi {
                     b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_vec()
                 }
                 ("/2018-06-01/runtime/invocation/next", _) => match self.next() {
-                    Some(number) => invocation(number, &event(number)),
+                    Some(number) => {
+                        let invocation = invocation(number, &event(number));
+                        self.open.lock().unwrap().insert(number, Instant::now());
+                        invocation
+                    }
                     None => return Ok(()),
                 },
                 ("/2020-01-01/extension/register", _) => {
@@ -104,6 +114,10 @@ impl LoadApi {
 
     fn check(&self, number: usize, verdict: Result<(), String>) {
         let times = self.replies[number - 1].fetch_add(1, SeqCst) + 1;
+        if let Some(since) = self.open.lock().unwrap().remove(&number) {
+            let mut slowest = self.slowest.lock().unwrap();
+            *slowest = slowest.max(since.elapsed());
+        }
         let mut wrong = self.wrong.lock().unwrap();
         if times > 1 {
             wrong.push(format!("invocation {number} has {times} replies"));
@@ -118,6 +132,11 @@ impl LoadApi {
 
     pub fn replied(&self) -> usize {
         self.replied.load(SeqCst)
+    }
+
+    /// The longest time between an invocation and its reply.
+    pub fn slowest(&self) -> Duration {
+        *self.slowest.lock().unwrap()
     }
 
     /// Waits for this many replies; fails when there is no progress for a long time, or a reply was

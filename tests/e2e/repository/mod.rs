@@ -6,6 +6,7 @@
 mod code;
 mod documents;
 mod imports;
+mod peer;
 mod sizes;
 mod vocabulary;
 

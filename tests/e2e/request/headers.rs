@@ -546,6 +546,17 @@ fn authorization_stays_when_the_other_header_is_absent() {
 }
 
 #[test]
+fn authorization_is_not_made_up_when_the_other_header_is_absent() {
+    let run = scenario()
+        .env("AWS_LWA_AUTHORIZATION_SOURCE", "x-auth")
+        .invoke_all([get("/"), with(get("/"), json!({"headers": {"x-auth": ""}}))])
+        .run();
+    assert_eq!(run.request(1).header("authorization"), None);
+    assert_eq!(run.request(2).header("authorization"), Some(""));
+    assert!((1..=2).all(|number| run.reply(number)["statusCode"] == 200));
+}
+
+#[test]
 fn odd_forwarded_proto_is_sent_as_it_is() {
     for value in ["", "ht tp", "HTTPS, http"] {
         let found = requests(json!({"x-forwarded-proto": value}));

@@ -101,6 +101,20 @@ fn method_that_is_no_token_gets_400() {
 }
 
 #[test]
+fn usual_methods_carry_a_body() {
+    for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let event = with(url(method, "/x"), json!({"body": "text"}));
+        let request = invoke_once(event, ok()).request(1);
+        let sent = (
+            request.method.as_str(),
+            request.text(),
+            request.all("content-length"),
+        );
+        assert_eq!(sent, (method, "text".into(), vec!["4"]));
+    }
+}
+
+#[test]
 fn unusual_methods_are_sent_as_they_are() {
     let methods = ["PROPFIND", "M-SEARCH", "get", "QUERY"];
     let run = scenario()

@@ -39,6 +39,7 @@ fn textual_types_are_text() {
         "application/x-ndjson",
         "application/x-www-form-urlencoded",
         "application/problem+json",
+        "application/graphql-response+json; charset=utf-8",
         "image/svg+xml",
         "application/rss+xml ; charset=utf-8",
     ];

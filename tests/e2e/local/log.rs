@@ -114,3 +114,23 @@ fn an_error_of_the_adapter_has_the_port_that_the_app_was_given() {
     let cause = response.header("x-lambda-local-error").unwrap_or_default();
     assert!(cause.contains(&address), "{cause}");
 }
+
+#[test]
+fn lines_that_the_app_prints_before_its_response_come_before_the_report() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    for _ in 0..5 {
+        assert_eq!(local.get("/print").status, 200);
+    }
+    local.wait_for("GET /print 200 ");
+    local.end("TERM");
+    let output = local.output();
+    let invocations: Vec<&str> = output.split("START RequestId").skip(1).collect();
+    assert_eq!(invocations.len(), 5);
+    for log in invocations {
+        let (before, after) = log.split_once("REPORT ").expect("a REPORT line");
+        let count = |log: &str| log.matches("| line ").count();
+        assert_eq!((count(before), count(after)), (4000, 0));
+    }
+}

@@ -16,6 +16,7 @@ use crate::cli::options::Init;
 use crate::clock;
 use crate::function::environment::{Environment, Profile};
 use crate::function::memory_limit;
+use crate::function::output::{self, Filter, Output};
 use crate::function::process::{self, Ids, Launch};
 use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Ports, Setup, file_name};
@@ -156,10 +157,11 @@ fn start(
         }
         let program = launch.program.to_string_lossy().into_owned();
         match process::spawn(launch, &setup.logger, filter, on_exit) {
-            Ok(ids) => {
+            Ok((ids, outputs)) => {
                 state.processes.push(Process {
                     extension,
                     ids,
+                    outputs,
                     has_exited: false,
                 });
                 Ok(())
@@ -180,11 +182,7 @@ fn start(
 /// Returns a filter for the output of a process. The lines of the adapter get the port of the app.
 /// When the app exits, the adapter logs a lost connection. That is no cause: the exit is logged, or
 /// lambda-local itself is shutting down.
-fn filter(
-    setup: &Setup,
-    environment: &Arc<Environment>,
-    extension: Option<&str>,
-) -> Arc<process::Filter> {
+fn filter(setup: &Setup, environment: &Arc<Environment>, extension: Option<&str>) -> Arc<Filter> {
     if extension.is_none() || extension != setup.adapter.as_deref() {
         return Arc::new(|line| Some(line.to_owned()));
     }
@@ -289,6 +287,15 @@ pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fau
     let event = PlatformEvent::RestoreReport { duration };
     setup.logger.platform(&event);
     Ok(duration)
+}
+
+/// Logs what the processes have written.
+pub fn flush_output(environment: &Environment) {
+    let state = environment.lock();
+    let outputs = state.processes.iter().flat_map(|process| &process.outputs);
+    let outputs: Vec<Arc<Output>> = outputs.cloned().collect();
+    drop(state);
+    output::flush(&outputs);
 }
 
 /// Suspends all processes.

@@ -17,6 +17,7 @@ pub mod guard;
 mod lifecycle;
 mod memory_limit;
 mod outcome;
+mod output;
 mod port_hint;
 mod probe;
 pub mod process;
@@ -179,6 +180,7 @@ impl Function {
         let (outcome, ended) = self.run(&environment, request, &reply, deadline);
         report.duration = ended.saturating_duration_since(started);
         report.max_memory = memory_limit::peak(&environment, report.duration);
+        lifecycle::flush_output(&environment);
         self.report(&id, &outcome, report, &recording);
         // The request is logged now, not after a reset.
         drop(reply);

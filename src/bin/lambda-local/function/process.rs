@@ -1,11 +1,11 @@
-//! Child processes: start, output, signals.
+//! Child processes: start and signals.
 //!
 //! Each extension and the runtime are started through a guard and have a process group of their
 //! own, as on Lambda. SIGTERM goes to the group; what suspends or kills reaches all descendants of
 //! the guard, whatever groups and sessions they are in, as the freezer of a cgroup would.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -16,11 +16,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::function::output::{Filter, Output};
 use crate::log::{Logger, Source};
 use crate::platform;
 
-/// Lambda splits longer log lines, too.
-const LINE_LIMIT: u64 = 256 << 10;
 /// The kernel ends a process within this time after SIGKILL.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 const KILL_INTERVAL: Duration = Duration::from_millis(1);
@@ -35,9 +34,6 @@ pub struct Launch<'a> {
     pub dir: Option<&'a Path>,
     pub source: Source,
 }
-
-/// Changes a line of output before it is logged; `None`: it is not.
-pub type Filter = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// A process that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +50,7 @@ pub fn spawn(
     logger: &Arc<Logger>,
     filter: Arc<Filter>,
     on_exit: impl FnOnce(Ids, String) + Send + 'static,
-) -> io::Result<Ids> {
+) -> io::Result<(Ids, Vec<Arc<Output>>)> {
     let (control, guards_end) = UnixStream::pair()?;
     let mut command = Command::new(platform::own_program());
     if let Some(dir) = launch.dir {
@@ -86,8 +82,12 @@ pub fn spawn(
         guard: guard.id(),
         group,
     };
-    relay(guard.stdout.take(), &launch.source, logger, &filter);
-    relay(guard.stderr.take(), &launch.source, logger, &filter);
+    let source = launch.source;
+    let output =
+        |pipe: OwnedFd| Output::start(pipe, source.clone(), logger.clone(), filter.clone());
+    let stdout = guard.stdout.take().map(|pipe| output(pipe.into()));
+    let stderr = guard.stderr.take().map(|pipe| output(pipe.into()));
+    let outputs = stdout.into_iter().chain(stderr).collect();
     std::thread::spawn(move || {
         let status = match read_report(&mut reports) {
             Some(Report::Exited(status)) => describe(ExitStatus::from_raw(status)),
@@ -98,7 +98,7 @@ pub fn spawn(
         let _ = guard.wait();
         drop(reports);
     });
-    Ok(ids)
+    Ok((ids, outputs))
 }
 
 /// A line from a guard.
@@ -118,33 +118,6 @@ fn read_report(reports: &mut impl BufRead) -> Option<Report> {
         "exited" => Some(Report::Exited(number.parse().ok()?)),
         _ => None,
     }
-}
-
-/// Logs each line of a pipe.
-fn relay(
-    pipe: Option<impl Read + Send + 'static>,
-    source: &Source,
-    logger: &Arc<Logger>,
-    filter: &Arc<Filter>,
-) {
-    let Some(pipe) = pipe else { return };
-    let (source, logger, filter) = (source.clone(), logger.clone(), filter.clone());
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(pipe);
-        let mut line = Vec::new();
-        let mut read_line = |line: &mut Vec<u8>| {
-            let mut limited = reader.by_ref().take(LINE_LIMIT);
-            limited.read_until(b'\n', line).is_ok_and(|read| read > 0)
-        };
-        while read_line(&mut line) {
-            let text = String::from_utf8_lossy(&line);
-            let text = text.trim_end_matches(['\n', '\r']);
-            if let Some(text) = filter(text) {
-                logger.line(&source, &text);
-            }
-            line.clear();
-        }
-    });
 }
 
 /// Formats an exit status as Lambda does.

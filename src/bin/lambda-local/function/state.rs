@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::function::outcome::timed_out;
+use crate::function::output::Output;
 use crate::function::process::Ids;
 use crate::invocation::{ApiError, Fault, Invocation};
 use crate::json::{Json, object};
@@ -73,6 +74,7 @@ pub struct Process {
     /// File name of an extension; `None` for the runtime.
     pub extension: Option<String>,
     pub ids: Ids,
+    pub outputs: Vec<Arc<Output>>,
     pub has_exited: bool,
 }
 

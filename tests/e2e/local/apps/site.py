@@ -102,6 +102,9 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.text("slept")
         elif url.path == "/crash":
             os._exit(3)
+        elif url.path == "/print":
+            print("\n".join(f"line {number}" for number in range(4000)), file=sys.stderr)
+            self.text("printed")
         elif url.path == "/drop":
             self.close_connection = True
         elif url.path == "/hog":

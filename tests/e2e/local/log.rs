@@ -1,6 +1,6 @@
 //! The log: one line for each request, and each failure once.
 
-use super::run::{Local, python_site, start};
+use super::run::{Local, fixture, has, python_site, start};
 
 /// Waits for the end of the log of a request and returns the lines since `START`.
 fn lines_of(local: &mut Local, request: &str) -> Vec<String> {
@@ -123,14 +123,48 @@ fn lines_that_the_app_prints_before_its_response_come_before_the_report() {
     for _ in 0..5 {
         assert_eq!(local.get("/print").status, 200);
     }
-    local.wait_for("GET /print 200 ");
-    local.end("TERM");
+    assert_eq!(local.get("/json").status, 200);
+    local.wait_for("GET /json 200 ");
     let output = local.output();
-    let invocations: Vec<&str> = output.split("START RequestId").skip(1).collect();
-    assert_eq!(invocations.len(), 5);
-    for log in invocations {
+    for log in output.split("START RequestId").skip(1).take(5) {
         let (before, after) = log.split_once("REPORT ").expect("a REPORT line");
         let count = |log: &str| log.matches("| line ").count();
         assert_eq!((count(before), count(after)), (4000, 0));
     }
+}
+
+#[test]
+fn a_traceback_after_a_server_error_comes_before_the_report() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    assert_eq!(local.get("/late").status, 500);
+    assert_eq!(local.get("/json").status, 200);
+    local.wait_for("GET /json 200 ");
+    let output = local.output();
+    let position = |text| output.find(text).expect("in the log");
+    assert!(
+        position("a late traceback") < position("REPORT "),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_crash_behind_a_shell_fails_one_invocation_and_is_its_cause() {
+    if !has("python3") {
+        return;
+    }
+    let app = format!(
+        "python3 {}; status=$?; sleep 0.1; exit $status",
+        fixture("site.py")
+    );
+    let local = start(&[], &["sh", "-c", &app]);
+    let crash = local.get("/crash");
+    assert_eq!(crash.status, 502);
+    let cause = crash.header("x-lambda-local-error").unwrap_or_default();
+    assert!(
+        cause.contains("Runtime exited with error: exit status 3"),
+        "{cause}"
+    );
+    assert_eq!(local.get("/json").status, 200);
 }

@@ -12,6 +12,7 @@ use crate::api::{
     respond_not_found, respond_result, respond_text,
 };
 use crate::function::environment::Environment;
+use crate::function::exit;
 use crate::function::state::Compute;
 use crate::function::variables::Ports;
 use crate::http_server::{self, Exchange, Headers};
@@ -188,12 +189,16 @@ fn trailing_fault(ports: Ports, trailers: &Headers) -> Option<Fault> {
 }
 
 fn error(environment: &Environment, id: &str, exchange: &mut Exchange<'_>) -> io::Result<()> {
-    let fault = read_fault(
+    let mut fault = read_fault(
         environment.profile.ports,
         exchange,
         ERROR_TYPE,
         UNKNOWN_TYPE,
     )?;
+    if let Some(exit) = exit::wait_for_end(environment) {
+        // For the log and the page: the invoker gets the body.
+        fault.message = format!("{}; {}", exit.message, fault.message);
+    }
     let token = exchange.head.header("lambda-runtime-invocation-id");
     let begun = environment.begin_response(id, token);
     let result = begun.map(|invocation| {

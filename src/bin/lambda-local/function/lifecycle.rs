@@ -15,19 +15,17 @@ use crate::api;
 use crate::cli::options::Init;
 use crate::clock;
 use crate::function::environment::{Environment, Profile};
+use crate::function::exit;
 use crate::function::memory_limit;
-use crate::function::output::{self, Filter, Output};
+use crate::function::output::Filter;
 use crate::function::process::{self, Ids, Launch};
 use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Ports, Setup, file_name};
 use crate::function::{port_hint, probe};
 use crate::invocation::Fault;
 use crate::log::{PlatformEvent, Source};
-use crate::platform;
 use crate::web::recorder::EnvironmentState;
 
-/// How long an exit of the app may follow an error that the adapter has reported.
-const EXIT_GRACE: Duration = Duration::from_millis(30);
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The exit of a process is recorded within this time.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -140,7 +138,7 @@ fn start(
     let (exited, logger, name) = (environment.clone(), setup.logger.clone(), extension.clone());
     let recorder = setup.recorder.clone();
     let on_exit = move |ids: Ids, status: String| {
-        if let Some(fault) = record_exit(&exited, ids, name.as_deref(), &status) {
+        if let Some(fault) = exit::record(&exited, ids, name.as_deref(), &status) {
             recorder.environment(EnvironmentState::Failed);
             logger.warn(&format!(
                 "{}: a new environment will be started for the next invocation",
@@ -191,7 +189,7 @@ fn filter(setup: &Setup, environment: &Arc<Environment>, extension: Option<&str>
         let is_error = line.contains("ERROR") || line.contains("WARN");
         let is_muted = is_error && {
             let is_stopping = environment.lock().is_stopping;
-            is_stopping || await_exit(&environment).is_some()
+            is_stopping || exit::wait_for_cause(&environment).is_some()
         };
         (!is_muted).then(|| environment.profile.ports.name_the_apps(line))
     })
@@ -218,62 +216,6 @@ fn wait_for(
     result.unwrap_or_else(|| Err(Fault::new("Sandbox.Timedout", timed_out())))
 }
 
-/// Marks a process as exited. Unless the environment is shutting down, any exit is a fault, with
-/// status 0, too. Returns the fault if no invocation is running that would report it.
-fn record_exit(
-    environment: &Environment,
-    ids: Ids,
-    extension: Option<&str>,
-    status: &str,
-) -> Option<Fault> {
-    environment.change(|state| {
-        for process in &mut state.processes {
-            process.has_exited |= process.ids == ids;
-        }
-        if state.is_stopping || state.fault.is_some() {
-            return None;
-        }
-        let (error_type, message) = match extension {
-            _ if state.is_out_of_memory => (
-                "Runtime.OutOfMemory",
-                "Runtime exited with error: signal: killed".to_owned(),
-            ),
-            Some(name) => (
-                "Extension.Crash",
-                format!("extension {name} exited: {status}"),
-            ),
-            None if status == "exit status 0" => (
-                "Runtime.ExitError",
-                "Runtime exited without providing a reason".to_owned(),
-            ),
-            None => (
-                "Runtime.ExitError",
-                format!("Runtime exited with error: {status}"),
-            ),
-        };
-        let fault = Fault::new(error_type, message);
-        state.fault = Some(fault.clone());
-        state.is_idle().then_some(fault)
-    })
-}
-
-/// Waits for the exit that an error of the adapter may be a consequence of.
-pub fn await_exit(environment: &Environment) -> Option<Fault> {
-    let fault = environment.wait(Instant::now() + EXIT_GRACE, |state| state.failure());
-    let runtime = environment
-        .lock()
-        .processes
-        .iter()
-        .find(|p| p.is_runtime())
-        .map(|p| p.ids);
-    match runtime {
-        Some(ids) if fault.is_none() && !platform::is_running(ids.group) => {
-            environment.wait(Instant::now() + KILL_TIMEOUT, |state| state.failure())
-        }
-        _ => fault,
-    }
-}
-
 /// Releases a runtime that blocks in `/restore/next`, and waits until it polls for an event.
 pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fault> {
     setup.logger.platform(&PlatformEvent::RestoreStart);
@@ -287,15 +229,6 @@ pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fau
     let event = PlatformEvent::RestoreReport { duration };
     setup.logger.platform(&event);
     Ok(duration)
-}
-
-/// Logs what the processes have written.
-pub fn flush_output(environment: &Environment) {
-    let state = environment.lock();
-    let outputs = state.processes.iter().flat_map(|process| &process.outputs);
-    let outputs: Vec<Arc<Output>> = outputs.cloned().collect();
-    drop(state);
-    output::flush(&outputs);
 }
 
 /// Suspends all processes.

@@ -12,6 +12,7 @@ mod concurrency;
 pub mod controls;
 mod env_file;
 pub mod environment;
+pub mod exit;
 pub mod guard;
 
 mod lifecycle;
@@ -180,7 +181,7 @@ impl Function {
         let (outcome, ended) = self.run(&environment, request, &reply, deadline);
         report.duration = ended.saturating_duration_since(started);
         report.max_memory = memory_limit::peak(&environment, report.duration);
-        lifecycle::flush_output(&environment);
+        self.flush_output(&environment, &recording);
         self.report(&id, &outcome, report, &recording);
         // The request is logged now, not after a reset.
         drop(reply);
@@ -311,9 +312,7 @@ impl Function {
         let ended = Instant::now();
         let outcome = match outcome.unwrap_or_else(|| Outcome::Failed(timed_out(timeout))) {
             Outcome::Finished(Some(error_type)) => {
-                // When the app crashes, the adapter reports an error first and the exit follows a
-                // moment later. The exit is the better reason.
-                let fault = lifecycle::await_exit(environment);
+                let fault = exit::wait_for_cause(environment);
                 environment.change(|state| state.ending -= 1);
                 fault.map_or(Outcome::Finished(Some(error_type)), Outcome::Failed)
             }

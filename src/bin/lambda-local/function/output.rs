@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::ioctl_fionread;
 
+use crate::function::environment::Environment;
 use crate::log::{Logger, Source};
 
 /// Lambda splits longer log lines, too.
@@ -123,9 +124,13 @@ impl Output {
     }
 }
 
-/// Waits until everything that has been written is logged, but not for long.
-pub fn flush(outputs: &[Arc<Output>]) {
+/// Logs what all processes of an environment have written until now.
+pub fn flush(environment: &Environment) {
     let deadline = Instant::now() + FLUSH_TIMEOUT;
+    let state = environment.lock();
+    let outputs = state.processes.iter().flat_map(|process| &process.outputs);
+    let outputs: Vec<Arc<Output>> = outputs.cloned().collect();
+    drop(state);
     for output in outputs {
         output.flush(deadline);
     }

@@ -1,14 +1,28 @@
 //! The report of an invocation or of a failed init, and which part of it is logged where.
 
+use std::thread;
 use std::time::Duration;
 
 use super::outcome::{Outcome, status_of};
-use super::{Function, lock};
+use super::{Function, lock, output};
+use crate::function::environment::Environment;
 use crate::invocation::{Fault, RESPONSE_TOO_LARGE, TRUNCATED_RESPONSE};
 use crate::log::{PlatformEvent, Report, Status};
 use crate::web::recorder::Recording;
 
+/// An app may print the cause of a server error only after the response, as Express and Uvicorn do.
+const TRACEBACK_DELAY: Duration = Duration::from_millis(50);
+
 impl Function {
+    /// Logs what the processes have written, so that it stands before the report. A freeze ends
+    /// the output as on Lambda.
+    pub(super) fn flush_output(&self, environment: &Environment, recording: &Recording) {
+        if recording.is_server_error() && !self.setup.options.freeze {
+            thread::sleep(TRACEBACK_DELAY);
+        }
+        output::flush(environment);
+    }
+
     pub(super) fn report(
         &self,
         id: &str,

@@ -320,6 +320,18 @@ impl Recording {
         self.update(|entry| entry.fault(fault));
     }
 
+    /// Returns true if the app has responded with a status of 500 or more.
+    pub fn is_server_error(&self) -> bool {
+        let Some((recorder, number)) = &self.0 else {
+            return false;
+        };
+        let log = recorder.lock();
+        let response = log
+            .entry(*number)
+            .and_then(|entry| entry.part(Message::Response));
+        response.is_some_and(|response| response.bytes.starts_with(b"HTTP/1.1 5"))
+    }
+
     /// The head of the response that the front end sends, or would send.
     pub fn sent(&self, status: Option<u16>, headers: &Headers) {
         self.update(|entry| entry.sent(status, headers.clone()));

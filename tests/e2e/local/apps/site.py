@@ -105,6 +105,10 @@ class Site(http.server.BaseHTTPRequestHandler):
         elif url.path == "/print":
             print("\n".join(f"line {number}" for number in range(4000)), file=sys.stderr)
             self.text("printed")
+        elif url.path == "/late":
+            self.reply(500, [], b"it broke")
+            time.sleep(0.01)
+            print("a late traceback", flush=True)
         elif url.path == "/drop":
             self.close_connection = True
         elif url.path == "/hog":

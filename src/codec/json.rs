@@ -3,14 +3,14 @@
 //! Events are not deserialized. [`Raw`] is the text of a value that was checked to be JSON, and
 //! only the members that the mapping needs are parsed further. Members of an unexpected type
 //! are therefore never an error, unknown members are kept, and deep nesting needs no stack.
-//! serde_json checks the values, except strings: they are most of an event, and SIMD is faster.
 
 use std::borrow::Cow;
 
 pub use crate::escape::write_ascii;
-use crate::escape::{escape, string_length, unescape};
+use crate::escape::{escape, unescape};
+pub use crate::scan::Invalid;
+use crate::scan::{self, value_end};
 use crate::simd::find;
-use serde_json::value::RawValue;
 
 /// The text of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,14 @@ pub struct Raw<'a>(&'a str);
 
 impl<'a> Raw<'a> {
     /// Checks that the text is exactly one value.
-    pub fn parse(text: &'a str) -> Result<Raw<'a>, serde_json::Error> {
-        serde_json::from_str::<&RawValue>(text).map(|raw| Raw(raw.get()))
+    pub fn parse(text: &'a str) -> Result<Raw<'a>, Invalid> {
+        let bytes = text.as_bytes();
+        let start = scan::skip_whitespace(bytes, 0);
+        let end = value_end(bytes, start)?;
+        match scan::skip_whitespace(bytes, end) {
+            after if after < bytes.len() => Err(Invalid(after)),
+            _ => text.get(start..end).map(Raw).ok_or(Invalid(start)),
+        }
     }
 
     pub fn get(self) -> &'a str {
@@ -33,10 +39,10 @@ pub struct Object<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Object<'a> {
     /// Parses an object; any other value has no members.
-    pub fn parse(text: &'a str) -> Result<Object<'a>, serde_json::Error> {
+    pub fn parse(text: &'a str) -> Result<Object<'a>, Invalid> {
         match members(text) {
             Some(members) => Ok(Object(members)),
-            // Another value, or an error that serde_json locates.
+            // Another value, or an error.
             None => Raw::parse(text).map(|_| Object::default()),
         }
     }
@@ -134,18 +140,15 @@ fn items<'a>(
 
 /// The value at the start of the text, and the rest.
 fn value(text: &str) -> Option<(Raw<'_>, &str)> {
-    if text.starts_with('"') {
-        let (string, rest) = text.split_at_checked(string_length(text.as_bytes())?)?;
-        return Some((Raw(string), rest));
-    }
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    let raw = values.next()?.ok()?;
-    Some((Raw(raw.get()), text.get(values.byte_offset()..)?))
+    let end = value_end(text.as_bytes(), 0).ok()?;
+    text.split_at_checked(end)
+        .map(|(value, rest)| (Raw(value), rest))
 }
 
 /// Removes leading whitespace (RFC 8259 2).
 fn skip_whitespace(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\n', '\r'])
+    let start = scan::skip_whitespace(text.as_bytes(), 0);
+    text.get(start..).unwrap_or_default()
 }
 
 /// The unescaped text of a string, or the JSON of another value. `None` for null, and for a

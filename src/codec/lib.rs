@@ -8,4 +8,5 @@ pub mod base64;
 pub mod escape;
 pub mod headers;
 pub mod json;
+mod scan;
 pub mod simd;

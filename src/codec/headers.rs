@@ -15,13 +15,18 @@ pub struct Headers {
     fields: Vec<Field>,
 }
 
-/// The position of a field in the buffer: the name, directly followed by the value.
+/// The position of a field in the buffer, which holds it as a line of a message: `name: value`
+/// and CRLF.
 #[derive(Debug, Clone, Copy)]
 struct Field {
     start: usize,
     colon: usize,
+    /// The end of the value.
     end: usize,
 }
+
+const COLON: &[u8] = b": ";
+const LINE_END: &[u8] = b"\r\n";
 
 impl Headers {
     /// Returns an empty list with the capacity for a usual message.
@@ -53,12 +58,32 @@ impl Headers {
             name.make_ascii_lowercase();
         }
         let colon = self.bytes.len();
+        self.bytes.extend_from_slice(COLON);
         self.bytes.extend_from_slice(value);
-        self.fields.push(Field {
-            start,
-            colon,
-            end: self.bytes.len(),
-        });
+        let end = self.bytes.len();
+        self.bytes.extend_from_slice(LINE_END);
+        self.fields.push(Field { start, colon, end });
+    }
+
+    /// Removes the last field.
+    pub fn pop(&mut self) {
+        if let Some(field) = self.fields.pop() {
+            self.bytes.truncate(field.start);
+        }
+    }
+
+    /// Appends the fields as lines of a message.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        // Lines that are next to each other are copied at once.
+        let (mut start, mut end) = (0, 0);
+        for field in &self.fields {
+            if field.start != end {
+                out.extend_from_slice(self.slice(start, end));
+                start = field.start;
+            }
+            end = field.end + LINE_END.len();
+        }
+        out.extend_from_slice(self.slice(start, end));
     }
 
     /// Removes every field of this name, given in lower case.
@@ -70,18 +95,24 @@ impl Headers {
 
     /// All fields as (lower-case name, value).
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|f| (self.slice(f.start, f.colon), self.slice(f.colon, f.end)))
+        self.fields.iter().map(|field| self.pair(field))
+    }
+
+    /// The field that was appended last.
+    pub fn last(&self) -> Option<(&[u8], &[u8])> {
+        self.fields.last().map(|field| self.pair(field))
     }
 
     /// Every value of this name, given in lower case.
     pub fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(n, _)| *n == name).map(|(_, v)| v)
+        let fields = self.fields.iter();
+        let named = fields.filter(move |field| self.is_named(field, name));
+        named.map(|field| self.pair(field).1)
     }
 
     pub fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+        let field = self.fields.iter().find(|field| self.is_named(field, name));
+        field.map(|field| self.pair(field).1)
     }
 
     pub fn contains(&self, name: &[u8]) -> bool {
@@ -90,9 +121,17 @@ impl Headers {
 
     /// The headers of this message that must not be forwarded.
     pub fn hop_by_hop(&self) -> HopByHop<'_> {
-        HopByHop {
-            options: Names::new(self.all(b"connection").flat_map(list)),
-        }
+        HopByHop::named_by(self.all(b"connection"))
+    }
+
+    fn is_named(&self, field: &Field, name: &[u8]) -> bool {
+        // The length first: most names differ in it.
+        field.colon - field.start == name.len() && self.slice(field.start, field.colon) == name
+    }
+
+    fn pair(&self, field: &Field) -> (&[u8], &[u8]) {
+        let name = self.slice(field.start, field.colon);
+        (name, self.slice(field.colon + COLON.len(), field.end))
     }
 
     fn slice(&self, start: usize, end: usize) -> &[u8] {
@@ -107,7 +146,14 @@ pub struct HopByHop<'a> {
     options: Names<'a>,
 }
 
-impl HopByHop<'_> {
+impl<'a> HopByHop<'a> {
+    /// Those of a message with these `Connection` headers.
+    pub fn named_by(connection: impl Iterator<Item = &'a [u8]>) -> HopByHop<'a> {
+        HopByHop {
+            options: Names::new(connection.flat_map(list)),
+        }
+    }
+
     /// Whether a header of this name, given in lower case, is one.
     pub fn contains(&self, name: &[u8]) -> bool {
         matches!(
@@ -206,6 +252,30 @@ mod tests {
         assert_eq!(headers.first(b"host"), Some(&b"a"[..]));
         let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
         assert_eq!(names, [&b"x-rep"[..], b"host", b"x-rep"]);
+    }
+
+    #[test]
+    fn lines_are_those_of_the_fields_that_are_left() {
+        let mut headers = Headers::new();
+        let written = |headers: &Headers| {
+            let mut out = Vec::new();
+            headers.write_to(&mut out);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(written(&headers), "");
+        for (name, value) in [("A", "1"), ("b", ""), ("C", "3"), ("d", "4"), ("e", "5")] {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+        assert_eq!(written(&headers), "a: 1\r\nb: \r\nc: 3\r\nd: 4\r\ne: 5\r\n");
+        headers.pop();
+        headers.remove(b"a");
+        headers.remove(b"c");
+        assert_eq!(written(&headers), "b: \r\nd: 4\r\n");
+        headers.push(b"f", b"6");
+        assert_eq!(headers.last(), Some((&b"f"[..], &b"6"[..])));
+        assert_eq!(written(&headers), "b: \r\nd: 4\r\nf: 6\r\n");
+        headers.remove(b"f");
+        assert_eq!(written(&headers), "b: \r\nd: 4\r\n");
     }
 
     #[test]

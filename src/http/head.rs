@@ -1,9 +1,11 @@
 //! The head of a response: found, limited in size, parsed, and its framing (RFC 9112 4 to 6).
 
 use std::io::Read;
+use std::iter;
 
 use super::{Error, Input, decimal, excerpt, find, malformed};
 use crate::http::headers::{Headers, is_token, list, trim};
+use codec::simd::find_control;
 
 /// Limits on a head, far above those of real servers. A larger head fails the exchange.
 const MAX_HEAD: usize = 1 << 20;
@@ -118,11 +120,14 @@ fn too_large<T>() -> Result<T, Error> {
 pub fn parse_head(bytes: &[u8], headers: &mut Headers, to_head: bool) -> Result<Head, Error> {
     headers.clear();
     let mut ends_with_crlf = true;
-    let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| {
-        line.strip_suffix(b"\r").unwrap_or_else(|| {
+    let mut rest = bytes;
+    let mut lines = iter::from_fn(|| {
+        let (line, end) = rest.split_at_checked(find(rest, 0, b'\n')?)?;
+        rest = end.get(1..)?;
+        Some(line.strip_suffix(b"\r").unwrap_or_else(|| {
             ends_with_crlf = false;
             line
-        })
+        }))
     });
     let status_line = lines.next().unwrap_or_default();
     let Some((minor, status)) = parse_status_line(status_line) else {
@@ -134,7 +139,7 @@ pub fn parse_head(bytes: &[u8], headers: &mut Headers, to_head: bool) -> Result<
             Some((name, rest)) if is_token(name) => (name, rest.get(1..).unwrap_or_default()),
             _ => return malformed(format!("header line `{}`", excerpt(line))),
         };
-        if value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+        if find_control(value).is_some() && value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
             return malformed(format!(
                 "header `{}` holds a control byte",
                 name.escape_ascii()

@@ -162,9 +162,10 @@ pub fn write_request_line(out: &mut Vec<u8>, method: &[u8], target: &[u8]) {
 
 /// Appends one header line. The caller has validated the name and the value.
 pub fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    for part in [name, b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The index of the next such byte at or after `from`.

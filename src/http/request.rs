@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::http::headers::Headers;
-use crate::http::{write_field, write_request_line};
+use crate::http::write_request_line;
 use crate::text;
 
 /// How much of the method and of the target an error or a log line has.
@@ -21,8 +21,10 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// `GET /path`, for errors and log lines.
     pub fn name(&self) -> String {
-        let method = text::plain(self.method.as_bytes(), MAX_NAME);
-        format!("{method} {}", text::plain(&self.target, MAX_NAME))
+        let mut name = text::plain(self.method.as_bytes(), MAX_NAME);
+        name.push(' ');
+        name.push_str(&text::plain(&self.target, MAX_NAME));
+        name
     }
 
     /// Whether sending it twice has the effect of sending it once (RFC 9110 9.2.2).
@@ -36,9 +38,7 @@ impl Request<'_> {
     /// Appends the request line and the headers.
     pub fn write_head(&self, out: &mut Vec<u8>) {
         write_request_line(out, self.method.as_bytes(), &self.target);
-        for (name, value) in self.headers.iter() {
-            write_field(out, name, value);
-        }
+        self.headers.write_to(out);
         out.extend_from_slice(b"\r\n");
     }
 }

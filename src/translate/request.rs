@@ -18,7 +18,7 @@ use super::context_headers::{
 use super::{records, source};
 use crate::config::Config;
 use crate::http::USER_AGENT;
-use crate::http::headers::{Headers, clean, is_token};
+use crate::http::headers::{Headers, HopByHop, clean, is_token};
 use crate::http::path_guard;
 use crate::http::request::Request;
 use crate::invocation::Invocation;
@@ -214,7 +214,15 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
 
 /// Copies the headers of the event, cleaned, except hop-by-hop and reserved ones.
 fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<(), Rejection> {
-    let mut given = Headers::new();
+    if named(http, "host").count() > 1 {
+        return Err(bad_request(
+            "the event has more than one Host header".into(),
+        ));
+    }
+    let connection: Vec<_> = named(http, "connection").collect();
+    let hop_by_hop = HopByHop::named_by(connection.iter().map(|value| value.as_bytes()));
+    let replaced = replaced_authorization(http, config);
+    let mut has_cookies = false;
     for (name, value) in &http.headers {
         if !is_token(name.as_bytes()) {
             debug!(
@@ -232,41 +240,48 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
             }
             debug!("replaced control bytes in header `{name}` of the event by spaces");
         }
-        given.push(name.as_bytes(), cleaned.as_bytes());
-    }
-    let authorization = config.authorization_source.as_deref().map(str::as_bytes);
-    let replaced = authorization.filter(|source| given.contains(source));
-    if let (Some(source), None) = (&config.authorization_source, replaced) {
-        debug!("the event has no header `{source}` to replace Authorization");
-    }
-    if given.all(b"host").count() > 1 {
-        return Err(bad_request(
-            "the event has more than one Host header".into(),
-        ));
-    }
-    let hop_by_hop = given.hop_by_hop();
-    let mut has_cookies = false;
-    for (name, value) in given.iter() {
+        // There its name is in lower case.
+        headers.push(name.as_bytes(), cleaned.as_bytes());
+        let (name, value) = headers.last().unwrap_or_default();
         let is_hop_by_hop = hop_by_hop.contains(name) && !name.starts_with(FORWARDED);
         if is_hop_by_hop || is_reserved(name, value) {
-            continue;
-        }
-        if name == b"cookie" {
+            headers.pop();
+        } else if name == b"cookie" {
+            headers.pop();
             // In the place of the first Cookie header.
             if !has_cookies {
-                headers.push(name, &cookies(http, &given));
+                headers.push(b"cookie", &cookies(http));
                 has_cookies = true;
             }
         } else if Some(name) == replaced {
-            headers.push(b"authorization", value);
-        } else if name != b"authorization" || replaced.is_none() {
-            headers.push(name, value);
+            headers.pop();
+            headers.push(b"authorization", cleaned.as_bytes());
+        } else if name == b"authorization" && replaced.is_some() {
+            headers.pop();
         }
     }
     if !has_cookies && !http.cookies.is_empty() {
-        headers.push(b"cookie", &cookies(http, &given));
+        headers.push(b"cookie", &cookies(http));
     }
     Ok(())
+}
+
+/// The values of the event's headers of this name, cleaned.
+fn named<'a>(http: &'a Http, wanted: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
+    let fields = http.headers.iter();
+    let fields = fields.filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
+    fields.map(|(_, value)| clean(value))
+}
+
+/// The header that the settings name to replace Authorization, if the event has it.
+fn replaced_authorization<'a>(http: &Http, config: &'a Config) -> Option<&'a [u8]> {
+    let source = config.authorization_source.as_deref()?;
+    let mut names = http.headers.iter().map(|(name, _)| name);
+    if !names.any(|name| name.eq_ignore_ascii_case(source)) {
+        debug!("the event has no header `{source}` to replace Authorization");
+        return None;
+    }
+    Some(source.as_bytes())
 }
 
 /// Whether the client must not set the header: its name is reserved, or a server may read it as
@@ -303,9 +318,10 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
 
 /// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1): a client may
 /// split them in HTTP/2, but not in HTTP/1.1 (RFC 9113 8.2.3).
-fn cookies(http: &Http, given: &Headers) -> Vec<u8> {
+fn cookies(http: &Http) -> Vec<u8> {
     if http.cookies.is_empty() {
-        return given.all(b"cookie").collect::<Vec<_>>().join(&b"; "[..]);
+        let values: Vec<_> = named(http, "cookie").collect();
+        return values.join("; ").into_bytes();
     }
     clean(&http.cookies.join("; ")).into_owned().into_bytes()
 }

@@ -5,9 +5,10 @@
 //! are therefore never an error, unknown members are kept, and deep nesting needs no stack.
 
 use std::borrow::Cow;
+use std::iter;
 
 pub use crate::escape::write_ascii;
-use crate::escape::{escape, unescape};
+use crate::escape::{escape, string_length, unescape};
 pub use crate::scan::Invalid;
 use crate::scan::{self, value_end};
 use crate::simd::find;
@@ -76,8 +77,8 @@ impl<'a> Object<'a> {
     }
 
     /// The members in their order.
-    pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, Raw<'a>)> {
-        self.0.into_iter()
+    pub fn into_members(self) -> Vec<(Cow<'a, str>, Raw<'a>)> {
+        self.0
     }
 
     pub fn is_empty(&self) -> bool {
@@ -86,30 +87,36 @@ impl<'a> Object<'a> {
 }
 
 fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
-    let mut members = Vec::with_capacity(16);
-    items(text, '{', '}', |rest| {
-        let (key, rest) = value(rest).filter(|(key, _)| key.get().starts_with('"'))?;
-        let (member, rest) = value(skip_whitespace(skip_whitespace(rest).strip_prefix(':')?))?;
+    let mut members = Vec::with_capacity(32);
+    let mut rest = skip_whitespace(skip_whitespace(text).strip_prefix('{')?);
+    let mut has_more = !rest.starts_with('}');
+    while has_more {
+        let (key, after) = value(rest).filter(|(key, _)| key.get().starts_with('"'))?;
+        let (member, after) = value(skip_whitespace(skip_whitespace(after).strip_prefix(':')?))?;
         // An invalid surrogate pair has no text. Such a key is never looked up.
         let key = self::text(key).or(raw_contents(key).map(Cow::Borrowed))?;
         members.push((key, member));
-        Some(rest)
-    })?;
-    Some(members)
+        rest = skip_whitespace(after);
+        has_more = rest.starts_with(',');
+        if has_more {
+            rest = skip_whitespace(rest.get(1..)?);
+        }
+    }
+    let rest = skip_whitespace(rest.strip_prefix('}')?);
+    rest.is_empty().then_some(members)
 }
 
 /// The elements of an array; any other value is a single element.
-pub fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
-    let mut elements = Vec::new();
-    let read = items(raw.get(), '[', ']', |rest| {
-        let (element, rest) = value(rest)?;
-        elements.push(element);
-        Some(rest)
-    });
-    match read {
-        Some(()) => elements,
-        None => vec![raw],
-    }
+pub fn elements(raw: Raw<'_>) -> impl Iterator<Item = Raw<'_>> {
+    let text = raw.get();
+    let mut rest = skip_whitespace(text.strip_prefix('[').unwrap_or(text));
+    iter::from_fn(move || {
+        // No value begins with the closing bracket.
+        let (element, after) = value(rest)?;
+        let after = skip_whitespace(after);
+        rest = skip_whitespace(after.strip_prefix(',').unwrap_or(after));
+        Some(element)
+    })
 }
 
 /// The first element of the array that the text begins with.
@@ -118,29 +125,13 @@ pub fn first(text: &str) -> Option<Raw<'_>> {
     value(skip_whitespace(rest)).map(|(first, _)| first)
 }
 
-/// Calls `item` for each item between the brackets. It parses the item at the start of its
-/// argument and returns the rest. `None` if the text is not such a list.
-fn items<'a>(
-    text: &'a str,
-    open: char,
-    close: char,
-    mut item: impl FnMut(&'a str) -> Option<&'a str>,
-) -> Option<()> {
-    let mut rest = skip_whitespace(skip_whitespace(text).strip_prefix(open)?);
-    if !rest.starts_with(close) {
-        rest = skip_whitespace(item(rest)?);
-        while let Some(next) = rest.strip_prefix(',') {
-            rest = skip_whitespace(item(skip_whitespace(next))?);
-        }
-    }
-    skip_whitespace(rest.strip_prefix(close)?)
-        .is_empty()
-        .then_some(())
-}
-
 /// The value at the start of the text, and the rest.
 fn value(text: &str) -> Option<(Raw<'_>, &str)> {
-    let end = value_end(text.as_bytes(), 0).ok()?;
+    let bytes = text.as_bytes();
+    let end = match bytes.first()? {
+        b'"' => string_length(bytes)?,
+        _ => value_end(bytes, 0).ok()?,
+    };
     text.split_at_checked(end)
         .map(|(value, rest)| (Raw(value), rest))
 }
@@ -211,7 +202,11 @@ mod tests {
         assert_eq!(object.text("b").as_deref(), Some("2"));
         assert_eq!(object.text("ab").as_deref(), Some("x"));
         assert!(object.member("n").is_none());
-        let keys: Vec<_> = object.into_members().map(|(key, _)| key).collect();
+        let keys: Vec<_> = object
+            .into_members()
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
         assert_eq!(keys, ["b", "ab", "b", "n"]);
         assert!(Object::from_raw(raw("[1]")).is_empty());
     }
@@ -276,6 +271,24 @@ mod tests {
         assert_eq!(first("[\"a]\"]"), Some("\"a]\""));
         for none in ["[]", "[", "{\"a\":[1]}", "1", ""] {
             assert_eq!(first(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn another_value_is_its_own_only_element() {
+        for (json, expected) in [
+            ("[]", &[][..]),
+            ("[ ]", &[]),
+            (
+                " [ 1 ,\"a,]\",[2,3] , {\"b\":[4]}]",
+                &["1", "\"a,]\"", "[2,3]", "{\"b\":[4]}"],
+            ),
+            ("\"[\"", &["\"[\""]),
+            ("{\"a\":1}", &["{\"a\":1}"]),
+            ("null", &["null"]),
+        ] {
+            let found: Vec<_> = elements(raw(json)).map(Raw::get).collect();
+            assert_eq!(found, expected, "{json}");
         }
     }
 

@@ -138,7 +138,7 @@ pub fn is_polled(payload: &[u8]) -> bool {
         return false;
     };
     let records = event.member("Records").map(json::elements);
-    let first = records.and_then(|records| records.first().copied());
+    let first = records.and_then(|mut records| records.next());
     let record = first.map(Object::from_raw).unwrap_or_default();
     let source = record.string("eventSource");
     let source = source.or_else(|| event.string("eventSource"));
@@ -216,10 +216,7 @@ fn http_v2<'a>(
         Kind::HttpApi
     };
     let path = ["rawPath", "path"].iter().find_map(|key| event.text(key));
-    let cookies = event
-        .member("cookies")
-        .map(json::elements)
-        .unwrap_or_default();
+    let cookies = event.member("cookies").map(json::elements);
     Http {
         method: http.text("method").unwrap_or_default(),
         path: path.unwrap_or_default(),
@@ -229,7 +226,11 @@ fn http_v2<'a>(
             // Handwritten test events often omit it.
             None => Query::Decoded(merged(&event, "queryStringParameters", "")),
         },
-        cookies: cookies.into_iter().filter_map(json::text).collect(),
+        cookies: cookies
+            .into_iter()
+            .flatten()
+            .filter_map(json::text)
+            .collect(),
         ..common(kind, &event, raw_context, "", "")
     }
 }
@@ -260,19 +261,19 @@ fn common<'a>(
 fn merged<'a>(event: &Object<'a>, first: &str, second: &str) -> Pairs<'a> {
     let mut pairs = Pairs::new();
     extend(&mut pairs, event.object(first).into_members());
+    let mut rest = event.object(second).into_members();
     let known = Names::new(pairs.iter().map(|(key, _)| key.as_bytes()));
-    let is_new = |key: &str| !known.contains(key.as_bytes());
-    let rest = event.object(second).into_members();
-    let rest: Vec<_> = rest.filter(|(key, _)| is_new(key)).collect();
-    extend(&mut pairs, rest.into_iter());
+    rest.retain(|(key, _)| !known.contains(key.as_bytes()));
+    extend(&mut pairs, rest);
     pairs
 }
 
 /// Appends a pair for each value of the members, until the pairs are oversized.
-fn extend<'a>(pairs: &mut Pairs<'a>, members: impl Iterator<Item = (Cow<'a, str>, Raw<'a>)>) {
+fn extend<'a>(pairs: &mut Pairs<'a>, members: Vec<(Cow<'a, str>, Raw<'a>)>) {
     let mut size = size(pairs);
+    pairs.reserve(members.len());
     for (key, value) in members {
-        for text in json::elements(value).into_iter().filter_map(json::text) {
+        for text in json::elements(value).filter_map(json::text) {
             if size > MAX_PAIRS {
                 return;
             }

@@ -25,7 +25,7 @@ pub fn is_warm_up(payload: &[u8]) -> bool {
     // `concurrency`, and the numbers that lambda-warmer gives to the pings it sends itself.
     let is_of_warmer =
         |name: &str| ["warmer", "concurrency"].contains(&name) || name.starts_with("__WARMER_");
-    let mut names = event.into_members().map(|(name, _)| name);
+    let mut names = event.into_members().into_iter().map(|(name, _)| name);
     is_plugin && names.all(|name| name == "source") || is_warmer && names.all(|n| is_of_warmer(&n))
 }
 

@@ -112,14 +112,14 @@ impl<'a> Batch<'a> {
     /// reply must hold more than failures: that of a tumbling window holds its state.
     pub fn parse(payload: &'a [u8]) -> Option<Batch<'a>> {
         let event = Object::parse(str::from_utf8(payload).ok()?).ok()?;
-        let elements = event.member("Records").map(json::elements)?;
-        let service = Service::of(&Object::from_raw(*elements.first()?))?;
+        let mut elements = event.member("Records").map(json::elements)?.peekable();
+        let service = Service::of(&Object::from_raw(*elements.peek()?))?;
         let record = |raw: Raw<'a>| {
             let object = Object::from_raw(raw);
             let id = member(&object, service.id()).and_then(json::text)?;
             (Service::of(&object) == Some(service)).then_some(Record { raw, id })
         };
-        let records = elements.into_iter().map(record).collect::<Option<_>>()?;
+        let records = elements.map(record).collect::<Option<_>>()?;
         let is_window = event.member("window").is_some();
         (!is_window).then_some(Batch { service, records })
     }

@@ -22,6 +22,10 @@ const NOTE: usize = 48;
 /// Appends the text. One that would take more than `limit` bytes is cut, and ends with a note of
 /// its full size.
 pub fn write(out: &mut Vec<u8>, text: &[u8], limit: usize, form: Form) {
+    // As is every usual path.
+    if form == Form::Plain && text.len() <= limit && text.iter().all(u8::is_ascii_graphic) {
+        return out.extend_from_slice(text);
+    }
     let (mut size, mut cut) = (0, out.len());
     for part in text.utf8_chunks() {
         let replaced = (!part.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);

@@ -3,7 +3,7 @@
 //! Most bytes are copied unchanged. The others are located in blocks of 64 bytes, because the
 //! processor cannot predict a branch for each byte.
 
-use crate::simd::{Block, find_near_quote, find_not_plain};
+use crate::simd::{Block, find_near_quote, find_not_plain, find_not_verbatim};
 
 /// Appends a part of the text. Text between two escapes is usually short, and a copy of a
 /// fixed size is fastest for it.
@@ -24,6 +24,11 @@ fn append(out: &mut Vec<u8>, text: &[u8], from: usize, to: usize) {
 /// not UTF-8 (RFC 3629); the output is incomplete then.
 #[inline(never)]
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    // As are most values of headers.
+    if text.len() < Block::SIZE && find_not_verbatim(text).is_none() {
+        out.extend_from_slice(text);
+        return Some(());
+    }
     out.reserve(text.len() + Block::SIZE);
     let (mut at, mut from) = (0, 0);
     while at < text.len() {

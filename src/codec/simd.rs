@@ -79,6 +79,18 @@ pub fn find_control(bytes: &[u8]) -> Option<usize> {
     )
 }
 
+/// The index of the first byte that a JSON string must escape (RFC 8259 7), or that is not ASCII.
+pub fn find_not_verbatim(bytes: &[u8]) -> Option<usize> {
+    position(
+        bytes,
+        |lanes| {
+            let marks = equal(lanes, b'"') | equal(lanes, b'\\');
+            marks | at_most(lanes, b' ' - 1) | !at_most(lanes, 0x7f)
+        },
+        |byte| matches!(byte, b'"' | b'\\' | 0..b' ' | 0x80..),
+    )
+}
+
 /// The index of the first quote, backslash, or byte that is not printable ASCII; a space counts.
 pub fn find_not_plain(bytes: &[u8]) -> Option<usize> {
     position(
@@ -91,14 +103,20 @@ pub fn find_not_plain(bytes: &[u8]) -> Option<usize> {
     )
 }
 
-/// The index of the first quote, if it is among the first sixteen bytes, and none of those before
-/// it is a backslash or a control byte.
+/// The index of the first quote, if it is among the first sixty-four bytes, and none of those
+/// before it is a backslash or a control byte. Also `None` near the end of the bytes.
 pub fn find_near_quote(bytes: &[u8]) -> Option<usize> {
-    let lanes = u8x16::new(*bytes.first_chunk()?);
-    let quotes = equal(lanes, b'"').to_bitmask();
-    let others = (equal(lanes, b'\\') | at_most(lanes, b' ' - 1)).to_bitmask();
-    let before = quotes.wrapping_sub(1) & !quotes;
-    (quotes != 0 && others & before == 0).then(|| quotes.trailing_zeros() as usize)
+    let (blocks, _) = bytes.as_chunks::<16>();
+    for (index, block) in blocks.iter().take(4).enumerate() {
+        let lanes = u8x16::new(*block);
+        let marks = equal(lanes, b'"') | equal(lanes, b'\\') | at_most(lanes, b' ' - 1);
+        let marks = marks.to_bitmask();
+        if marks != 0 {
+            let first = index * 16 + marks.trailing_zeros() as usize;
+            return (bytes.get(first) == Some(&b'"')).then_some(first);
+        }
+    }
+    None
 }
 
 /// The first byte for which both functions, which must agree, return true; sixteen at a time.
@@ -115,8 +133,15 @@ fn position(
             return Some(index * 16 + found.trailing_zeros() as usize);
         }
     }
-    let offset = rest.iter().position(|given| byte(*given))?;
-    Some(blocks.len() * 16 + offset)
+    if rest.is_empty() {
+        return None;
+    }
+    // The bytes before the rest, which are looked at again, are known to be others.
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let found = lanes(u8x16::new(*last)).to_bitmask();
+        return (found != 0).then(|| bytes.len() - 16 + found.trailing_zeros() as usize);
+    }
+    rest.iter().position(|given| byte(*given))
 }
 
 #[cfg(test)]
@@ -131,7 +156,12 @@ mod tests {
                 text[place] = byte;
                 let is_control = byte.is_ascii_control() && byte != b'\t';
                 let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+                let is_verbatim = matches!(byte, b' '..=0x7f) && !matches!(byte, b'"' | b'\\');
                 let expected = |found: bool| found.then_some(place);
+                for length in [place + 1, 40] {
+                    let found = find_not_verbatim(&text[..length]);
+                    assert_eq!(found, expected(!is_verbatim), "{byte} {place}");
+                }
                 assert_eq!(find_control(&text), expected(is_control), "{byte} {place}");
                 assert_eq!(find_not_plain(&text), expected(!is_plain), "{byte} {place}");
                 let first = if byte == b'a' { 0 } else { place };

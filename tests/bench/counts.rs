@@ -25,6 +25,8 @@ struct Tool {
     metric: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
+    /// Whether it counts the floor too.
+    counts_floor: bool,
     /// Before the name of the file that it writes.
     into: &'static str,
     read: fn(&str) -> Option<f64>,
@@ -35,6 +37,7 @@ const TOOLS: [Tool; 2] = [
         metric: measure::INSTRUCTIONS,
         program: "valgrind",
         arguments: &["--tool=callgrind", "--quiet"],
+        counts_floor: true,
         into: "--callgrind-out-file=",
         read: |text| {
             let totals = text
@@ -48,6 +51,8 @@ const TOOLS: [Tool; 2] = [
         program: "strace",
         // The tracer is not the parent, so that a signal ends the adapter and not the tracer.
         arguments: &["-D", "-f", "-q", "--signal=none"],
+        // It makes six by its design, and a signal ends it before the file does.
+        counts_floor: false,
         into: "--output=",
         read: |text| {
             // The whole file ends with the end of the process.
@@ -74,7 +79,11 @@ pub fn counts(
 ) {
     for tool in &TOOLS {
         let is_here = Command::new(tool.program).arg("--version").output().is_ok();
-        for subject in subjects.iter().filter(|_| is_here) {
+        let is_counted = |subject: &&Subject| {
+            let is_floor = subject.argument.is_some();
+            is_here && (tool.counts_floor || !is_floor)
+        };
+        for subject in subjects.iter().filter(is_counted) {
             let counted = |invocations| count(tool, kind, subject, invocations);
             match counted(FEW).and_then(|few| Ok((few, counted(MANY)?))) {
                 Ok((few, many)) => {

@@ -163,6 +163,16 @@ pub const KINDS: [Kind; 18] = [
 ];
 
 impl Kind {
+    /// Whether instructions and system calls are counted: under the tools a large body takes
+    /// longer than a round may.
+    pub fn is_counted(&self) -> bool {
+        let is_small = matches!(
+            (self.request, self.response),
+            (Body::Empty, Body::Json(200))
+        );
+        is_small && self.in_flight == 1
+    }
+
     /// The settings that both adapters understand.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let mut env = Vec::new();

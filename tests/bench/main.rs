@@ -83,7 +83,7 @@ fn bench() -> std::io::Result<bool> {
     grid::grid(&subjects, runs, wanted, done, &mut broken);
     for kind in kinds::KINDS.iter().filter(|k| wanted(k.name)) {
         let from = series.len();
-        if kind.in_flight == 1 && matches!(kind.response, kinds::Body::Json(200)) {
+        if kind.is_counted() {
             counts::counts(kind, &subjects, &mut series, &mut broken);
         }
         measure::steady(kind, &subjects, seconds, &mut series, &mut broken);

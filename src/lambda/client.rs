@@ -88,7 +88,7 @@ impl Client {
             Some(_) if is_stream => {
                 Deadline::at("the streamed response".into(), call.deadline_ms, None)
             }
-            Some(_) => Deadline::at(format!("POST {}", call.path), call.deadline_ms, None),
+            Some(_) => Deadline::at(["POST ", call.path].concat(), call.deadline_ms, None),
             None => Deadline::none(),
         };
         self.write_head(&call);

@@ -240,7 +240,8 @@ fn success(status: u16, body: &[u8]) -> Result<(), ApiError> {
 }
 
 fn invocation_path(invocation: &Invocation, call: &str) -> String {
-    format!("/2018-06-01/runtime/invocation/{}/{call}", invocation.id)
+    let id = &invocation.id;
+    ["/2018-06-01/runtime/invocation/", id, "/", call].concat()
 }
 
 /// The invocation id is echoed, so that a late reply cannot reach another caller.

@@ -30,7 +30,8 @@ const USER_AGENT: &[u8] =
 /// Whether a header is one of those of a record, which a client must not send; the name in
 /// lower case, with `-` for `_`.
 pub fn is_reserved(name: &[u8], value: &[u8]) -> bool {
-    let is_agent = |part: &[u8]| part.eq_ignore_ascii_case(SQSD_AGENT);
+    let is_agent =
+        |part: &[u8]| matches!(part, [b'a' | b'A', ..]) && part.eq_ignore_ascii_case(SQSD_AGENT);
     matches!(name, SOURCE | ID | ATTRIBUTES)
         || name.starts_with(SQSD.as_bytes())
         || name == b"user-agent" && value.windows(SQSD_AGENT.len()).any(is_agent)

@@ -291,15 +291,18 @@ fn replaced_authorization<'a>(http: &Http, config: &'a Config) -> Option<&'a [u8
 /// replace every byte that is neither letter nor digit, so `x.amz.tenant.id` becomes
 /// `HTTP_X_AMZ_TENANT_ID`, too. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
 fn is_reserved(name: &[u8], value: &[u8]) -> bool {
-    let mut folded = name.to_vec();
-    for byte in &mut folded {
-        if !byte.is_ascii_alphanumeric() {
-            *byte = b'-';
+    let is_folded = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    let mut folded = Cow::Borrowed(name);
+    if !name.iter().all(is_folded) {
+        for byte in folded.to_mut() {
+            if !is_folded(byte) {
+                *byte = b'-';
+            }
         }
     }
     let is_the_front_ends = |prefix: &&[u8]| folded.starts_with(prefix);
     matches!(
-        folded.as_slice(),
+        &*folded,
         b"content-length"
             | b"expect"
             | b"proxy"
@@ -309,8 +312,8 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
             | TENANT_ID
     ) || folded.starts_with(WEB_FUNCTION)
         || records::is_reserved(&folded, value)
-        || folded != name
-            && (folded == b"transfer-encoding"
+        || matches!(folded, Cow::Owned(_))
+            && (&*folded == b"transfer-encoding"
                 || [FORWARDED, b"x-amzn-", b"x-amz-cf-", b"cloudfront-"]
                     .iter()
                     .any(is_the_front_ends))

@@ -11,7 +11,7 @@ pub use crate::escape::write_ascii;
 use crate::escape::{escape, string_length, unescape};
 pub use crate::scan::Invalid;
 use crate::scan::{self, value_end};
-use crate::simd::find;
+use crate::simd::{find, find_not_verbatim};
 
 /// The text of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +108,13 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
 
 /// The elements of an array; any other value is a single element.
 pub fn elements(raw: Raw<'_>) -> impl Iterator<Item = Raw<'_>> {
-    let text = raw.get();
-    let mut rest = skip_whitespace(text.strip_prefix('[').unwrap_or(text));
+    let list = raw.get().strip_prefix('[');
+    let mut single = list.is_none().then_some(raw);
+    let mut rest = list.map_or("", skip_whitespace);
     iter::from_fn(move || {
+        if single.is_some() {
+            return single.take();
+        }
         // No value begins with the closing bracket.
         let (element, after) = value(rest)?;
         let after = skip_whitespace(after);
@@ -180,7 +184,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends the text as a JSON string of printable ASCII.
 pub fn write_ascii_string(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if find_not_verbatim(text.as_bytes()).is_none() && find(text.as_bytes(), 0x7f).is_none() {
         return write_string(out, text);
     }
     let mut string = Vec::with_capacity(text.len() + 2);

@@ -66,11 +66,13 @@ fn at_most(lanes: u8x16, byte: u8) -> u8x16 {
 }
 
 /// The index of the first such byte.
+#[inline(never)]
 pub fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
     position(bytes, |lanes| equal(lanes, wanted), |byte| byte == wanted)
 }
 
 /// The index of the first control byte except the tab.
+#[inline(never)]
 pub fn find_control(bytes: &[u8]) -> Option<usize> {
     position(
         bytes,
@@ -80,6 +82,7 @@ pub fn find_control(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The index of the first byte that a JSON string must escape (RFC 8259 7), or that is not ASCII.
+#[inline(never)]
 pub fn find_not_verbatim(bytes: &[u8]) -> Option<usize> {
     position(
         bytes,
@@ -92,6 +95,7 @@ pub fn find_not_verbatim(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The index of the first quote, backslash, or byte that is not printable ASCII; a space counts.
+#[inline(never)]
 pub fn find_not_plain(bytes: &[u8]) -> Option<usize> {
     position(
         bytes,

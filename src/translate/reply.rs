@@ -208,7 +208,7 @@ const ENVELOPE: usize = 1024;
 /// Writes everything before the body.
 fn write_start(response: &Response, kind: Kind, out: &mut Vec<u8>) {
     let status = response.status;
-    out.extend_from_slice(format!("{{\"statusCode\":{status}").as_bytes());
+    write_status(out, status);
     if matches!(kind, Kind::Alb { .. } | Kind::Lattice) {
         let reason = reason(status);
         out.extend_from_slice(format!(",\"statusDescription\":\"{status} {reason}\"").as_bytes());
@@ -248,12 +248,17 @@ fn write_end(is_text: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(end);
 }
 
+fn write_status(out: &mut Vec<u8>, status: u16) {
+    out.extend_from_slice(b"{\"statusCode\":");
+    out.extend_from_slice(status.to_string().as_bytes());
+}
+
 /// Writes the prelude of a streamed reply: status, headers and cookies as one JSON object
 /// ("Response streaming for Lambda functions").
 ///
 /// Eight zero bytes end it, whether or not a body follows: without them the front end waits.
 pub fn write_prelude(out: &mut Vec<u8>, response: &Response, kind: Kind) {
-    out.extend_from_slice(format!("{{\"statusCode\":{}", response.status).as_bytes());
+    write_status(out, response.status);
     match kind {
         // Only API Gateway documents multi-value headers in a prelude.
         Kind::Rest => write_multi_value(out, response),

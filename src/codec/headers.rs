@@ -228,6 +228,16 @@ const IS_TOKEN: [bool; 256] = {
     table
 };
 
+/// The name with `-` for every byte that is neither a letter nor a digit.
+pub fn fold(name: &[u8]) -> Cow<'_, [u8]> {
+    let is_kept = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    if name.iter().all(is_kept) {
+        return Cow::Borrowed(name);
+    }
+    let fold = |byte: &u8| if is_kept(byte) { *byte } else { b'-' };
+    Cow::Owned(name.iter().map(fold).collect())
+}
+
 /// Replaces each control byte except the tab with a space, and then trims the value
 /// (RFC 9110 5.5).
 pub fn clean(value: &str) -> Cow<'_, str> {

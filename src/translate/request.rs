@@ -18,7 +18,7 @@ use super::context_headers::{
 use super::{records, source};
 use crate::config::Config;
 use crate::http::USER_AGENT;
-use crate::http::headers::{Headers, HopByHop, clean, is_token};
+use crate::http::headers::{self, Headers, HopByHop, clean, is_token};
 use crate::http::path_guard;
 use crate::http::request::Request;
 use crate::invocation::Invocation;
@@ -291,15 +291,7 @@ fn replaced_authorization<'a>(http: &Http, config: &'a Config) -> Option<&'a [u8
 /// replace every byte that is neither letter nor digit, so `x.amz.tenant.id` becomes
 /// `HTTP_X_AMZ_TENANT_ID`, too. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
 fn is_reserved(name: &[u8], value: &[u8]) -> bool {
-    let is_folded = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    let mut folded = Cow::Borrowed(name);
-    if !name.iter().all(is_folded) {
-        for byte in folded.to_mut() {
-            if !is_folded(byte) {
-                *byte = b'-';
-            }
-        }
-    }
+    let folded = headers::fold(name);
     let is_the_front_ends = |prefix: &&[u8]| folded.starts_with(prefix);
     matches!(
         &*folded,

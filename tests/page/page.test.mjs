@@ -64,6 +64,21 @@ test('an invocation shows its event, request, response, reply, log and phases', 
   await page.click('#tab-timeline');
 });
 
+test('the first invocation shows the phases of the cold start', async () => {
+  await page.locator('#rows tr').last().click();
+  await shows(/^Cold start: init .* ms, first response .* ms$/);
+  const rows = await panel().locator('.waterfall').nth(1).getByRole('listitem').allInnerTexts();
+  const labels = ['process start', 'register', 'app start', 'probe GET / 200', 'first /next', 'first response'];
+  assert.deepEqual(rows.map(row => row.split('\n')[0]), labels);
+  for (const row of rows) assert.match(row, /\n\d+(\.\d+)?( m?s)?$/);
+  const bars = await panel().locator('.waterfall').nth(1).locator('.span').all();
+  const edges = await Promise.all(bars.map(async bar => (await bar.boundingBox()).x));
+  assert.deepEqual(edges, [...edges].sort((one, next) => one - next), 'each phase is after the one before it');
+  await row('/items/7').click();
+  await shows('adapter: request');
+  assert.equal(await panel().locator('.waterfall').count(), 1, 'a warm invocation has no cold start');
+});
+
 test('a stream arrives live', async () => {
   const done = get('/stream?count=4&pause=500');
   await page.locator('#rows tr', { hasText: '/stream' }).first().click();

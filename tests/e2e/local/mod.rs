@@ -5,6 +5,7 @@
 
 mod cli;
 mod clients;
+mod cold_start;
 mod documented;
 mod fidelity;
 mod lifecycle;

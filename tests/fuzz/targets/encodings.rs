@@ -81,7 +81,7 @@ fn check_json(data: &[u8]) {
         }
         let length = value.as_array().map_or(1, Vec::len);
         assert_eq!(
-            member.map_or(length, |raw| json::elements(raw).len()),
+            member.map_or(length, |raw| json::elements(raw).count()),
             length
         );
     }

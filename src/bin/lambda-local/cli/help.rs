@@ -54,6 +54,7 @@ Processes:
   --extension PATH      start another external extension; may be repeated
 
 Output:
+  --report cold-start   print the phases of each cold start after its first invocation
   --log-format FORMAT   text or json [text]
   --color WHEN          auto, always or never [auto]
   -h, --help            print this help

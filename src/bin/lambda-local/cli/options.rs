@@ -67,6 +67,15 @@ const COLORS: [(&str, Color); 3] = [
     ("never", Color::Never),
 ];
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Details {
+    None,
+    /// The phases of each cold start.
+    ColdStart,
+}
+
+const REPORTS: [(&str, Details); 1] = [("cold-start", Details::ColdStart)];
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Watch {
     Off,
@@ -109,6 +118,8 @@ pub struct Options {
     pub watch: Watch,
     pub adapter: Adapter,
     pub extensions: Vec<PathBuf>,
+    /// What is logged after a REPORT line.
+    pub report: Details,
     pub format: Format,
     pub color: Color,
     /// Empty: the demo app.
@@ -140,6 +151,7 @@ impl Default for Options {
             watch: Watch::Off,
             adapter: Adapter::Default,
             extensions: Vec::new(),
+            report: Details::None,
             format: Format::Text,
             color: Color::Auto,
             command: Vec::new(),
@@ -254,6 +266,7 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
                 options.adapter = Adapter::None;
             }
             "--extension" => options.extensions.push(args.value()?.into()),
+            "--report" => options.report = args.one_of(&REPORTS)?,
             "--log-format" => options.format = args.one_of(&FORMATS)?,
             "--color" => options.color = args.one_of(&COLORS)?,
             unknown => return Err(UsageError::unknown(unknown)),
@@ -386,6 +399,7 @@ mod tests {
         assert!(error("--timeout -- x").contains("`--timeout` needs a value"));
         assert!(error("--port 70000").contains("`70000`"));
         assert!(error("--event elb").contains("alb-multi-value"));
+        assert!(error("--report warm").contains("cold-start"));
         assert!(error("--env NAME").contains("NAME=VALUE"));
         assert!(error("--freeze=yes").contains("takes no value"));
         assert!(error("--").contains("command"));

@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock;
+use crate::function::startup::{Startups, Step};
 use crate::function::state::{Compute, Extension, Phase, Restore, Running, State};
 use crate::function::variables::{Ports, function_arn};
 use crate::invocation::{ApiError, Fault, Invocation};
@@ -25,6 +26,8 @@ pub struct Environment {
     /// Address of the APIs.
     pub address: SocketAddr,
     pub profile: Profile,
+    /// The steps of the start of this environment are recorded there.
+    startups: Arc<Startups>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -42,13 +45,20 @@ pub struct Profile {
 }
 
 impl Environment {
-    pub fn new(address: SocketAddr, profile: Profile) -> Environment {
+    pub fn new(address: SocketAddr, profile: Profile, startups: Arc<Startups>) -> Environment {
+        startups.begin(profile.ports.app, profile.ports.relay.is_some());
         Environment {
             address,
             profile,
+            startups,
             state: Mutex::default(),
             changed: Condvar::new(),
         }
+    }
+
+    /// Records a step of the start.
+    pub fn step(&self, step: Step) {
+        self.startups.step(self.profile.ports.app, step);
     }
 
     pub fn function_arn(&self) -> String {
@@ -100,6 +110,10 @@ impl Environment {
     /// environment is closed, or if the caller has disconnected.
     pub fn next(&self, caller: &TcpStream) -> Option<Arc<Invocation>> {
         let mut state = self.lock();
+        self.step(match state.restore {
+            Restore::Released => Step::Restored,
+            Restore::NotRequested | Restore::Requested => Step::Ready,
+        });
         state.has_polled = true;
         if self.profile.compute == Compute::Standard
             && let Some(running) = state.running.first()
@@ -151,6 +165,7 @@ impl Environment {
                 return Err(ApiError::InvokeTimeout);
             }
             running.phase = Phase::Responding;
+            self.step(Step::Responded);
             Ok(running.invocation.clone())
         })
     }
@@ -185,6 +200,7 @@ impl Environment {
             return Err(state.invalid_transition("RestoreReady"));
         }
         state.restore = Restore::Requested;
+        self.step(Step::Ready);
         self.changed.notify_all();
         while state.restore != Restore::Released && !state.is_closed {
             state = self.block(state);
@@ -194,6 +210,7 @@ impl Environment {
 
     /// `POST /extension/register`: returns the identifier of the extension.
     pub fn register(&self, name: &str, events: &[String]) -> Result<String, ApiError> {
+        self.step(Step::Registering);
         let is_external = self.profile.externals.iter().any(|known| known == name);
         let subscribes = |event: &str| events.iter().any(|subscribed| subscribed == event);
         let is_known = |event: &String| event == "INVOKE" || event == "SHUTDOWN";
@@ -224,6 +241,7 @@ impl Environment {
                 is_polling: false,
                 events: VecDeque::new(),
             });
+            self.step(Step::Registered);
             Ok(id)
         })
     }
@@ -272,6 +290,7 @@ impl Environment {
             ("invokedFunctionArn", self.function_arn().into()),
             ("tracing", tracing),
         ]);
+        self.step(Step::Sent);
         self.change(|state| {
             for extension in &mut state.extensions {
                 if extension.invoke {
@@ -327,7 +346,11 @@ mod tests {
                 relay: None,
             },
         };
-        let environment = Environment::new(SocketAddr::from(([127, 0, 0, 1], 9)), profile);
+        let environment = Environment::new(
+            SocketAddr::from(([127, 0, 0, 1], 9)),
+            profile,
+            Arc::default(),
+        );
         let (reply, _) = sync_channel(8);
         let invocation = Invocation {
             id: "r1".to_owned(),

@@ -19,6 +19,7 @@ use crate::function::exit;
 use crate::function::memory_limit;
 use crate::function::output::Filter;
 use crate::function::process::{self, Ids, Launch};
+use crate::function::startup::Step;
 use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Ports, Setup, file_name};
 use crate::function::{port_hint, probe};
@@ -66,7 +67,7 @@ pub fn init(
         tenant,
         ports,
     };
-    let environment = Arc::new(Environment::new(address, profile));
+    let environment = Arc::new(Environment::new(address, profile, setup.startups.clone()));
     on_created(&environment);
     let served = environment.clone();
     std::thread::spawn(move || api::serve(listener, served));
@@ -220,6 +221,7 @@ fn wait_for(
 pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fault> {
     setup.logger.platform(&PlatformEvent::RestoreStart);
     let started = Instant::now();
+    environment.step(Step::Restoring);
     environment.change(|state| state.restore = Restore::Released);
     let timed_out =
         || "the runtime did not poll for an event within 10 seconds of the restore".to_owned();

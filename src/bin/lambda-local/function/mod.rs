@@ -24,6 +24,7 @@ mod probe;
 pub mod process;
 mod report;
 pub mod setup_error;
+pub mod startup;
 pub mod state;
 mod throttle;
 pub mod variables;
@@ -166,7 +167,8 @@ impl Function {
                     fault
                 };
                 reply_failure(&fault, ResponseProgress::NotStarted, &reply);
-                return self.report(&id, &Outcome::Failed(fault), report, &recording);
+                self.report(&id, &Outcome::Failed(fault), report, &recording);
+                return self.report_cold_start(unit.ports, &recording);
             }
         };
         // Managed Instances: the next invocation does not wait for this one.
@@ -183,6 +185,7 @@ impl Function {
         report.max_memory = memory_limit::peak(&environment, report.duration);
         self.flush_output(&environment, &recording);
         self.report(&id, &outcome, report, &recording);
+        self.report_cold_start(unit.ports, &recording);
         // The request is logged now, not after a reset.
         drop(reply);
         self.release(unit, warm, &environment, &outcome);

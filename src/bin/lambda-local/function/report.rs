@@ -4,7 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::outcome::{Outcome, status_of};
+use super::variables::Ports;
 use super::{Function, lock, output};
+use crate::cli::options::Details;
 use crate::function::environment::Environment;
 use crate::invocation::{Fault, RESPONSE_TOO_LARGE, TRUNCATED_RESPONSE};
 use crate::log::{PlatformEvent, Report, Status};
@@ -65,6 +67,17 @@ impl Function {
         if phase == "init" || fault.is_timeout() {
             logger.warn(&format!("init failed: {}", fault.message));
         }
+    }
+
+    /// Reports the start of an environment with its first invocation.
+    pub(super) fn report_cold_start(&self, ports: Ports, recording: &Recording) {
+        let Some(cold_start) = self.setup.startups.finish(ports.app) else {
+            return;
+        };
+        if self.setup.options.report == Details::ColdStart {
+            self.setup.logger.cold_start(&cold_start);
+        }
+        recording.cold_start(&cold_start);
     }
 
     /// Logs the cause of a failed invocation, unless it is logged elsewhere: a `Fault` line is a

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::cli::options::{Adapter, Init, InvokeMode, Options, Watch};
 use crate::clock;
 use crate::function::setup_error::SetupError;
+use crate::function::startup::Startups;
 use crate::function::{app_port, env_file};
 use crate::log::{Format, Logger};
 use crate::web::recorder::Recorder;
@@ -80,6 +81,7 @@ pub struct Setup {
     /// The ports of each environment's app.
     pub ports: Vec<Ports>,
     pub recorder: Arc<Recorder>,
+    pub startups: Arc<Startups>,
     /// `PORT` and `AWS_LWA_PORT` of the app, where they differ from the settings of the user.
     forced_ports: Vec<&'static str>,
     /// From `--env-file` and `--env`; later ones take precedence.
@@ -107,7 +109,7 @@ impl Setup {
             Some((program, args)) => (OsString::from(program), args.to_vec()),
             None => (current_exe()?.into_os_string(), vec!["demo-app".to_owned()]),
         };
-        let recorder = Recorder::new(options.page);
+        let (recorder, startups) = (Recorder::new(options.page), Arc::default());
         let logger = Logger::new(options.format, options.color, &names, recorder.clone());
         if let Some(notice) = &chosen.notice {
             logger.warn(notice);
@@ -122,7 +124,7 @@ impl Setup {
             } else {
                 app_port::free_port().map_err(SetupError::FindFreePort)?
             };
-            let relay = is_relayed.then(|| relay::start(app, &recorder));
+            let relay = is_relayed.then(|| relay::start(app, &recorder, &startups));
             let relay = relay.transpose().map_err(SetupError::StartRelay)?;
             Ok(Ports { app, relay })
         });
@@ -138,6 +140,7 @@ impl Setup {
             ports,
             forced_ports: chosen.forced,
             recorder,
+            startups,
             settings,
         })
     }

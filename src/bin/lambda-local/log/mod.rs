@@ -5,6 +5,7 @@
 //! events, so that existing tools can parse them. They and the output of the processes go to
 //! standard output; the messages of lambda-local go to standard error.
 
+pub mod cold_start;
 pub mod platform;
 pub mod request;
 pub mod summary;
@@ -13,6 +14,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::web::recorder::Recorder;
+use cold_start::ColdStart;
 pub use platform::{PlatformEvent, Report, Status};
 use platform::{event, platform_json, platform_text};
 
@@ -133,6 +135,15 @@ impl Logger {
             let line = self.paint(color, &line.to_string());
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
+    }
+
+    /// Logs the phases of a cold start, on lines that belong together.
+    pub fn cold_start(&self, cold_start: &ColdStart) {
+        let line = match self.format {
+            Format::Json => event("coldStart", cold_start.json()).to_string(),
+            Format::Text => self.paint(GREY, &cold_start.to_string()),
+        };
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 
     pub fn info(&self, text: &str) {

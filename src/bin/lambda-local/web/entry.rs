@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::http_server::Headers;
 use crate::invocation::Fault;
 use crate::json::{Json, object};
+use crate::log::cold_start::ColdStart;
 use crate::log::{Report, Status};
 
 /// The part of each message that is kept.
@@ -127,6 +128,8 @@ pub struct Entry {
     client_headers: Headers,
     fault: Option<(String, String)>,
     report: Option<Report>,
+    /// The start of the environment that served this invocation first.
+    cold_start: Option<ColdStart>,
     lines: Vec<Line>,
     lines_dropped: u64,
 }
@@ -148,6 +151,7 @@ impl Entry {
             client_headers: Headers::new(),
             fault: None,
             report: None,
+            cold_start: None,
             lines: Vec::new(),
             lines_dropped: 0,
         }
@@ -244,6 +248,10 @@ impl Entry {
         self.report = Some(report.clone());
     }
 
+    pub fn cold_start(&mut self, cold_start: &ColdStart) {
+        self.cold_start = Some(cold_start.clone());
+    }
+
     /// Returns the number of bytes that the entry holds, roughly.
     pub fn memory(&self) -> usize {
         let parts: usize = self.parts.iter().map(|part| part.bytes.len()).sum();
@@ -328,6 +336,8 @@ impl Entry {
         detail.push("bodyLimit", Json::Int(BODY_LIMIT as i64));
         let message = self.fault.as_ref().map(|(_, message)| message.as_str());
         detail.push("message", message.into());
+        let cold_start = self.cold_start.as_ref().map(ColdStart::json);
+        detail.push("coldStart", cold_start.unwrap_or(Json::Null));
         if let Some(report) = &self.report {
             let memory = report.max_memory.div_ceil(1 << 20) as i64;
             detail.push("init", report.init.map_or(Json::Null, ms));

@@ -259,28 +259,50 @@ const phases = marks => {
   return known.filter(([label, from, to]) => from !== undefined && !(label === 'queued' && to - from < 0.3));
 };
 
-const timeline = () => {
-  const marks = detail.marks, isDone = marks.done !== undefined;
-  const now = isDone ? 0 : Math.max(0, Date.now() - detail.time);
-  const total = Math.max(0.01, now, ...Object.values(marks));
+// Draws phases on one axis: a label, a bar, and the time or another text.
+const waterfall = (total, bars) => {
   const axis = el('div', {}, el('span', { className: 'axis' }, ...[0, 0.25, 0.5, 0.75, 1].map(part => el('span', { textContent: duration(total * part) || '0' }))));
   const list = el('div', { className: 'waterfall', role: 'list' }, axis);
-  for (const [label, from, to, who, hint] of phases(marks)) {
-    const isOpen = to === undefined;
-    const end = to ?? total, span = el('span', { className: `span ${who}` });
+  for (const { label, from, to, who, hint, ticks, text, problem } of bars) {
+    const span = el('span', { className: `span ${who}` }), track = el('span', { className: 'track' }, span);
     span.style.setProperty('--at', from / total);
-    span.style.setProperty('--len', Math.max(0, end - from) / total);
-    const track = el('span', { className: 'track' }, span);
-    if (label === 'adapter: reply' || label === 'reply') for (const [at] of detail.chunks) {
+    span.style.setProperty('--len', Math.max(0, to - from) / total);
+    for (const at of ticks || []) {
       const mark = el('span', { className: 'tick' });
       mark.style.setProperty('--at', at / total);
       track.append(mark);
     }
-    const dot = el('i', { className: who });
-    list.append(el('div', { title: hint, role: 'listitem' }, el('span', { className: 'label' }, dot, label), track, el('span', { className: isOpen && isDone ? 'ms bad' : 'ms', textContent: isOpen && !isDone ? 'running' : duration(end - from) || '0', title: isOpen && isDone ? 'The invocation failed in this phase' : '' })));
+    const ms = { className: problem ? 'ms bad' : 'ms', textContent: text || duration(to - from) || '0', title: problem || '' };
+    list.append(el('div', { title: hint, role: 'listitem' }, el('span', { className: 'label' }, el('i', { className: who }), label), track, el('span', ms)));
   }
-  const parts = [list];
-  if (detail.init && marks.initStart === undefined) parts.push(el('p', { className: 'note', textContent: `The init of ${duration(detail.init)} came before this invocation; its log lines are at the beginning of the log.` }));
+  return list;
+};
+
+// The start of the environment, if this is its first invocation.
+const coldStart = () => {
+  const steps = detail.coldStart, last = steps[steps.length - 1];
+  const bars = steps.map(({ name, remark, part, side, startMs, durationMs, failed }) => ({
+    label: remark && !failed ? `${name} ${remark}` : name, from: startMs, to: startMs + durationMs, who: side, hint: `${part}: ${name} ${remark}`,
+    problem: failed ? 'The start failed in this phase' : '',
+  }));
+  const sum = part => steps.filter(step => step.part === part).reduce((ms, step) => ms + step.durationMs, 0);
+  const parts = ['init', 'restore', 'response'].filter(part => sum(part)).map(part => `${part === 'response' ? 'first response' : part} ${duration(sum(part))}`);
+  return [el('h3', { textContent: `Cold start: ${parts.join(', ')}` }), waterfall(Math.max(0.01, last.startMs + last.durationMs), bars)];
+};
+
+const timeline = () => {
+  const marks = detail.marks, isDone = marks.done !== undefined;
+  const now = isDone ? 0 : Math.max(0, Date.now() - detail.time);
+  const total = Math.max(0.01, now, ...Object.values(marks));
+  const parts = [waterfall(total, phases(marks).map(([label, from, to, who, hint]) => {
+    const isOpen = to === undefined, isReply = label === 'adapter: reply' || label === 'reply';
+    return {
+      label, from, to: to ?? total, who, hint, ticks: isReply ? detail.chunks.map(([at]) => at) : [],
+      text: isOpen && !isDone ? 'running' : '', problem: isOpen && isDone ? 'The invocation failed in this phase' : '',
+    };
+  }))];
+  if (detail.coldStart?.length) parts.push(...coldStart());
+  if (detail.init && marks.initStart === undefined) parts.push(el('p', { className: 'note', textContent: 'The init came before this invocation; its log lines are at the beginning of the log.' }));
   if (detail.chunks.length) {
     const first = detail.chunks[0][0], last = detail.chunks[detail.chunks.length - 1][0];
     parts.push(el('p', { className: 'note', textContent: `Streamed reply: ${detail.chunks.length} chunks, the first after ${duration(first)}, the last after ${duration(last)}.` }));

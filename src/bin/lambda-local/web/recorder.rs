@@ -14,6 +14,7 @@ use crate::http_server::Headers;
 use crate::invocation::{Fault, Reply};
 use crate::json::{Json, object};
 use crate::log::Report;
+use crate::log::cold_start::ColdStart;
 use crate::web::entry::{Entry, Mark, Message, Origin};
 
 const MAX_ENTRIES: usize = 200;
@@ -330,6 +331,10 @@ impl Recording {
             .entry(*number)
             .and_then(|entry| entry.part(Message::Response));
         response.is_some_and(|response| response.bytes.starts_with(b"HTTP/1.1 5"))
+    }
+
+    pub fn cold_start(&self, cold_start: &ColdStart) {
+        self.update(|entry| entry.cold_start(cold_start));
     }
 
     /// The head of the response that the front end sends, or would send.

@@ -7,7 +7,8 @@
 //! sees no other connections than the adapter's.
 //!
 //! A recorded request belongs to the invocation that `x-amzn-lambda-context` names; a readiness
-//! probe has no such header and is not recorded.
+//! probe has no such header. It is a step of the start of its environment, like the requests of
+//! priming and of hooks.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
@@ -19,17 +20,27 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
 use serde_json::Value;
 
+use crate::function::startup::{OwnRequest, Startups, Step};
 use crate::platform;
 use crate::web::entry::{Mark, Message};
 use crate::web::recorder::{Recorder, Recording};
 
 const CONTEXT_HEADER: &[u8] = b"x-amzn-lambda-context:";
+const PRIME_HEADER: &[u8] = b"x-amzn-lambda-prime:";
 /// A request is recorded only if its head ends within this.
 const HEAD_LIMIT: usize = 128 << 10;
 const BACKLOG: i32 = 128;
 /// The interval between two attempts to connect to the app grows between these.
 const MIN_INTERVAL: Duration = Duration::from_millis(2);
-const MAX_INTERVAL: Duration = Duration::from_millis(50);
+const MAX_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The app of one environment, and where its messages are recorded.
+#[derive(Clone, Debug)]
+struct App {
+    port: u16,
+    recorder: Arc<Recorder>,
+    startups: Arc<Startups>,
+}
 
 /// Returns true if the app listens on localhost, by its `AWS_LWA_HOST`.
 pub fn can_relay_to(host: Option<&str>) -> bool {
@@ -40,12 +51,16 @@ pub fn can_relay_to(host: Option<&str>) -> bool {
 }
 
 /// Starts the relay to the app on this port of localhost, and returns the relay's port.
-pub fn start(app_port: u16, recorder: &Arc<Recorder>) -> io::Result<u16> {
+pub fn start(app_port: u16, recorder: &Arc<Recorder>, startups: &Arc<Startups>) -> io::Result<u16> {
     let reserved = reserve(0)?;
     let address: SocketAddr = rustix::net::getsockname(&reserved)?.try_into()?;
     let port = address.port();
-    let recorder = recorder.clone();
-    std::thread::spawn(move || serve(reserved, port, app_port, &recorder));
+    let app = App {
+        port: app_port,
+        recorder: recorder.clone(),
+        startups: startups.clone(),
+    };
+    std::thread::spawn(move || serve(reserved, port, &app));
     Ok(port)
 }
 
@@ -59,14 +74,18 @@ fn reserve(port: u16) -> io::Result<OwnedFd> {
 }
 
 /// Listens while the app does.
-fn serve(mut reserved: OwnedFd, port: u16, app_port: u16, recorder: &Arc<Recorder>) {
+fn serve(mut reserved: OwnedFd, port: u16, app: &App) {
     loop {
-        let mut first = Some(wait_for_app(app_port));
+        let mut first = Some(wait_for_app(app.port));
+        app.startups.step(app.port, Step::Listening);
         if listen(&reserved, BACKLOG).is_ok() {
             let listener = TcpListener::from(reserved);
             for client in listener.incoming().flatten() {
-                match first.take().map_or_else(|| connect(app_port), Ok) {
-                    Ok(server) => relay(client, server, recorder),
+                match first.take().map_or_else(|| connect(app.port), Ok) {
+                    Ok(server) => {
+                        app.startups.step(app.port, Step::Listening);
+                        relay(client, server, app);
+                    }
                     Err(_) => {
                         reset_on_close(&client);
                         break;
@@ -116,15 +135,20 @@ fn reset_on_close(stream: &TcpStream) {
     let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }
 
-fn relay(client: TcpStream, server: TcpStream, recorder: &Arc<Recorder>) {
+fn relay(client: TcpStream, server: TcpStream, app: &App) {
     // The adapter and the app decide how their data is split into packets.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client, server) = (Arc::new(client), Arc::new(server));
     let exchange = Arc::new(Mutex::new(Exchange::default()));
-    let (recorder, to_app) = (recorder.clone(), exchange.clone());
+    let (requested, to_app) = (app.clone(), exchange.clone());
     let (from, to) = (client.clone(), server.clone());
-    std::thread::spawn(move || pump(&from, &to, |data| with(&to_app).request(data, &recorder)));
-    std::thread::spawn(move || pump(&server, &client, |data| with(&exchange).response(data)));
+    let responding = app.clone();
+    std::thread::spawn(move || pump(&from, &to, |data| with(&to_app).request(data, &requested)));
+    std::thread::spawn(move || {
+        pump(&server, &client, |data| {
+            with(&exchange).response(data, &responding)
+        })
+    });
 }
 
 fn with(exchange: &Mutex<Exchange>) -> std::sync::MutexGuard<'_, Exchange> {
@@ -167,6 +191,8 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, mut record: impl FnMut(&[u8]))
 #[derive(Debug, Default)]
 struct Exchange {
     recording: Recording,
+    /// A request that belongs to no invocation.
+    own: Option<OwnRequest>,
     /// The request until the end of its head, and its start.
     head: Vec<u8>,
     head_started: Option<Instant>,
@@ -175,7 +201,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn request(&mut self, data: &[u8], recorder: &Arc<Recorder>) {
+    fn request(&mut self, data: &[u8], app: &App) {
         // The rest of a request may follow a response that came early.
         if self.has_response && starts_a_request(data) {
             *self = Exchange::default();
@@ -191,9 +217,12 @@ impl Exchange {
         }
         self.is_head_complete = true;
         let head = std::mem::take(&mut self.head);
-        let id = request_id(head.get(..end.unwrap_or(0)).unwrap_or_default());
-        let Some(id) = id else { return };
-        self.recording = recorder.find(&id);
+        let fields = head.get(..end.unwrap_or(0)).unwrap_or_default();
+        let Some(id) = request_id(fields) else {
+            self.own = own_request(fields, self.head_started.unwrap_or_else(Instant::now));
+            return;
+        };
+        self.recording = app.recorder.find(&id);
         self.recording.begin_request();
         if let Some(started) = self.head_started {
             self.recording.mark_at(Mark::RequestStart, started);
@@ -201,7 +230,13 @@ impl Exchange {
         self.recording.append(Message::Request, &head);
     }
 
-    fn response(&mut self, data: &[u8]) {
+    fn response(&mut self, data: &[u8], app: &App) {
+        if let Some(own) = &mut self.own {
+            if !self.has_response {
+                own.status = status(data);
+            }
+            app.startups.request(app.port, own);
+        }
         self.has_response = true;
         self.recording.append(Message::Response, data);
     }
@@ -218,13 +253,36 @@ fn starts_a_request(data: &[u8]) -> bool {
 
 /// Returns the id in `x-amzn-lambda-context`, which the adapter adds to each request.
 fn request_id(head: &[u8]) -> Option<String> {
-    let mut lines = head.split(|byte| *byte == b'\n');
-    let value = lines.find_map(|line| {
-        let (name, value) = line.split_at_checked(CONTEXT_HEADER.len())?;
-        name.eq_ignore_ascii_case(CONTEXT_HEADER).then_some(value)
-    });
-    let context: Value = serde_json::from_slice(value?.trim_ascii()).ok()?;
+    let value = header(head, CONTEXT_HEADER)?;
+    let context: Value = serde_json::from_slice(value.trim_ascii()).ok()?;
     context.get("request_id")?.as_str().map(str::to_owned)
+}
+
+/// Returns the value of the header with this name and colon.
+fn header<'h>(head: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    lines.find_map(|line| {
+        let (known, value) = line.split_at_checked(name.len())?;
+        known.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+fn own_request(head: &[u8], started: Instant) -> Option<OwnRequest> {
+    let line = String::from_utf8_lossy(head.split(|byte| *byte == b'\r').next()?);
+    let mut words = line.split(' ');
+    Some(OwnRequest {
+        method: words.next()?.to_owned(),
+        target: words.next()?.to_owned(),
+        is_priming: header(head, PRIME_HEADER).is_some(),
+        started,
+        status: None,
+    })
+}
+
+/// Returns the status of a response that begins here (RFC 9112 4).
+fn status(data: &[u8]) -> Option<u16> {
+    let line = data.strip_prefix(b"HTTP/1.")?;
+    std::str::from_utf8(line.get(2..5)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -264,7 +322,7 @@ mod tests {
     fn the_port_refuses_connections_while_the_app_does() {
         let (listener, address) = app();
         drop(listener);
-        let port = start(address.port(), &Recorder::new(true)).expect("a port");
+        let port = start(address.port(), &Recorder::new(true), &Arc::default()).expect("a port");
         let refused = TcpStream::connect(("127.0.0.1", port)).expect_err("refused");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         let listener = TcpListener::bind(address).expect("the app");
@@ -284,7 +342,7 @@ mod tests {
     #[test]
     fn the_app_sees_one_connection_for_each_of_the_adapter() {
         let (listener, address) = app();
-        let port = start(address.port(), &Recorder::new(true)).expect("a port");
+        let port = start(address.port(), &Recorder::new(true), &Arc::default()).expect("a port");
         let clients = [connect_client(port), connect_client(port)];
         let servers = [0, 1].map(|_| listener.accept().expect("a connection").0);
         listener.set_nonblocking(true).expect("nonblocking");
@@ -296,7 +354,7 @@ mod tests {
     #[test]
     fn ends_and_resets_are_passed_on() {
         let (listener, address) = app();
-        let port = start(address.port(), &Recorder::new(true)).expect("a port");
+        let port = start(address.port(), &Recorder::new(true), &Arc::default()).expect("a port");
         let client = connect_client(port);
         let (server, _) = listener.accept().expect("a connection");
         (&client).write_all(b"request").expect("written");
@@ -318,7 +376,7 @@ mod tests {
     #[test]
     fn a_body_that_is_written_after_its_head_is_not_delayed() {
         let (listener, address) = app();
-        let port = start(address.port(), &Recorder::new(true)).expect("a port");
+        let port = start(address.port(), &Recorder::new(true), &Arc::default()).expect("a port");
         let mut client = connect_client(port);
         let (mut server, _) = listener.accept().expect("a connection");
         let app = std::thread::spawn(move || {
@@ -358,17 +416,22 @@ mod tests {
         };
         let (first, second) = (begin("r1"), begin("r2"));
         let mut exchange = Exchange::default();
-        exchange.request(b"GET /probe HTTP/1.1\r\n\r\n", &recorder);
-        exchange.response(b"HTTP/1.1 200 OK\r\n\r\n");
+        let app = App {
+            port: 1,
+            recorder: recorder.clone(),
+            startups: Arc::default(),
+        };
+        exchange.request(b"GET /probe HTTP/1.1\r\n\r\n", &app);
+        exchange.response(b"HTTP/1.1 200 OK\r\n\r\n", &app);
         let head = "POST / HTTP/1.1\r\nX-Amzn-Lambda-Context: {\"request_id\":\"r1\"}\r\n\r\n";
         for part in [&head[..8], &head[8..40], &head[40..]] {
-            exchange.request(part.as_bytes(), &recorder);
+            exchange.request(part.as_bytes(), &app);
         }
-        exchange.response(b"HTTP/1.1 100 Continue\r\n\r\n");
-        exchange.request(b"body", &recorder);
-        exchange.response(b"HTTP/1.1 200 OK\r\n\r\n");
-        exchange.request(head.replace("r1", "r2").as_bytes(), &recorder);
-        exchange.response(b"HTTP/1.1 204 No Content\r\n\r\n");
+        exchange.response(b"HTTP/1.1 100 Continue\r\n\r\n", &app);
+        exchange.request(b"body", &app);
+        exchange.response(b"HTTP/1.1 200 OK\r\n\r\n", &app);
+        exchange.request(head.replace("r1", "r2").as_bytes(), &app);
+        exchange.response(b"HTTP/1.1 204 No Content\r\n\r\n", &app);
         assert_eq!(message(&first, Message::Request), format!("{head}body"));
         let response = message(&first, Message::Response);
         assert!(response.contains("100 Continue") && response.ends_with("200 OK\r\n\r\n"));

@@ -30,6 +30,7 @@ PAGES = {
 }
 ticks = 0
 hoard = []
+cache = []
 
 
 def tick():
@@ -100,6 +101,11 @@ class Site(http.server.BaseHTTPRequestHandler):
         elif url.path == "/slow":
             time.sleep(float(query["seconds"]))
             self.text("slept")
+        elif url.path == "/slow-once":
+            if "warm" not in cache:
+                time.sleep(0.7)
+                cache.append("warm")
+            self.text("warm\n")
         elif url.path == "/crash":
             os._exit(3)
         elif url.path == "/print":

@@ -344,3 +344,19 @@ def snapstart(function):
     assert "100000 squares" in body and "seed None" not in body, f"the page is {short(body)}"
     for path in ("/snapstart/before", "/snapstart/after"):
         expect(f"status of {path}", ask(function.address + path, "POST")[0], 403)
+
+
+def snapstart_shop(function):
+    """Nothing that must not be in a snapshot is in it, the paths are primed, and the database responds after the restore."""
+    page(function.address)
+    for line in ("primed `/` in", "primed `/items/7` in", "before the snapshot: closed 1 connections", "after the restore: new seed, new credentials, 0 connections"):
+        function.until(line)
+    seen = "\n".join(function.lines)
+    assert seen.index("primed `/items/7`") < seen.index("before the snapshot") < seen.index("after the restore") < seen.index("END RequestId"), seen
+    status, _, body = ask(function.address + "/items/7")
+    expect("status of /items/7", status, 200)
+    assert b"Teapot No. 7" in body, f"the item is {short(body)}"
+    orders = {json.loads(ask(function.address + "/orders", "POST")[2])["order"] for _ in range(3)}
+    expect("different order numbers", len(orders), 3)
+    for path in ("/snapstart/before", "/snapstart/after"):
+        expect(f"status of {path}", ask(function.address + path, "POST")[0], 403)

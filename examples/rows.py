@@ -90,6 +90,10 @@ ROWS = [
     Row("graphql-bun", without=EVENTS, also=(checks.graphql,)),
     Row("managed-instances", ZIP, options=("--concurrency", "8"), without=EVENTS, also=(checks.together,)),
     Row("snapstart-image", options=("--init", "snap-start"), without=EVENTS, also=(checks.snapstart,)),
+    Row("snapstart-spring", options=("--init", "snap-start"), without=EVENTS, also=(checks.snapstart_shop,),
+        debian="default-jdk-headless libjetty9-java libspring-web-servlet-java libspring-jdbc-java libjackson2-databind-java libhikaricp-java libh2-java",
+        build="javac -d classes $(tail -n 1 options) App.java"),
+    Row("snapstart-django", options=("--init", "snap-start"), without=EVENTS, also=(checks.snapstart_shop,)),
     Row("opentelemetry", ZIP, without=EVENTS, also=(checks.traces,), extensions="collector/extensions"),
     Row("flask-opentelemetry-hook", ZIP, without=EVENTS, also=(checks.flushed_traces,), extensions="collector/extensions"),
     # The negative control: without the hook the spans stay in the frozen app.

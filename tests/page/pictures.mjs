@@ -30,6 +30,9 @@ const take = async (text, tab, name, of = page) => {
   await of.screenshot({ path: `${folder}/${name}.png` });
 };
 await take('/stream', 'timeline', 'page');
+await page.locator('#rows tr').last().click();
+await page.locator('h3', { hasText: 'Cold start' }).waitFor();
+await page.screenshot({ path: `${folder}/page-cold-start.png` });
 await page.emulateMedia({ colorScheme: 'dark' });
 await take('/crash', 'timeline', 'page-failure');
 const phone = await browser.newPage({ viewport: { width: 390, height: 640 }, isMobile: true, hasTouch: true });

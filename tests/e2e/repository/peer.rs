@@ -20,7 +20,7 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     (
         "port_fallback_to_port_env",
-        &["port_has_a_short_name_that_is_not_deprecated"],
+        &["port_and_host_have_short_names_that_are_not_deprecated"],
     ),
     (
         "readiness_check",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Function, WarmEnvironment, lifecycle, lock};
 use crate::function::environment::Environment;
-use crate::function::state::Phase;
+use crate::function::state::{Compute, Phase, State};
 use crate::web::recorder::EnvironmentState;
 
 /// The timeout of an invocation whose app was suspended.
@@ -37,11 +37,14 @@ impl InjectedFailure {
 
 impl Function {
     /// Shuts the environment down, so that the next invocation has a cold start. Waits for the end
-    /// of the running invocation.
+    /// of the running invocations.
     pub fn discard_environment(&self) {
         for unit in &self.units {
             let mut warm = lock(&unit.warm);
             if let Some(environment) = warm.environment.take() {
+                // Managed Instances do not hold the lock.
+                let deadline = Instant::now() + self.setup.options.timeout;
+                environment.wait(deadline, |state| state.is_idle().then_some(()));
                 lifecycle::shutdown(&environment, "spindown");
                 self.setup
                     .logger
@@ -87,7 +90,7 @@ impl Function {
         let running = latest.find(|environment| environment.lock().is_busy());
         match (running, failure) {
             (Some(environment), InjectedFailure::Timeout) => {
-                environment.change(|state| state.is_cut_short = true);
+                environment.change(State::cut_all_short);
             }
             (Some(environment), InjectedFailure::Crash) => lifecycle::kill_runtime(&environment),
             (None, _) => {
@@ -113,6 +116,15 @@ pub fn timeout(injected: Option<InjectedFailure>, timeout: Duration) -> Duration
     match injected {
         Some(InjectedFailure::Timeout) => timeout.min(INJECTED_TIMEOUT),
         _ => timeout,
+    }
+}
+
+/// Resumes the suspended runtime, which other invocations use, too. In a standard environment it is
+/// shut down.
+pub fn end_injection(injected: Option<InjectedFailure>, environment: &Environment) {
+    let is_managed = environment.profile.compute == Compute::Managed;
+    if injected == Some(InjectedFailure::Timeout) && is_managed {
+        lifecycle::resume_runtime(environment);
     }
 }
 

@@ -133,6 +133,7 @@ impl Environment {
                     invocation: invocation.clone(),
                     phase: Phase::Sent,
                     error_type: None,
+                    is_cut_short: false,
                 });
                 break Some(invocation);
             }
@@ -412,6 +413,18 @@ mod tests {
         environment.change(|state| state.abort("r1", Compute::Managed));
         assert_eq!(status(environment.begin_response("r1", None)), 410);
         assert_eq!(status(environment.begin_response("r1", None)), 400);
+    }
+
+    #[test]
+    fn only_the_invocations_that_run_are_cut_short() {
+        let environment = environment(Compute::Managed);
+        let started = Instant::now();
+        let is_cut_short = || environment.change(|state| state.cut_short("r1", started).is_some());
+        environment.change(State::cut_all_short);
+        next(&environment);
+        assert!(!is_cut_short());
+        environment.change(State::cut_all_short);
+        assert!(is_cut_short());
     }
 
     #[test]

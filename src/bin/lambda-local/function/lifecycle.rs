@@ -248,6 +248,11 @@ pub fn suspend_runtime(environment: &Environment) {
     process::suspend_below(&guards(environment, Process::is_runtime));
 }
 
+/// Resumes the runtime.
+pub fn resume_runtime(environment: &Environment) {
+    process::resume_below(&guards(environment, Process::is_runtime));
+}
+
 /// Kills the runtime, as a crash would end it.
 pub fn kill_runtime(environment: &Environment) {
     process::kill_below(&guards(environment, Process::is_runtime));

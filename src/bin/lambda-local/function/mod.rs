@@ -310,9 +310,10 @@ impl Function {
             finished
                 .map(|running| Outcome::Finished(running.error_type))
                 .or_else(|| state.failure().map(Outcome::Failed))
-                .or_else(|| state.cut_short(started).map(Outcome::Failed))
+                .or_else(|| state.cut_short(&id, started).map(Outcome::Failed))
         });
         let ended = Instant::now();
+        controls::end_injection(injected, environment);
         let outcome = match outcome.unwrap_or_else(|| Outcome::Failed(timed_out(timeout))) {
             Outcome::Finished(Some(error_type)) => {
                 let fault = exit::wait_for_cause(environment);

@@ -45,6 +45,8 @@ pub struct Running {
     pub invocation: Arc<Invocation>,
     pub phase: Phase,
     pub error_type: Option<String>,
+    /// It times out before its deadline.
+    pub is_cut_short: bool,
 }
 
 #[derive(Debug)]
@@ -103,8 +105,6 @@ pub struct State {
     pub fault: Option<Fault>,
     pub is_stopping: bool,
     pub is_out_of_memory: bool,
-    /// The running invocations time out before their deadline.
-    pub is_cut_short: bool,
     pub peak_memory: u64,
     pub is_closed: bool,
 }
@@ -216,9 +216,17 @@ impl State {
         self.fault.clone().or_else(|| self.is_closed.then(stopped))
     }
 
+    /// Lets all running invocations time out.
+    pub fn cut_all_short(&mut self) {
+        for running in &mut self.running {
+            running.is_cut_short = true;
+        }
+    }
+
     /// Returns the time-out of an invocation that the page has ended.
-    pub fn cut_short(&self, started: Instant) -> Option<Fault> {
-        self.is_cut_short.then(|| timed_out(started.elapsed()))
+    pub fn cut_short(&self, id: &str, started: Instant) -> Option<Fault> {
+        let running = self.running.get(self.running_index(id)?)?;
+        running.is_cut_short.then(|| timed_out(started.elapsed()))
     }
 
     /// Queues a SHUTDOWN event for each extension that subscribed to it.

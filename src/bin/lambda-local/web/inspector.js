@@ -312,6 +312,7 @@ const timeline = () => {
     log.append(el('span', { className: 'at', textContent: duration(at) || '0' }), el('span', { className: `from ${from}`, textContent: from }), el('span', { className: `text ${from}`, textContent: text.replaceAll('\t', '  ') }));
   }
   parts.push(el('h3', { textContent: 'Log' }), detail.lines.length ? log : el('p', { className: 'note', textContent: 'No log line.' }));
+  if (config.concurrency > 1 && detail.lines.length) parts.push(el('p', { className: 'note', textContent: 'A line without a request id is listed in each invocation that ran at its time.' }));
   if (detail.linesDropped) parts.push(el('p', { className: 'note', textContent: `${detail.linesDropped} more lines are not kept.` }));
   return parts;
 };

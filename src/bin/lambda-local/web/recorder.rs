@@ -122,12 +122,23 @@ impl Recorder {
         Recording(found.map(|entry| (self.clone(), entry.number)))
     }
 
-    /// Adds a log line to the invocations that are running, else to the last one: the output of a
-    /// process may arrive after the end of its invocation.
+    /// Adds a log line to the invocation that it names, else to all that are running, else to the
+    /// last one: the output of a process may arrive after the end of its invocation.
     pub fn line(&self, source: &str, text: &str) {
         let now = Instant::now();
         self.change(|log| {
-            let is_running = log.entries.iter().any(Entry::is_running);
+            let mut running = log.entries.iter().filter(|entry| entry.is_running());
+            let is_running = running.clone().next().is_some();
+            let named = running.find(|entry| {
+                let id = &entry.origin.request_id;
+                !id.is_empty() && text.contains(id.as_str())
+            });
+            if let Some(number) = named.map(|entry| entry.number) {
+                return log.update(
+                    |entry| entry.number == number,
+                    |entry| entry.line(source, text, now),
+                );
+            }
             let last = log.entries.iter().rev().find(|entry| !entry.is_open());
             let last = last.map(|entry| entry.number);
             if !is_running && last.is_none() {
@@ -409,6 +420,25 @@ mod tests {
         assert_eq!(json["kept"], serde_json::json!([1, 2]));
     }
 
+    fn texts(recording: &Recording) -> Vec<String> {
+        let (recorder, number) = recording.0.as_ref().expect("a recording");
+        let detail = value(&recorder.detail(*number).expect("a detail"));
+        let lines = detail["lines"].as_array().expect("lines").iter();
+        lines.map(|line| line[2].to_string()).collect()
+    }
+
+    #[test]
+    fn a_log_line_belongs_to_the_invocation_that_it_names() {
+        let recorder = Recorder::new(true);
+        let [first, second] = ["r1", "r2"].map(|id| recorder.begin(origin(id), b"{}"));
+        first.start();
+        second.start();
+        recorder.line("lambda", "START RequestId: r1");
+        recorder.line("app", "of both");
+        assert_eq!(texts(&first), ["\"START RequestId: r1\"", "\"of both\""]);
+        assert_eq!(texts(&second), ["\"of both\""]);
+    }
+
     #[test]
     fn a_log_line_belongs_to_the_running_invocation_or_to_the_last() {
         let recorder = Recorder::new(true);
@@ -419,15 +449,6 @@ mod tests {
         recorder.line("app", "during");
         first.report(&Report::default());
         recorder.line("app", "after");
-        let texts = |recording: &Recording| {
-            let detail = recorder.detail(recording.number().expect("a number"));
-            let detail = value(&detail.expect("a detail"));
-            let lines = detail["lines"].as_array().expect("lines").clone();
-            lines
-                .iter()
-                .map(|line| line[2].to_string())
-                .collect::<Vec<_>>()
-        };
         assert_eq!(texts(&first), ["\"early\"", "\"during\"", "\"after\""]);
         assert!(texts(&second).is_empty(), "it is queued");
     }

@@ -155,6 +155,9 @@ impl Page {
             "cold-start" => {
                 thread::spawn(move || function.discard_environment());
             }
+            "freeze" if function.setup.options.concurrency.is_some() => {
+                return respond_error(exchange, 409, "Managed Instances are never frozen");
+            }
             "freeze" if !function.freeze_now() => {
                 return respond_error(exchange, 409, "no environment is idle");
             }

@@ -162,6 +162,23 @@ fn headers_that_a_front_end_sets_itself_are_renamed() {
 }
 
 #[test]
+fn a_path_stays_encoded_as_the_client_sent_it_but_for_an_http_api() {
+    for (kind, expected) in [
+        ("function-url", "no /caf%c3%a9%20x\n"),
+        ("rest-api", "no /caf%c3%a9%20x\n"),
+        ("alb", "no /caf%c3%a9%20x\n"),
+        ("lattice", "no /caf%c3%a9%20x\n"),
+        // Its event has the decoded path, which the adapter encodes again.
+        ("http-api", "no /caf%C3%A9%20x\n"),
+    ] {
+        let Some(local) = run::python_site(&["--event", kind]) else {
+            return;
+        };
+        assert_eq!(local.get("/caf%c3%a9%20x").text(), expected, "{kind}");
+    }
+}
+
+#[test]
 fn an_idle_lambda_local_uses_no_processor_time() {
     let stat = |process: u32| -> Option<u64> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

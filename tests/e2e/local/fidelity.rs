@@ -92,6 +92,16 @@ fn a_request_beyond_the_limit_is_throttled() {
 }
 
 #[test]
+fn a_client_that_waits_for_its_response_is_not_throttled() {
+    let Some(local) = site_in("1", &[]) else {
+        return;
+    };
+    for _ in 0..100 {
+        assert_eq!(local.get("/json").status, 200);
+    }
+}
+
+#[test]
 fn a_failed_asynchronous_invocation_is_repeated_twice_and_kept() {
     if !has("python3") {
         return;

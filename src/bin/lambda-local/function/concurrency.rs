@@ -6,11 +6,18 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::variables::Ports;
 use super::{Function, lock};
+
+const FINISH_TIMEOUT: Duration = Duration::from_millis(300);
+const FINISH_INTERVAL: Duration = Duration::from_millis(1);
+
+/// A unit and the lock that an invocation holds.
+pub type Acquired<'a> = (&'a ConcurrencyUnit, MutexGuard<'a, WarmEnvironment>);
 
 /// One unit of concurrency: at most one environment at a time.
 #[derive(Debug)]
@@ -45,24 +52,12 @@ impl ConcurrencyUnit {
 impl Function {
     /// Returns a unit that is not in use: one with a warm environment, if there is one. `None` if
     /// all are in use and their number has a limit; otherwise waits.
-    pub(super) fn acquire(
-        &self,
-        tenant: &Option<String>,
-    ) -> Option<(&ConcurrencyUnit, MutexGuard<'_, WarmEnvironment>)> {
-        let is_warm = |warm: &WarmEnvironment| {
-            let environment = warm.environment.as_ref();
-            environment.is_some_and(|environment| environment.profile.tenant == *tenant)
-        };
-        let is_free_and_warm =
-            |unit: &'_ ConcurrencyUnit| unit.warm.try_lock().is_ok_and(|warm| is_warm(&warm));
-        let warm = self.units.iter().find(|unit| is_free_and_warm(unit));
-        for unit in warm.into_iter().chain(&self.units) {
-            if let Ok(warm) = unit.warm.try_lock() {
-                return Some((unit, warm));
-            }
+    pub(super) fn acquire(&self, tenant: &Option<String>) -> Option<Acquired<'_>> {
+        if let Some(free) = self.try_acquire(tenant) {
+            return Some(free);
         }
         if self.setup.options.max_environments.is_some() {
-            return None;
+            return self.acquire_finishing(tenant);
         }
         let unit = self.units.first()?;
         let latest = lock(&unit.latest).clone();
@@ -74,5 +69,34 @@ impl Function {
             );
         }
         Some((unit, lock(&unit.warm)))
+    }
+
+    fn try_acquire(&self, tenant: &Option<String>) -> Option<Acquired<'_>> {
+        let is_warm = |warm: &WarmEnvironment| {
+            let environment = warm.environment.as_ref();
+            environment.is_some_and(|environment| environment.profile.tenant == *tenant)
+        };
+        let is_free_and_warm =
+            |unit: &&ConcurrencyUnit| unit.warm.try_lock().is_ok_and(|warm| is_warm(&warm));
+        let warm = self.units.iter().find(is_free_and_warm);
+        let mut units = warm.into_iter().chain(&self.units);
+        units.find_map(|unit| Some((unit, unit.warm.try_lock().ok()?)))
+    }
+
+    /// Waits for an environment that has responded. Its client may send the next request before
+    /// the runtime polls for it.
+    fn acquire_finishing(&self, tenant: &Option<String>) -> Option<Acquired<'_>> {
+        let deadline = Instant::now() + FINISH_TIMEOUT;
+        let is_finishing = |unit: &ConcurrencyUnit| {
+            let latest = lock(&unit.latest).clone();
+            latest.is_some_and(|environment| environment.lock().is_finishing())
+        };
+        while self.units.iter().any(is_finishing) && Instant::now() < deadline {
+            thread::sleep(FINISH_INTERVAL);
+            if let Some(free) = self.try_acquire(tenant) {
+                return Some(free);
+            }
+        }
+        None
     }
 }

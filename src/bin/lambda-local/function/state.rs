@@ -210,6 +210,13 @@ impl State {
         self.has_polled && is_empty && self.ending == 0
     }
 
+    /// Returns true if every invocation has its response.
+    pub fn is_finishing(&self) -> bool {
+        let mut running = self.running.iter();
+        let has_responded = running.all(|running| running.phase == Phase::Responded);
+        self.has_polled && self.queue.is_empty() && has_responded
+    }
+
     /// Returns the error that makes this environment unusable.
     pub fn failure(&self) -> Option<Fault> {
         let stopped = || Fault::new("Sandbox.Terminated", "lambda-local was stopped");

@@ -79,6 +79,22 @@ test('the first invocation shows the phases of the cold start', async () => {
   assert.equal(await panel().locator('.waterfall').count(), 1, 'a warm invocation has no cold start');
 });
 
+test('a restore is drawn apart from the init before its snapshot', async () => {
+  const restored = await start('--init', 'snap-start', '--env', 'AWS_LWA_PRIME_PATHS=/items/7');
+  try {
+    await fetch(`${restored.url}/`);
+    const own = await open(restored.page);
+    await own.locator('#rows tr').last().click();
+    await own.getByText(/^Cold start: init .* ms, restore .* ms, first response .* ms$/).waitFor();
+    const labels = async at => (await own.locator('.waterfall').nth(at).getByRole('listitem').allInnerTexts()).map(row => row.split('\n')[0]);
+    assert.deepEqual((await labels(1)).slice(-3), ['probe GET / 200', 'prime GET /items/7 200', 'snapshot']);
+    assert.deepEqual(await labels(2), ['probe GET / 200', 'first /next', 'first response']);
+    await own.close();
+  } finally {
+    await restored.stop();
+  }
+});
+
 test('a stream arrives live', async () => {
   const done = get('/stream?count=4&pause=500');
   await page.locator('#rows tr', { hasText: '/stream' }).first().click();

@@ -280,14 +280,17 @@ const waterfall = (total, bars) => {
 
 // The start of the environment, if this is its first invocation.
 const coldStart = () => {
-  const steps = detail.coldStart, last = steps[steps.length - 1];
-  const bars = steps.map(({ name, remark, part, side, startMs, durationMs, failed }) => ({
+  const steps = detail.coldStart, hasRestore = steps.some(step => step.part === 'restore');
+  const bars = list => list.map(({ name, remark, part, side, startMs, durationMs, failed }) => ({
     label: remark && !failed ? `${name} ${remark}` : name, from: startMs, to: startMs + durationMs, who: side, hint: `${part}: ${name} ${remark}`,
     problem: failed ? 'The start failed in this phase' : '',
   }));
   const sum = part => steps.filter(step => step.part === part).reduce((ms, step) => ms + step.durationMs, 0);
   const parts = ['init', 'restore', 'response'].filter(part => sum(part)).map(part => `${part === 'response' ? 'first response' : part} ${duration(sum(part))}`);
-  return [el('h3', { textContent: `Cold start: ${parts.join(', ')}` }), waterfall(Math.max(0.01, last.startMs + last.durationMs), bars)];
+  const draw = list => waterfall(Math.max(0.01, ...list.map(step => step.startMs + step.durationMs)), bars(list));
+  // No client waits for the init before a snapshot: it has an axis of its own.
+  const groups = hasRestore ? [steps.filter(step => step.part === 'init'), steps.filter(step => step.part !== 'init')] : [steps];
+  return [el('h3', { textContent: `Cold start: ${parts.join(', ')}` }), ...groups.map(draw)];
 };
 
 const timeline = () => {

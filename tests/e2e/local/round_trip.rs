@@ -8,7 +8,6 @@ struct Front {
     name: &'static str,
     args: &'static [&'static str],
     prefix: &'static str,
-    one_cookie: bool,
     one_megabyte: bool,
 }
 
@@ -60,7 +59,6 @@ const FRONTS: [Front; 9] = [
         )
     },
     Front {
-        one_cookie: true,
         ..front("lattice", &["--event", "lattice"])
     },
 ];
@@ -70,7 +68,6 @@ const fn front(name: &'static str, args: &'static [&'static str]) -> Front {
         name,
         args,
         prefix: "",
-        one_cookie: false,
         one_megabyte: false,
     }
 }
@@ -187,30 +184,10 @@ fn compare(front: &Front, local: &Local, (method, target, headers, body): &Row) 
             through.complete
         ));
     }
-    let (mut wanted, mut got) = (comparable(&direct), comparable(&through));
+    let (wanted, mut got) = (comparable(&direct), comparable(&through));
     if !wanted.iter().any(|(name, _)| name == "content-type") {
         // A front adds a type where the app sends none.
         got.retain(|(name, _)| name != "content-type");
-    }
-    if front.one_cookie {
-        // There is room for one, which begins with the first.
-        let is_cookie = |(name, _): &(String, String)| name == "set-cookie";
-        let cookies: Vec<String> = got
-            .iter()
-            .filter(|header| is_cookie(header))
-            .map(|(_, value)| value.clone())
-            .collect();
-        got.retain(|header| !is_cookie(header));
-        let first = wanted
-            .iter()
-            .find(|header| is_cookie(header))
-            .map(|(_, value)| value.clone());
-        wanted.retain(|header| !is_cookie(header));
-        if cookies.len() != first.iter().len()
-            || !first.is_none_or(|first| cookies.iter().any(|cookie| cookie.starts_with(&first)))
-        {
-            return difference(&format!("the cookies became {cookies:?}"));
-        }
     }
     (wanted != got).then(|| {
         format!(

@@ -13,7 +13,7 @@ use super::environment::Environment;
 use super::variables::Ports;
 use super::{Function, lock};
 
-const FINISH_TIMEOUT: Duration = Duration::from_millis(300);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 const FINISH_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A unit and the lock that an invocation holds.

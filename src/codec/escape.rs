@@ -253,9 +253,13 @@ pub fn unescape(out: &mut Vec<u8>, contents: &str) -> Option<()> {
 pub fn string_length(text: &[u8]) -> Option<usize> {
     let contents = text.strip_prefix(b"\"")?;
     // Most are short, and few have an escape.
-    if let Some(quote) = find_near_quote(contents) {
-        return Some(quote + 2);
-    }
+    let quote = find_near_quote(contents).or_else(|| find_quote(contents))?;
+    Some(quote + 2)
+}
+
+/// The index of the closing quote, by the rules of [`string_length`].
+#[inline(never)]
+fn find_quote(contents: &[u8]) -> Option<usize> {
     let mut in_escape = false;
     for at in (0..contents.len()).step_by(Block::SIZE) {
         // The padding 0 is an error, unless the string ends before it.
@@ -274,7 +278,7 @@ pub fn string_length(text: &[u8]) -> Option<usize> {
             others &= others - 1;
         }
         if end != 0 {
-            return Some(at + end.trailing_zeros() as usize + 2);
+            return Some(at + end.trailing_zeros() as usize);
         }
     }
     None

@@ -332,7 +332,7 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
     if !path.starts_with('/') {
         target.push(b'/');
     }
-    encode(&mut target, path, |rest| match rest {
+    encode(&mut target, path, &|rest| match rest {
         [b'%', digits @ ..] => http.path_is_decoded && !starts_with_two_hex_digits(digits),
         [byte, ..] => b"\"<>`{}?#\\".contains(byte),
         [] => false,
@@ -340,12 +340,12 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
     let pairs = |target: &mut Vec<u8>, pairs: &Pairs, reserved: &[u8]| {
         for (index, (key, value)) in pairs.iter().enumerate() {
             target.push(if index == 0 { b'?' } else { b'&' });
-            encode(target, key, |rest| {
+            encode(target, key, &|rest| {
                 rest.first()
                     .is_some_and(|byte| *byte == b'=' || reserved.contains(byte))
             });
             target.push(b'=');
-            encode(target, value, |rest| {
+            encode(target, value, &|rest| {
                 rest.first().is_some_and(|byte| reserved.contains(byte))
             });
         }
@@ -354,7 +354,7 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
         Query::Whole(query) if query.is_empty() => {}
         Query::Whole(query) => {
             target.push(b'?');
-            encode(&mut target, query, |rest| {
+            encode(&mut target, query, &|rest| {
                 rest.first().is_some_and(|byte| b"\"<>`#".contains(byte))
             });
         }
@@ -366,11 +366,12 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
 
 /// Appends the text percent-encoded: spaces, control bytes, non-ASCII bytes, and each byte for
 /// which `reserved`, called with the text from that byte on, returns true.
-fn encode(out: &mut Vec<u8>, text: &str, reserved: impl Fn(&[u8]) -> bool) {
+fn encode(out: &mut Vec<u8>, text: &str, reserved: &dyn Fn(&[u8]) -> bool) {
     const HEX: [u8; 16] = *b"0123456789ABCDEF";
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
-        if byte.is_ascii_graphic() && !reserved(rest) {
+        // No letter or digit is reserved.
+        if byte.is_ascii_alphanumeric() || byte.is_ascii_graphic() && !reserved(rest) {
             out.push(*byte);
         } else {
             let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');

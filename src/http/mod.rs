@@ -132,14 +132,14 @@ impl Input {
     /// grows if there is nothing to compact, so callers limit how much they leave pending.
     pub fn fill(&mut self, from: &mut dyn Read) -> io::Result<usize> {
         if self.buffer.len() < self.size {
-            self.buffer.resize(self.size, 0);
+            self.grow();
         } else if self.end == self.buffer.len() {
             if self.start > 0 {
                 self.buffer.copy_within(self.start..self.end, 0);
                 (self.start, self.end) = (0, self.end - self.start);
             } else {
                 self.size = self.buffer.len() * 2;
-                self.buffer.resize(self.size, 0);
+                self.grow();
             }
         }
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
@@ -150,6 +150,19 @@ impl Input {
             self.size = (self.size * 4).min(LARGE_READ);
         }
         Ok(count)
+    }
+
+    /// Moves what is pending into a buffer of the wanted size. Compiled for size, writing the
+    /// zeros into a buffer that is there takes six instructions for each.
+    fn grow(&mut self) {
+        let mut buffer = vec![0; self.size];
+        let pending = self.pending();
+        let count = pending.len();
+        if let Some(front) = buffer.get_mut(..count) {
+            front.copy_from_slice(pending);
+        }
+        self.buffer = buffer;
+        (self.start, self.end) = (0, count);
     }
 }
 

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use codec::base64;
 use codec::escape::unescape;
+use codec::simd::find;
 use log::debug;
 
 use super::context_headers::{
@@ -202,12 +203,14 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
         };
     }
     match contents {
-        Some(escaped) if escaped.as_bytes().contains(&b'\\') => match unescape(decoded, escaped) {
-            Some(()) => Ok(decoded),
-            None => Err(bad_request(
-                "the body of the event is not valid Unicode".into(),
-            )),
-        },
+        Some(escaped) if find(escaped.as_bytes(), b'\\').is_some() => {
+            match unescape(decoded, escaped) {
+                Some(()) => Ok(decoded),
+                None => Err(bad_request(
+                    "the body of the event is not valid Unicode".into(),
+                )),
+            }
+        }
         _ => Ok(contents.unwrap_or(raw.get()).as_bytes()),
     }
 }

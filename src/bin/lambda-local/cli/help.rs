@@ -13,6 +13,7 @@ The command starts your app, which must listen on $PORT (also in $AWS_LWA_PORT).
 Without a command, a demo app runs. Then open http://127.0.0.1:3000.
 
   lambda-local -- node server.js
+  lambda-local -- sh -c 'uvicorn main:app --port $PORT'    (or: --app-port 8000 -- uvicorn ...)
   lambda-local --event alb --app-port 8000 -- python3 -m http.server
   lambda-local --invoke-mode response_stream --timeout 60 -- ./my-app
 

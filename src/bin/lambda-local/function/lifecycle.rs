@@ -115,7 +115,13 @@ fn start_processes(
     }
     let timed_out = || {
         let probe = probe::repeat(setup, environment.profile.ports);
-        format!("the runtime did not poll for an event in time{probe}")
+        let is_adapted = setup.adapter.is_some();
+        let cause = if is_adapted {
+            "the app was not ready in time"
+        } else {
+            "the runtime did not poll for an event in time"
+        };
+        format!("{cause}{probe}")
     };
     wait_for(environment, deadline, timed_out, |state| {
         state.runtime_is_polling() || state.restore_is_requested()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::function::environment::Environment;
-use crate::function::state::Process;
+use crate::function::state::{Process, State};
 use crate::function::variables::Setup;
 use crate::platform::{self, Listener};
 
@@ -79,12 +79,17 @@ pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
     let (setup, environment) = (setup.clone(), environment.clone());
     std::thread::spawn(move || {
         let mut logged = None;
-        while !is_over(&environment) {
+        while environment
+            .wait(Instant::now() + INTERVAL, is_over)
+            .is_none()
+        {
             let (port, path) = setup.readiness(environment.profile.ports);
             let guards = environment.lock().guards(Process::is_runtime);
             let listeners = platform::listeners(&platform::descendants(&guards));
             let hint = Hint::of(&listeners, port);
-            if logged.as_ref() != Some(&hint) {
+            // It may have become ready meanwhile.
+            let is_current = environment.wait(Instant::now(), is_over).is_none();
+            if is_current && logged.as_ref() != Some(&hint) {
                 setup.logger.warn(&hint.message(port, &path));
                 logged = Some(hint);
             }
@@ -92,13 +97,25 @@ pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
     });
 }
 
-/// Waits for two seconds; returns true if the app has become ready or will not any more.
-fn is_over(environment: &Environment) -> bool {
-    let over = environment.wait(Instant::now() + INTERVAL, |state| {
-        let is_ready = state.has_polled || state.restore_is_requested();
-        (is_ready || state.is_stopping || state.failure().is_some()).then_some(())
-    });
-    over.is_some()
+/// Returns a value if the app has become ready or will not any more.
+fn is_over(state: &mut State) -> Option<()> {
+    let is_ready = state.has_polled || state.restore_is_requested();
+    (is_ready || state.is_stopping || state.failure().is_some()).then_some(())
+}
+
+/// Returns a hint for a command in which `$PORT` was expanded too early: the shell of the user has
+/// no such variable, so that the option is left without a value.
+pub fn missing_value(args: &[String]) -> Option<String> {
+    let is_port_option = |arg: &String| arg == "--port" || arg == "-p";
+    let index = args.iter().position(is_port_option)?;
+    let value = args.get(index + 1);
+    let option = args.get(index)?;
+    value.is_none_or(|value| value.starts_with('-')).then(|| {
+        format!(
+            "`{option}` of the command has no value: if it was $PORT, your shell has replaced it; \
+             use sh -c '... {option} $PORT'"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -117,6 +134,22 @@ mod tests {
             })
             .collect();
         Hint::of(&listeners, 8080).message(8080, "/")
+    }
+
+    #[test]
+    fn an_option_that_lost_its_value_to_the_shell_is_named() {
+        let hint = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            missing_value(&args)
+        };
+        let message = hint(&["main:app", "--port"]).expect("a hint");
+        assert!(
+            message.ends_with("use sh -c '... --port $PORT'"),
+            "{message}"
+        );
+        assert!(hint(&["-p", "--reload"]).is_some());
+        assert_eq!(hint(&["--port", "8000"]), None);
+        assert_eq!(hint(&["server.js"]), None);
     }
 
     #[test]

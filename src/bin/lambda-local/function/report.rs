@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::outcome::{Outcome, status_of};
 use super::variables::Ports;
-use super::{Function, lock, output};
-use crate::cli::options::Details;
+use super::{Function, lock, output, port_hint};
+use crate::cli::options::{Details, Init};
 use crate::function::environment::Environment;
 use crate::invocation::{Fault, RESPONSE_TOO_LARGE, TRUNCATED_RESPONSE};
 use crate::log::{PlatformEvent, Report, Status};
@@ -66,6 +66,9 @@ impl Function {
         // the invocation.
         if phase == "init" || fault.is_timeout() {
             logger.warn(&format!("init failed: {}", fault.message));
+            if let Some(hint) = self.init_hint(fault, phase) {
+                logger.warn(&hint);
+            }
         }
     }
 
@@ -78,6 +81,18 @@ impl Function {
             self.setup.logger.cold_start(&cold_start);
         }
         recording.cold_start(&cold_start);
+    }
+
+    fn init_hint(&self, fault: &Fault, phase: &str) -> Option<String> {
+        if !fault.is_timeout() {
+            return port_hint::missing_value(&self.setup.args);
+        }
+        let is_slow_start = phase == "init" && self.setup.adapter.is_some();
+        (is_slow_start && self.setup.options.init == Init::OnDemand).then(|| {
+            "an app that takes longer to start than Lambda's 10 s for an init needs \
+             AWS_LWA_ASYNC_INIT=true: the first request then waits for it"
+                .to_owned()
+        })
     }
 
     /// Logs the cause of a failed invocation, unless it is logged elsewhere: a `Fault` line is a

@@ -172,6 +172,15 @@ test('an app that fails shows the cause', async () => {
   await page.uncheck('#failed');
 });
 
+test('a request that the front end refuses is listed with the cause', async () => {
+  const refused = await fetch(`${local.url}/upload`, { method: 'POST', body: 'x'.repeat(7e6) });
+  assert.equal(refused.status, 413);
+  await row('/upload').click();
+  await page.locator('#problem', { hasText: 'the body is larger than 6291456 bytes' }).waitFor();
+  assert.match(await row('/upload').innerText(), /413/);
+  assert.ok(await page.locator('#replay').isDisabled());
+});
+
 test('the buttons make a cold start, a freeze, a crash and a time-out', async () => {
   await page.locator('#environment.ready').waitFor();
   await page.click('#cold-start');

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::front::invoke_api::Call;
 use crate::function::Function;
 use crate::http_server::{Exchange, Headers};
-use crate::invocation::{InvokeRequest, Reply, THROTTLED, collect_stream};
+use crate::invocation::{Fault, InvokeRequest, Reply, THROTTLED, collect_stream};
 use crate::log::request::RequestLine;
 use crate::web::entry::{Mark, Origin};
 use crate::web::recorder::Recording;
@@ -23,6 +23,8 @@ use crate::web::recorder::Recording;
 /// Larger than the limit of any front end.
 const BODY_LIMIT: usize = 16 << 20;
 const PRELUDE_LIMIT: usize = 16 << 10;
+/// The page has the requests that are refused, too.
+const REFUSED: &str = "Refused by the front end";
 const DELIMITER: [u8; 8] = [0; 8];
 const INTEGRATION_RESPONSE: &str = "application/vnd.awslambda.http-integration-response";
 
@@ -107,15 +109,6 @@ impl Gateway {
             trace: clock::trace_root(clock::now_ms()),
             recording: Recording::default(),
         };
-        let payload = match self.read_event(exchange, &ids)? {
-            Ok(payload) => payload,
-            Err(error) => {
-                let cause = self.front.explain(error, &exchange.head);
-                self.warn(&format!("the front end refused a request: {cause}"));
-                let response = self.front.error_response(error).with_cause(&cause);
-                return self.send(exchange, &ids, &response);
-            }
-        };
         let origin = Origin {
             request_id: ids.request.clone(),
             source: kind_name(self.front.kind).to_owned(),
@@ -123,7 +116,19 @@ impl Gateway {
             method: exchange.head.method.clone(),
             target: exchange.head.target.clone(),
         };
-        ids.recording = self.function.setup.recorder.begin(origin, &payload);
+        let recorder = &self.function.setup.recorder;
+        let payload = match self.read_event(exchange, &ids)? {
+            Ok(payload) => payload,
+            Err(error) => {
+                let cause = self.front.explain(error, &exchange.head);
+                ids.recording = recorder.begin(origin, b"");
+                ids.recording.refused(&Fault::new(REFUSED, cause.as_str()));
+                self.warn(&format!("the front end refused a request: {cause}"));
+                let response = self.front.error_response(error).with_cause(&cause);
+                return self.send(exchange, &ids, &response);
+            }
+        };
+        ids.recording = recorder.begin(origin, &payload);
         let replies = invocation.insert(self.function.invoke(InvokeRequest {
             id: ids.request.clone(),
             payload,

@@ -140,7 +140,7 @@ impl Function {
 
     fn serve(&self, request: InvokeRequest, reply: SyncSender<Reply>) {
         let Some((unit, mut warm)) = self.acquire(&request.tenant) else {
-            return throttle::reply(&self.setup, &reply);
+            return throttle::reply(&self.setup, &request.recording, &reply);
         };
         if self.is_stopping() {
             return;

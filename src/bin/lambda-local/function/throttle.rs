@@ -7,13 +7,16 @@ use std::sync::mpsc::SyncSender;
 
 use super::variables::Setup;
 use crate::invocation::{Fault, Reply, THROTTLED};
+use crate::web::recorder::Recording;
 
-pub fn reply(setup: &Setup, reply: &SyncSender<Reply>) {
+pub fn reply(setup: &Setup, recording: &Recording, reply: &SyncSender<Reply>) {
     let limit = setup.options.max_environments.unwrap_or_default();
     let message = format!("all {limit} environments are in use (--max-environments)");
     setup
         .logger
         .warn(&format!("a request was throttled: {message}"));
+    let fault = Fault::new(THROTTLED, message);
+    recording.refused(&fault);
     // The client may have disconnected.
-    let _ = reply.send(Reply::Failed(Fault::new(THROTTLED, message)));
+    let _ = reply.send(Reply::Failed(fault));
 }

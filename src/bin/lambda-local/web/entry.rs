@@ -244,7 +244,11 @@ impl Entry {
         self.client_headers = headers;
     }
 
+    /// Sets the result. The error of an earlier attempt of an asynchronous invocation is over.
     pub fn report(&mut self, report: &Report) {
+        if report.status == Status::Success {
+            self.fault = None;
+        }
         self.report = Some(report.clone());
     }
 

@@ -67,7 +67,7 @@ const fill = (tr, row) => {
     el('span', { className: 'path', title: name(row) }, via, el('b', { textContent: row.method || 'event' }), row.target),
     tag(text, kind, row.error || ''),
     duration(row.ms),
-    row.cold ? tag('cold', 'cold', 'The environment was initialized for this invocation') : row.state === 'queued' ? '' : 'warm',
+    row.cold ? tag('cold', 'cold', 'The environment was initialized for this invocation') : row.state === 'queued' || row.ms === null && row.state === 'done' ? '' : 'warm',
     size(row.sizes.event),
     row.sizes.reply || row.state === 'done' ? size(row.sizes.reply) : '',
   ];
@@ -212,7 +212,7 @@ const render = () => {
   $('badge').replaceChildren(tag(text, kind, detail.error || ''));
   const facts = [`#${detail.n}`, detail.via ? `${detail.source} (${detail.via})` : detail.source, clock(detail.time), duration(detail.ms)];
   if (detail.cold) facts.push(`cold${detail.init ? `, init ${duration(detail.init)}` : detail.restore ? `, restore ${duration(detail.restore)}` : ''}`);
-  else if (detail.state !== 'queued') facts.push('warm');
+  else if (detail.marks.start !== undefined) facts.push('warm');
   if (detail.memory) facts.push(`${detail.memory} MB`);
   if (detail.attempts > 1) facts.push(`${detail.attempts} requests to the app`);
   $('summary').replaceChildren(facts.filter(Boolean).join(' · '), ' · ', el('span', { className: 'mono', textContent: detail.id }));
@@ -225,7 +225,7 @@ const render = () => {
     if (id !== 'timeline') button.lastElementChild.textContent = detail.sizes[id] ? size(detail.sizes[id]) : '';
   }
   $('panel').setAttribute('aria-labelledby', `tab-${tab}`);
-  $('edit').disabled = $('replay').disabled = detail.sizes.event > detail.bodyLimit;
+  $('edit').disabled = $('replay').disabled = !detail.sizes.event || detail.sizes.event > detail.bodyLimit;
   const panel = $('panel'), isAtEnd = panel.scrollTop + panel.clientHeight >= panel.scrollHeight - 4;
   const key = `${detail.n} ${tab}`, top = panel.scrollTop;
   panel.replaceChildren(...(tab === 'timeline' ? timeline() : message(tab)));
@@ -236,6 +236,7 @@ const render = () => {
 // The phases of an invocation: label, start, end, whose time it is, and a hint.
 const phases = marks => {
   const { start, initStart, initEnd, delivered, requestStart, requestEnd, responseStart, responseEnd, replyStart, replyEnd, done } = marks;
+  if (start === undefined && done !== undefined) return []; // refused
   const ready = initEnd ?? start;
   const list = [
     ['queued', 0, start, 'lambda', 'Until the environment was free'],

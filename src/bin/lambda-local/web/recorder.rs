@@ -353,6 +353,15 @@ impl Recording {
         self.update(|entry| entry.sent(status, headers.clone()));
     }
 
+    /// The request ends without an invocation.
+    pub fn refused(&self, fault: &Fault) {
+        let now = Instant::now();
+        self.update(|entry| {
+            entry.fault(fault);
+            entry.mark(Mark::Done, now);
+        });
+    }
+
     pub fn report(&self, report: &Report) {
         let now = Instant::now();
         self.update(|entry| {
@@ -425,6 +434,21 @@ mod tests {
         let detail = value(&recorder.detail(*number).expect("a detail"));
         let lines = detail["lines"].as_array().expect("lines").iter();
         lines.map(|line| line[2].to_string()).collect()
+    }
+
+    #[test]
+    fn a_request_that_is_refused_has_ended_with_its_error() {
+        let recorder = Recorder::new(true);
+        let recording = recorder.begin(origin("r1"), b"");
+        let row = || value(&recorder.detail(1).expect("a detail"));
+        recording.refused(&Fault::new("Refused", "too large"));
+        assert_eq!(
+            (&row()["state"], &row()["message"]),
+            (&"done".into(), &"too large".into())
+        );
+        // An asynchronous invocation that was throttled is repeated.
+        recording.report(&Report::default());
+        assert!(row()["error"].is_null(), "{}", row());
     }
 
     #[test]

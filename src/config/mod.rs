@@ -179,11 +179,11 @@ impl Config {
                 .unwrap_or(false),
             snapstart: SnapStart {
                 active: initialization == "snap-start",
-                before: settings.read(&BEFORE_CHECKPOINT, hook),
-                after: settings.read(&AFTER_RESTORE, hook),
+                before: settings.read_by(&BEFORE_CHECKPOINT, hook),
+                after: settings.read_by(&AFTER_RESTORE, hook),
             },
             prime: read_prime(settings, &initialization),
-            after_response: settings.read(&AFTER_RESPONSE, hook),
+            after_response: settings.read_by(&AFTER_RESPONSE, hook),
             runtime_api: match settings.read(&RUNTIME_API_PROXY, values::endpoint) {
                 Some(proxy) => proxy,
                 None => runtime_api(lookup)?,
@@ -245,7 +245,7 @@ fn read_app(settings: &mut Settings) -> Address {
     } else if let Some(value) = settings.get(PLAIN_PORT) {
         settings.accept(PLAIN_PORT, value, A_PORT, values::port)
     } else {
-        settings.read(&HTTP_ENDPOINT, |text| {
+        settings.read_by(&HTTP_ENDPOINT, |text| {
             values::endpoint_port(text, host.as_deref())
         })
     };
@@ -549,14 +549,15 @@ mod tests {
             assert_eq!(port(&[(ENDPOINT, value)]), 3000, "{value}");
             assert_eq!(port(&[(ENDPOINT, value), ("AWS_LWA_PORT", "1")]), 1);
             assert_eq!(port(&[(ENDPOINT, value), ("PORT", "2")]), 2);
-            assert_eq!(
-                port(&[(ENDPOINT, value), ("AWS_LWA_HOST", "localhost")]),
-                3000
-            );
             assert_eq!(accepted(&[(ENDPOINT, value)]).http_endpoint, value);
         }
-        let own = [(ENDPOINT, "10.0.0.1:3000"), ("AWS_LWA_HOST", "10.0.0.1")];
-        assert_eq!(port(&own), 3000);
+        for (value, host) in [
+            ("10.0.0.1:3000", "10.0.0.1"),
+            ("[::1]:3000", "::1"),
+            ("0.0.0.0:3000", "127.0.0.1"),
+        ] {
+            assert_eq!(port(&[(ENDPOINT, value), ("AWS_LWA_HOST", host)]), 3000);
+        }
         let other = [(ENDPOINT, "127.0.0.1:3000"), ("AWS_LWA_HOST", "10.0.0.1")];
         let error = read(&other).0.expect_err("unreachable").to_string();
         assert!(

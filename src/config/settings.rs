@@ -39,75 +39,75 @@ const PATHS: &str = "paths without control characters and #, such as /,/items?x=
 const STATUSES: &str = "status codes and ranges, such as 200-399,404";
 const SECONDS: &str = "a number of seconds, such as 10 or 0.5";
 
-pub const PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
+pub static PORT: Setting = setting("AWS_LWA_PORT", &[], "8080", A_PORT);
 /// Not deprecated: many platforms and frameworks use these names.
 pub const PLAIN_PORT: &str = "PORT";
 pub const PLAIN_HOST: &str = "HOST";
 /// Names the port where neither name above does, as in AWS Lambda Web Functions.
-pub const HTTP_ENDPOINT: Setting = setting(
+pub static HTTP_ENDPOINT: Setting = setting(
     "AWS_LAMBDA_HTTP_ENDPOINT",
     &[],
     "",
     "HOST:PORT, where HOST is localhost, 127.0.0.1, 0.0.0.0 or the value of AWS_LWA_HOST",
 );
-pub const HOST: Setting = setting("AWS_LWA_HOST", &[], "127.0.0.1", A_HOST);
-pub const READINESS_PORT: Setting = setting(
+pub static HOST: Setting = setting("AWS_LWA_HOST", &[], "127.0.0.1", A_HOST);
+pub static READINESS_PORT: Setting = setting(
     "AWS_LWA_READINESS_CHECK_PORT",
     &["READINESS_CHECK_PORT"],
     "the app's port",
     A_PORT,
 );
-pub const READINESS_PATH: Setting = setting(
+pub static READINESS_PATH: Setting = setting(
     "AWS_LWA_READINESS_CHECK_PATH",
     &["READINESS_CHECK_PATH"],
     "/",
     A_PATH,
 );
-pub const READINESS_PROTOCOL: Setting = setting(
+pub static READINESS_PROTOCOL: Setting = setting(
     "AWS_LWA_READINESS_CHECK_PROTOCOL",
     &["READINESS_CHECK_PROTOCOL"],
     "http",
     "http or tcp",
 );
-pub const READINESS_STATUS: Setting = setting(
+pub static READINESS_STATUS: Setting = setting(
     "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS",
     &[],
     "100-499",
     STATUSES,
 );
 /// Replaced by the list of healthy statuses: N means that 100 to N-1 are healthy.
-pub const MIN_UNHEALTHY: Setting = setting(
+pub static MIN_UNHEALTHY: Setting = setting(
     "AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS",
     &["READINESS_CHECK_MIN_UNHEALTHY_STATUS"],
     "",
     "a status code from 101 to 1000",
 );
-pub const READINESS_TIMEOUT: Setting =
+pub static READINESS_TIMEOUT: Setting =
     setting("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", &[], "", SECONDS);
-pub const ASYNC_INIT: Setting = setting("AWS_LWA_ASYNC_INIT", &["ASYNC_INIT"], "false", BOOLEAN);
-pub const REMOVE_BASE_PATH: Setting = setting(
+pub static ASYNC_INIT: Setting = setting("AWS_LWA_ASYNC_INIT", &["ASYNC_INIT"], "false", BOOLEAN);
+pub static REMOVE_BASE_PATH: Setting = setting(
     "AWS_LWA_REMOVE_BASE_PATH",
     &["REMOVE_BASE_PATH"],
     "",
     A_PATH,
 );
-pub const PASS_THROUGH_PATH: Setting = setting(
+pub static PASS_THROUGH_PATH: Setting = setting(
     "AWS_LWA_PASS_THROUGH_PATH",
     &[],
     "/events",
     "a path without control characters and #, and without braces but in {source}",
 );
-pub const SPLIT_BATCHES: Setting = setting("AWS_LWA_SPLIT_BATCHES", &[], "false", BOOLEAN);
-pub const AUTHORIZATION_SOURCE: Setting =
+pub static SPLIT_BATCHES: Setting = setting("AWS_LWA_SPLIT_BATCHES", &[], "false", BOOLEAN);
+pub static AUTHORIZATION_SOURCE: Setting =
     setting("AWS_LWA_AUTHORIZATION_SOURCE", &[], "", "a header name");
-pub const ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);
-pub const INVOKE_MODE: Setting = setting(
+pub static ERROR_STATUS_CODES: Setting = setting("AWS_LWA_ERROR_STATUS_CODES", &[], "", STATUSES);
+pub static INVOKE_MODE: Setting = setting(
     "AWS_LWA_INVOKE_MODE",
     &[],
     "buffered",
     "buffered or response_stream",
 );
-pub const COMPRESSION: Setting = setting(
+pub static COMPRESSION: Setting = setting(
     "AWS_LWA_ENABLE_COMPRESSION",
     &[],
     "false",
@@ -116,62 +116,63 @@ pub const COMPRESSION: Setting = setting(
         None => "false: this build of lambda-adapter has no compression",
     },
 );
-pub const INVOKE_TIMEOUT_MARGIN: Setting = setting(
+pub static INVOKE_TIMEOUT_MARGIN: Setting = setting(
     "AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS",
     &[],
     "",
     "a whole number of milliseconds",
 );
-pub const CONTEXT_HEADERS: Setting = setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
-pub const TRACEPARENT: Setting = setting("AWS_LWA_TRACEPARENT", &[], "false", BOOLEAN);
-pub const BEFORE_CHECKPOINT: Setting = setting(
+pub static CONTEXT_HEADERS: Setting =
+    setting("AWS_LWA_CONTEXT_HEADERS", &[], "full", "full or off");
+pub static TRACEPARENT: Setting = setting("AWS_LWA_TRACEPARENT", &[], "false", BOOLEAN);
+pub static BEFORE_CHECKPOINT: Setting = setting(
     "AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH",
     &[],
     "",
     A_HOOK_PATH,
 );
-pub const AFTER_RESTORE: Setting =
+pub static AFTER_RESTORE: Setting =
     setting("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH", &[], "", A_HOOK_PATH);
-pub const PRIME_PATHS: Setting = setting("AWS_LWA_PRIME_PATHS", &[], "", PATHS);
-pub const PRIME: Setting = setting("AWS_LWA_PRIME", &[], "auto", "auto or always");
-pub const AFTER_RESPONSE: Setting = setting("AWS_LWA_AFTER_RESPONSE_PATH", &[], "", A_HOOK_PATH);
-pub const RUNTIME_API_PROXY: Setting =
+pub static PRIME_PATHS: Setting = setting("AWS_LWA_PRIME_PATHS", &[], "", PATHS);
+pub static PRIME: Setting = setting("AWS_LWA_PRIME", &[], "auto", "auto or always");
+pub static AFTER_RESPONSE: Setting = setting("AWS_LWA_AFTER_RESPONSE_PATH", &[], "", A_HOOK_PATH);
+pub static RUNTIME_API_PROXY: Setting =
     setting("AWS_LWA_LAMBDA_RUNTIME_API_PROXY", &[], "", "HOST:PORT");
-pub const POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
+pub static POOL_IDLE: Setting = setting("AWS_LWA_POOL_IDLE_TIMEOUT_SECONDS", &[], "4", SECONDS);
 
 /// Read by the layer's `bootstrap` script, not by the adapter.
-pub const EXEC_WRAPPER: Setting = setting("AWS_LWA_EXEC_WRAPPER", &[], "", "the path of a file");
+pub static EXEC_WRAPPER: Setting = setting("AWS_LWA_EXEC_WRAPPER", &[], "", "the path of a file");
 
 /// All settings, in the order of the documentation.
-pub const SETTINGS: &[Setting] = &[
-    PORT,
-    HOST,
-    HTTP_ENDPOINT,
-    READINESS_PORT,
-    READINESS_PATH,
-    READINESS_PROTOCOL,
-    READINESS_STATUS,
-    READINESS_TIMEOUT,
-    ASYNC_INIT,
-    REMOVE_BASE_PATH,
-    PASS_THROUGH_PATH,
-    SPLIT_BATCHES,
-    AUTHORIZATION_SOURCE,
-    ERROR_STATUS_CODES,
-    INVOKE_MODE,
-    COMPRESSION,
-    INVOKE_TIMEOUT_MARGIN,
-    CONTEXT_HEADERS,
-    TRACEPARENT,
-    BEFORE_CHECKPOINT,
-    AFTER_RESTORE,
-    PRIME_PATHS,
-    PRIME,
-    AFTER_RESPONSE,
-    RUNTIME_API_PROXY,
-    POOL_IDLE,
-    EXEC_WRAPPER,
-    MIN_UNHEALTHY,
+pub const SETTINGS: &[&Setting] = &[
+    &PORT,
+    &HOST,
+    &HTTP_ENDPOINT,
+    &READINESS_PORT,
+    &READINESS_PATH,
+    &READINESS_PROTOCOL,
+    &READINESS_STATUS,
+    &READINESS_TIMEOUT,
+    &ASYNC_INIT,
+    &REMOVE_BASE_PATH,
+    &PASS_THROUGH_PATH,
+    &SPLIT_BATCHES,
+    &AUTHORIZATION_SOURCE,
+    &ERROR_STATUS_CODES,
+    &INVOKE_MODE,
+    &COMPRESSION,
+    &INVOKE_TIMEOUT_MARGIN,
+    &CONTEXT_HEADERS,
+    &TRACEPARENT,
+    &BEFORE_CHECKPOINT,
+    &AFTER_RESTORE,
+    &PRIME_PATHS,
+    &PRIME,
+    &AFTER_RESPONSE,
+    &RUNTIME_API_PROXY,
+    &POOL_IDLE,
+    &EXEC_WRAPPER,
+    &MIN_UNHEALTHY,
 ];
 
 /// The environment, with the warnings and errors found while reading it.
@@ -184,7 +185,23 @@ pub struct Settings<'a> {
 
 impl Settings<'_> {
     /// Reads the setting under its name or a deprecated one. An empty value counts as unset.
-    pub fn read<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    ///
+    /// A function pointer has this code in the binary once for each type, not for each setting.
+    pub fn read<T>(&mut self, setting: &Setting, parse: fn(&str) -> Option<T>) -> Option<T> {
+        self.read_by(setting, parse)
+    }
+
+    /// The same for a parser that depends on other settings.
+    pub fn read_by<T>(
+        &mut self,
+        setting: &Setting,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let (name, value) = self.find(setting)?;
+        self.accept(name, value, setting.accepted, parse)
+    }
+
+    fn find(&mut self, setting: &Setting) -> Option<(&'static str, String)> {
         let mut found = self.get(setting.name).map(|value| (setting.name, value));
         for old in setting.deprecated {
             if found.is_none()
@@ -194,8 +211,7 @@ impl Settings<'_> {
                 found = Some((old, value));
             }
         }
-        let (name, value) = found?;
-        self.accept(name, value, setting.accepted, parse)
+        found
     }
 
     /// Parses the value, or records it as invalid.
@@ -208,13 +224,17 @@ impl Settings<'_> {
     ) -> Option<T> {
         let parsed = parse(value.trim());
         if parsed.is_none() {
-            self.bad.push(BadSetting {
-                name,
-                value,
-                accepted,
-            });
+            self.reject(name, value, accepted);
         }
         parsed
+    }
+
+    fn reject(&mut self, name: &'static str, value: String, accepted: &'static str) {
+        self.bad.push(BadSetting {
+            name,
+            value,
+            accepted,
+        });
     }
 
     /// Returns the variable, unless it is blank.

@@ -211,11 +211,11 @@ pub fn endpoint(text: &str) -> Option<String> {
 pub fn endpoint_port(text: &str, app_host: Option<&str>) -> Option<u16> {
     let (name, number) = text.rsplit_once(':')?;
     let bare = host(name)?;
-    let is_any = |host: &str| matches!(host, "0.0.0.0" | "::");
-    let is_local = |host: &str| is_any(host) || matches!(host, "localhost" | "127.0.0.1" | "::1");
-    let is_reached = is_any(&bare)
-        || Some(bare.as_str()) == app_host
-        || is_local(&bare) && app_host.is_none_or(is_local);
+    let is_reached = match bare.as_str() {
+        "0.0.0.0" | "::" => true,
+        "localhost" | "127.0.0.1" | "::1" if app_host.is_none() => true,
+        other => app_host == Some(other),
+    };
     port(number).filter(|_| is_reached)
 }
 

@@ -20,7 +20,7 @@ fn documents() -> Vec<(PathBuf, String)> {
 }
 
 /// The rows that are missing from a table of settings, or lack a name or the default.
-fn wrong_rows(table: &str, settings: &[Setting]) -> Vec<String> {
+fn wrong_rows(table: &str, settings: &[&Setting]) -> Vec<String> {
     let mut wrong = Vec::new();
     for setting in settings {
         let name = format!("`{}`", setting.name);
@@ -41,7 +41,7 @@ fn wrong_rows(table: &str, settings: &[Setting]) -> Vec<String> {
 fn unknown_settings(text: &str) -> BTreeSet<&str> {
     let is_known = |word: &&str| {
         let is_named =
-            |setting: &Setting| setting.name == *word || setting.deprecated.contains(word);
+            |setting: &&Setting| setting.name == *word || setting.deprecated.contains(word);
         SETTINGS.iter().any(is_named)
     };
     text.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_')

@@ -8,7 +8,8 @@
 //! browser -> front/ -> function/ -> environment <- api/ <- adapter -> app
 //! ```
 //!
-//! - `front/` turns an HTTP request into an event, and a reply into an HTTP response.
+//! - `front/` turns an HTTP request into an event, and a reply into an HTTP response; that of a Web
+//!   Function passes both on to the app.
 //! - `function/` queues invocations, and starts, freezes, resets and stops the environment: its
 //!   processes in the order that Lambda uses, and the state that it shares with `api/`.
 //! - `api/` serves the Runtime API and the Extensions API of the environment.

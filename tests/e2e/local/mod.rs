@@ -16,3 +16,4 @@ mod round_trip;
 mod run;
 mod sdk;
 mod start;
+mod web_function;

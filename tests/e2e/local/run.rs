@@ -65,7 +65,7 @@ pub fn start(args: &[&str], app: &[&str]) -> Local {
     let app_port = free_port().to_string();
     let adapter = adapter();
     let mut all = vec!["--port", "0", "--app-port", &app_port];
-    if !args.contains(&"--no-adapter") {
+    if !args.contains(&"--no-adapter") && !args.contains(&"web-function") {
         all.extend(["--adapter", adapter.to_str().expect("a path")]);
     }
     all.extend(args);

@@ -19,7 +19,9 @@ Without a command, a demo app runs. Then open http://127.0.0.1:3000.
 
 Front end:
   --event KIND          event source to emulate [function-url]:
-                        function-url, http-api, rest-api, alb, alb-multi-value, lattice
+                        function-url, http-api, rest-api, alb, alb-multi-value, lattice;
+                        or web-function: no adapter, requests go to the app, which must listen
+                        on $AWS_LAMBDA_HTTP_ENDPOINT as in AWS Lambda Web Functions
   --stage NAME          stage of an http-api or rest-api; URLs then begin with /NAME
   --invoke-mode MODE    buffered or response_stream [buffered]
   --port N              port to listen on [3000]
@@ -41,7 +43,8 @@ Function:
 Lifecycle:
   --init TYPE           on-demand, provisioned or snap-start [on-demand]
   --concurrency N       Managed Instances: up to N concurrent invocations in one environment;
-                        otherwise one invocation at a time
+                        otherwise one invocation at a time. Of a web-function: up to N
+                        requests at a time, 1 to 128 [64]
   --max-environments N  start up to N environments for concurrent invocations, and throttle more;
                         otherwise an invocation waits for the one environment
   --dead-letter FILE    append asynchronous invocations to a file that fail three times

@@ -2,6 +2,7 @@
 
 pub mod arg_reader;
 mod batch;
+mod contradictions;
 pub mod help;
 pub mod invoke;
 pub mod options;

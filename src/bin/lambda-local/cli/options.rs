@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::arg_reader::{ArgReader, UsageError, parse_pair};
+use crate::cli::contradictions;
 use crate::log::{Color, Format};
 
 /// Event kind: the service in front of the function.
@@ -95,6 +96,8 @@ pub enum Adapter {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     pub kind: Kind,
+    /// Requests go to the app itself, and `kind` has no meaning.
+    pub web_function: bool,
     pub stage: Option<String>,
     pub invoke_mode: InvokeMode,
     pub host: String,
@@ -130,6 +133,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             kind: Kind::FunctionUrl,
+            web_function: false,
             stage: None,
             invoke_mode: InvokeMode::Buffered,
             host: "127.0.0.1".to_owned(),
@@ -155,6 +159,22 @@ impl Default for Options {
             format: Format::Text,
             color: Color::Auto,
             command: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// The number of invocations at a time on Managed Instances.
+    pub fn managed_concurrency(&self) -> Option<u32> {
+        self.concurrency.filter(|_| !self.web_function)
+    }
+
+    /// The noun for a request of a client that reaches the function.
+    pub fn unit(&self) -> &'static str {
+        if self.web_function {
+            "request"
+        } else {
+            "invocation"
         }
     }
 }
@@ -231,7 +251,12 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
             }
             "-h" | "--help" => return Ok(Command::Help),
             "-V" | "--version" => return Ok(Command::Version),
-            "--event" => options.kind = args.one_of(&KINDS)?,
+            "--event" => {
+                let kinds = KINDS.map(|(name, kind)| (name, Some(kind)));
+                let kind = args.one_of(&[&kinds[..], &[("web-function", None)]].concat())?;
+                options.web_function = kind.is_none();
+                options.kind = kind.unwrap_or(Kind::FunctionUrl);
+            }
             "--stage" => options.stage = Some(args.value()?.trim_matches('/').to_owned()),
             "--invoke-mode" => options.invoke_mode = args.one_of(&INVOKE_MODES)?,
             "--port" => options.port = args.number(0, 65_535)?,
@@ -272,49 +297,12 @@ fn parse_run(mut args: ArgReader) -> Result<Command, UsageError> {
             unknown => return Err(UsageError::unknown(unknown)),
         }
     }
-    match contradiction(&options) {
+    // Without events there is nothing to show.
+    options.page &= !options.web_function;
+    match contradictions::find(&options) {
         Some(error) => Err(UsageError::Invalid(error)),
         None => Ok(Command::Run(Box::new(options))),
     }
-}
-
-/// Returns why Lambda has no such function.
-fn contradiction(options: &Options) -> Option<&'static str> {
-    let has_stages = matches!(options.kind, Kind::HttpApi | Kind::RestApi);
-    let can_stream = matches!(options.kind, Kind::FunctionUrl | Kind::RestApi);
-    if options.stage.is_some() && !has_stages {
-        return Some("`--stage` needs `--event http-api` or `--event rest-api`");
-    }
-    if options.stage.as_deref() == Some("") {
-        return Some("`--stage` must not be empty");
-    }
-    if options.invoke_mode == InvokeMode::ResponseStream && !can_stream {
-        return Some(
-            "`--invoke-mode response_stream` needs `--event function-url` or `--event rest-api`",
-        );
-    }
-    if options.concurrency.is_some() && options.init != Init::OnDemand {
-        return Some("`--concurrency` (Managed Instances) and `--init` exclude each other");
-    }
-    if options.concurrency.is_some() && options.freeze {
-        return Some(
-            "`--freeze` and `--concurrency` exclude each other: \
-             Managed Instances are never frozen",
-        );
-    }
-    if options.max_environments.is_some_and(|max| max > 1) && options.app_port.is_some() {
-        return Some(
-            "`--max-environments` and `--app-port` exclude each other: the app of each \
-             environment needs a port of its own, from $PORT",
-        );
-    }
-    if options.max_environments.is_some() && options.concurrency.is_some() {
-        return Some("`--max-environments` and `--concurrency` exclude each other");
-    }
-    if options.adapter == Adapter::None && options.command.is_empty() {
-        return Some("`--no-adapter` needs a command: a runtime that uses the Runtime API");
-    }
-    None
 }
 
 fn parse_invoke(mut args: ArgReader) -> Result<Command, UsageError> {
@@ -390,6 +378,9 @@ mod tests {
         assert_eq!(run("--watch -- x").watch, Watch::TaskRoot);
         assert_eq!(run("--watch src --freeze").watch, Watch::Dir("src".into()));
         assert_eq!(run(""), Options::default());
+        let web = run("--event web-function --concurrency 128");
+        assert!(web.web_function && !web.page && web.managed_concurrency().is_none());
+        assert!(!run("--event web-function --event alb").web_function);
     }
 
     #[test]
@@ -415,6 +406,14 @@ mod tests {
             "--no-adapter",
             "--max-environments 2 --app-port 80",
             "--max-environments 2 --concurrency 2",
+            "--event web-function --adapter x",
+            "--event web-function --extension x",
+            "--event web-function --concurrency 129",
+            "--event web-function --init snap-start",
+            "--event web-function --invoke-mode response_stream",
+            "--event web-function --stage live",
+            "--event web-function --freeze",
+            "--event web-function --report cold-start",
         ] {
             assert!(!error(line).is_empty());
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{Front, GatewayError, HttpRequest, HttpResponse, ReplyError, invoke_api};
+use super::{Front, GatewayError, HttpRequest, HttpResponse, ReplyError, invoke_api, web_function};
 use crate::cli::options::{InvokeMode, Kind, kind_name};
 use crate::clock;
 use crate::front::invoke_api::Call;
@@ -101,6 +101,9 @@ impl Gateway {
         exchange: &mut Exchange<'_>,
         invocation: &mut Option<Receiver<Reply>>,
     ) -> io::Result<()> {
+        if self.function.setup.options.web_function {
+            return web_function::handle(&self.function, exchange);
+        }
         if let Some(call) = Call::of(&exchange.head) {
             return invoke_api::handle(&self.function, call, exchange, invocation);
         }
@@ -365,7 +368,7 @@ fn read_prelude(replies: &Receiver<Reply>) -> Result<(Vec<u8>, Vec<u8>), ReplyEr
 }
 
 /// Reduces an absolute URI to its path and query: clients send one to a proxy (RFC 9112 3.2.2).
-fn origin_form(target: &str) -> &str {
+pub fn origin_form(target: &str) -> &str {
     let after_scheme = ["http://", "https://"]
         .iter()
         .find_map(|scheme| target.strip_prefix(scheme));

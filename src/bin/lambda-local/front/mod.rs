@@ -15,6 +15,7 @@ mod http_api;
 mod invoke_api;
 mod lattice;
 mod rest_api;
+mod web_function;
 
 use std::borrow::Cow;
 use std::fmt;

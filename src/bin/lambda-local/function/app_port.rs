@@ -10,6 +10,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::setup_error::SetupError;
+use super::web_function::HTTP_ENDPOINT;
 use crate::platform::{self, ProcessName};
 
 pub const VARIABLES: [&str; 2] = ["AWS_LWA_PORT", "PORT"];
@@ -107,6 +108,16 @@ pub fn choose(
             _ => return Err(SetupError::InvalidPort { variable, value }),
         }
     }
+    // An app for Web Functions listens where its endpoint says.
+    let endpoint = lookup(HTTP_ENDPOINT).unwrap_or_default();
+    let endpoint = endpoint
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
+    if let (None, Some(port)) = (chosen, endpoint) {
+        refuse(HTTP_ENDPOINT, port)?;
+        chosen = Some(port);
+    }
     let port = match chosen {
         Some(port) => port,
         None => free_port().map_err(SetupError::FindFreePort)?,
@@ -156,6 +167,9 @@ mod tests {
         assert_eq!(port(None, &[("PORT", "9000")]), 9000);
         assert_eq!(port(None, &[("PORT", "9000"), ("AWS_LWA_PORT", "80")]), 80);
         assert!(port(None, &[]) > 0);
+        let endpoint = ("AWS_LAMBDA_HTTP_ENDPOINT", "0.0.0.0:8000");
+        assert_eq!(port(None, &[endpoint]), 8000);
+        assert_eq!(port(None, &[endpoint, ("PORT", "9000")]), 9000);
         assert!(chosen(None, &[("PORT", "x")]).is_err());
     }
 
@@ -174,6 +188,8 @@ mod tests {
         assert!(chosen(Some(3000), &[]).is_err());
         let readiness = [("AWS_LWA_READINESS_CHECK_PORT", "3000")];
         assert!(chosen(None, &readiness).is_err());
+        let endpoint = [("AWS_LAMBDA_HTTP_ENDPOINT", "0.0.0.0:3000")];
+        assert!(chosen(None, &endpoint).is_err());
     }
 
     #[test]

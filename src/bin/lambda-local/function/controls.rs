@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Function, WarmEnvironment, lifecycle, lock};
+use crate::cli::options::Init;
 use crate::function::environment::Environment;
 use crate::function::state::{Compute, Phase, State};
 use crate::web::recorder::EnvironmentState;
@@ -70,8 +71,19 @@ impl Function {
         let warm = self.units.first()?.warm.try_lock().ok()?;
         let environment = warm.environment.clone()?;
         // Managed Instances do not hold the lock, and are never frozen.
-        let is_idle = environment.lock().is_idle() && self.setup.options.concurrency.is_none();
+        let is_managed = self.setup.options.managed_concurrency().is_some();
+        let is_idle = environment.lock().is_idle() && !is_managed;
         is_idle.then_some((warm, environment))
+    }
+
+    /// Freezes the environment if `--freeze` is set. A SnapStart snapshot is emulated by a freeze,
+    /// too.
+    pub(super) fn freeze(&self, warm: &mut WarmEnvironment, environment: &Environment) {
+        let options = &self.setup.options;
+        let is_snapshot = options.init == Init::SnapStart && !warm.is_restored;
+        if (options.freeze || is_snapshot) && !self.is_stopping() {
+            self.suspend(warm, environment);
+        }
     }
 
     pub(super) fn suspend(&self, warm: &mut WarmEnvironment, environment: &Environment) {

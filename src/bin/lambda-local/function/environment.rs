@@ -37,6 +37,8 @@ pub struct Environment {
 pub struct Profile {
     pub function_name: String,
     pub compute: Compute,
+    /// The app gets requests, not events.
+    pub is_web_function: bool,
     pub snap_start: bool,
     /// File names of the external extensions. One that registers under another name is internal.
     pub externals: Vec<String>,
@@ -339,6 +341,7 @@ mod tests {
         let profile = Profile {
             function_name: "f".to_owned(),
             compute,
+            is_web_function: false,
             snap_start: true,
             externals: vec!["adapter".to_owned()],
             tenant: None,

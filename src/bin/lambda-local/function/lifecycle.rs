@@ -22,7 +22,7 @@ use crate::function::process::{self, Ids, Launch};
 use crate::function::startup::Step;
 use crate::function::state::{Compute, Process, Restore, State};
 use crate::function::variables::{Ports, Setup, file_name};
-use crate::function::{port_hint, probe};
+use crate::function::{port_hint, probe, web_function};
 use crate::invocation::Fault;
 use crate::log::{PlatformEvent, Source};
 use crate::web::recorder::EnvironmentState;
@@ -33,7 +33,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the timeout after which Lambda repeats init as a part of the first invocation.
 pub fn init_timeout(setup: &Setup) -> Duration {
-    match (setup.options.concurrency, setup.options.init) {
+    match (setup.options.managed_concurrency(), setup.options.init) {
         (Some(_), _) => Duration::from_secs(15 * 60),
         (None, Init::OnDemand) => Duration::from_secs(10),
         (None, _) => setup.options.timeout.max(Duration::from_secs(130)),
@@ -60,8 +60,9 @@ pub fn init(
         function_name: setup.options.function_name.clone(),
         compute: setup
             .options
-            .concurrency
+            .managed_concurrency()
             .map_or(Compute::Standard, |_| Compute::Managed),
+        is_web_function: setup.options.web_function,
         snap_start: setup.options.init == Init::SnapStart,
         externals: setup.extensions.iter().map(|p| file_name(p)).collect(),
         tenant,
@@ -110,6 +111,9 @@ fn start_processes(
         source: Source::App,
     };
     start(setup, environment, None, launch)?;
+    if environment.profile.is_web_function {
+        return web_function::wait_until_listening(setup, environment, deadline);
+    }
     if !setup.extensions.is_empty() {
         port_hint::watch(setup, environment);
     }
@@ -202,7 +206,7 @@ fn filter(setup: &Setup, environment: &Arc<Environment>, extension: Option<&str>
     })
 }
 
-fn stopping() -> Fault {
+pub fn stopping() -> Fault {
     Fault::new("Sandbox.Terminated", "lambda-local is shutting down")
 }
 
@@ -275,8 +279,13 @@ pub fn shutdown(environment: &Environment, reason: &str) {
         )
     });
     let started = Instant::now();
-    let total = Duration::from_millis(if has_externals { 2000 } else { 500 });
-    if has_extensions {
+    let is_web_function = environment.profile.is_web_function;
+    let total = Duration::from_millis(match (is_web_function, has_externals) {
+        (true, _) => 1000,
+        (false, true) => 2000,
+        (false, false) => 500,
+    });
+    if has_extensions || is_web_function {
         // A suspended process receives no signal but SIGKILL.
         thaw(environment);
         let timeout = match (has_externals, environment.profile.compute) {

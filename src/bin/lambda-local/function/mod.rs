@@ -4,7 +4,7 @@
 //! Lambda starts another environment for a concurrent invocation. Here that takes
 //! `--max-environments`, beyond which an invocation is throttled; without, it waits for the first
 //! to finish. With `--concurrency` (Managed Instances), one environment takes as many invocations
-//! at a time as its runtime polls for.
+//! at a time as its runtime polls for. A Web Function has no invocations: see `web_function.rs`.
 
 pub mod app_port;
 pub mod async_invoke;
@@ -29,6 +29,7 @@ pub mod state;
 mod throttle;
 pub mod variables;
 pub mod watch;
+pub mod web_function;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -48,6 +49,7 @@ use environment::Environment;
 use outcome::{Outcome, reply_failure, timed_out};
 use state::{Compute, ResponseProgress, Running};
 use variables::Setup;
+use web_function::Places;
 
 #[derive(Debug)]
 pub struct Function {
@@ -55,6 +57,8 @@ pub struct Function {
     units: Vec<ConcurrencyUnit>,
     is_stopping: AtomicBool,
     queue_notice_logged: AtomicBool,
+    /// For the requests of a Web Function.
+    places: Places,
     summary: Mutex<Summary>,
     /// A failure that the page has requested for the next invocation.
     injected: Mutex<Option<InjectedFailure>>,
@@ -63,6 +67,7 @@ pub struct Function {
 impl Function {
     pub fn new(setup: Arc<Setup>) -> Arc<Function> {
         Arc::new(Function {
+            places: Places::new(&setup.options),
             units: setup
                 .ports
                 .iter()
@@ -106,7 +111,8 @@ impl Function {
             Err(_) if self.is_stopping() => {}
             Err(fault) => {
                 self.report_init(&fault, started.elapsed(), "init");
-                logger.warn("init will be retried with the first invocation");
+                let next = self.setup.options.unit();
+                logger.warn(&format!("init will be retried with the first {next}"));
             }
         }
     }
@@ -361,16 +367,6 @@ impl Function {
                 lifecycle::shutdown(environment, reason);
             }
             *warm = WarmEnvironment::default();
-        }
-    }
-
-    /// Freezes the environment if `--freeze` is set. A SnapStart snapshot is emulated by a freeze,
-    /// too.
-    fn freeze(&self, warm: &mut WarmEnvironment, environment: &Environment) {
-        let options = &self.setup.options;
-        let is_snapshot = options.init == Init::SnapStart && !warm.is_restored;
-        if (options.freeze || is_snapshot) && !self.is_stopping() {
-            self.suspend(warm, environment);
         }
     }
 

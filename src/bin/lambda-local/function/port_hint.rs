@@ -51,14 +51,12 @@ impl Hint {
                  listen on $PORT, which is {port}"
             ),
             Hint::OtherPorts(ports) => {
-                let list: Vec<String> = ports.iter().map(u16::to_string).collect();
-                let first = list.first().map_or("N", String::as_str);
-                let noun = if list.len() == 1 { "port" } else { "ports" };
+                let first = ports.first().map_or("N".to_owned(), u16::to_string);
+                let ports = list(ports);
                 format!(
                     "the app is not ready: it must listen on $PORT, which is {port}, but its \
-                     processes listen on {noun} {}; make it use $PORT, or start lambda-local \
-                     with --app-port {first}",
-                    list.join(", ")
+                     processes listen on {ports}; make it use $PORT, or start lambda-local \
+                     with --app-port {first}"
                 )
             }
             Hint::OtherAddress(address) => format!(
@@ -71,6 +69,23 @@ impl Hint {
             ),
         }
     }
+}
+
+/// Returns the ports that the app listens on, for a message.
+pub fn describe_ports(environment: &Environment) -> String {
+    let guards = environment.lock().guards(Process::is_runtime);
+    let listeners = platform::listeners(&platform::descendants(&guards));
+    match Hint::of(&listeners, 0) {
+        Hint::OtherPorts(ports) => list(&ports),
+        _ => "no port".to_owned(),
+    }
+}
+
+/// Returns `port 80` or `ports 80, 81`.
+fn list(ports: &[u16]) -> String {
+    let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let noun = if list.len() == 1 { "port" } else { "ports" };
+    format!("{noun} {}", list.join(", "))
 }
 
 /// Starts a thread that logs a hint when the app is not ready within two seconds, and whenever the

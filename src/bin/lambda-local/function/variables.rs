@@ -14,7 +14,7 @@ use crate::cli::options::{Adapter, Init, InvokeMode, Options, Watch};
 use crate::clock;
 use crate::function::setup_error::SetupError;
 use crate::function::startup::Startups;
-use crate::function::{app_port, env_file};
+use crate::function::{app_port, env_file, web_function};
 use crate::log::{Format, Logger};
 use crate::web::recorder::Recorder;
 use crate::web::relay;
@@ -98,10 +98,15 @@ impl Setup {
             settings.extend(env_file::read(file)?);
         }
         settings.extend(options.env.iter().cloned());
-        let adapter = find_adapter(&options.adapter)?;
+        let adapter = if options.web_function {
+            None
+        } else {
+            find_adapter(&options.adapter)?
+        };
         let extensions = find_extensions(&options, adapter.as_deref())?;
         let names: Vec<String> = extensions.iter().map(|path| file_name(path)).collect();
-        let lookup = |name: &str| lookup(&settings, name);
+        // The app of a Web Function is not asked to listen on $PORT.
+        let lookup = |name: &str| lookup(&settings, name).filter(|_| !options.web_function);
         let holder = |port| app_port::holder(port, own_port);
         let chosen = app_port::choose(options.app_port, holder, lookup)?;
         let task_root = find_dir(options.dir.as_deref().unwrap_or(Path::new(".")))?;
@@ -155,7 +160,10 @@ impl Setup {
     }
 
     pub fn init_type(&self) -> &'static str {
-        match (self.options.concurrency, self.options.init) {
+        if self.options.web_function {
+            return "native-http";
+        }
+        match (self.options.managed_concurrency(), self.options.init) {
             (Some(_), _) => "lambda-managed-instances",
             (None, Init::OnDemand) => "on-demand",
             (None, Init::Provisioned) => "provisioned-concurrency",
@@ -170,8 +178,16 @@ impl Setup {
         for (name, value) in self.lambda_variables(api, ports) {
             set(&mut env, name, &value);
         }
+        if self.options.web_function {
+            env.retain(|(name, _)| !app_port::VARIABLES.iter().any(|port| name == port));
+        }
         for (name, value) in &self.settings {
             set(&mut env, name, value);
+        }
+        if self.options.web_function {
+            let endpoint = web_function::endpoint(ports.app).to_string();
+            set(&mut env, web_function::HTTP_ENDPOINT, &endpoint);
+            return env;
         }
         // The settings of the user are for the first environment.
         let is_first = self.ports.first() == Some(&ports);
@@ -222,7 +238,7 @@ impl Setup {
         if options.invoke_mode == InvokeMode::ResponseStream {
             variables.push(("AWS_LWA_INVOKE_MODE", "response_stream".to_owned()));
         }
-        if let Some(concurrency) = options.concurrency {
+        if let Some(concurrency) = options.managed_concurrency() {
             variables.push(("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string()));
         }
         variables

@@ -75,6 +75,10 @@ impl Head {
         offered.any(|offer| offer.trim().eq_ignore_ascii_case(protocol))
     }
 
+    pub fn is_http_1_0(&self) -> bool {
+        self.is_http_1_0
+    }
+
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }

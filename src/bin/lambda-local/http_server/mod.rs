@@ -148,7 +148,8 @@ impl Exchange<'_> {
         stream.write_all(&response)
     }
 
-    /// Sends the head of a response whose length is not known.
+    /// Sends the head of a response whose body follows in parts. Without `content-length`, these
+    /// are chunks.
     pub fn begin_stream(
         &self,
         status: u16,
@@ -156,14 +157,22 @@ impl Exchange<'_> {
     ) -> io::Result<ResponseStream<'_>> {
         let mut head = Vec::with_capacity(512);
         push_head(&mut head, status, headers);
-        // HTTP/1.0 clients do not know chunks: the end of the connection ends the body.
-        let is_chunked = !self.head.is_http_1_0;
-        if is_chunked {
-            head.extend_from_slice(self.connection_header());
-            head.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+        let framing = if header(headers, "content-length").is_some() {
+            StreamFraming::Length
+        } else if self.head.is_http_1_0 {
+            // HTTP/1.0 clients do not know chunks.
+            StreamFraming::UntilClose
         } else {
-            head.extend_from_slice(b"connection: close\r\n\r\n");
+            StreamFraming::Chunks
+        };
+        head.extend_from_slice(match framing {
+            StreamFraming::UntilClose => b"connection: close\r\n",
+            _ => self.connection_header(),
+        });
+        if framing == StreamFraming::Chunks {
+            head.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
+        head.extend_from_slice(b"\r\n");
         self.sent.set(Sent {
             status,
             body_len: 0,
@@ -172,7 +181,7 @@ impl Exchange<'_> {
         connection.write_all(&head)?;
         Ok(ResponseStream {
             connection,
-            is_chunked,
+            framing,
             sent: &self.sent,
         })
     }
@@ -193,11 +202,20 @@ impl Exchange<'_> {
     }
 }
 
-/// The body of a response whose length is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamFraming {
+    Chunks,
+    /// The caller sends as many bytes as `content-length` says.
+    Length,
+    /// The end of the connection ends the body.
+    UntilClose,
+}
+
+/// The body of a response that is sent in parts.
 #[derive(Debug)]
 pub struct ResponseStream<'s> {
     connection: &'s TcpStream,
-    is_chunked: bool,
+    framing: StreamFraming,
     sent: &'s Cell<Sent>,
 }
 
@@ -210,7 +228,7 @@ impl ResponseStream<'_> {
         let mut sent = self.sent.get();
         sent.body_len += data.len() as u64;
         self.sent.set(sent);
-        if !self.is_chunked {
+        if self.framing != StreamFraming::Chunks {
             return self.connection.write_all(data);
         }
         let size = format!("{:x}\r\n", data.len());
@@ -220,10 +238,11 @@ impl ResponseStream<'_> {
 
     /// Ends the body. The error for an HTTP/1.0 client makes the caller close the connection.
     pub fn end(mut self) -> io::Result<()> {
-        if !self.is_chunked {
-            return Err(io::ErrorKind::ConnectionAborted.into());
+        match self.framing {
+            StreamFraming::Chunks => self.connection.write_all(b"0\r\n\r\n"),
+            StreamFraming::Length => Ok(()),
+            StreamFraming::UntilClose => Err(io::ErrorKind::ConnectionAborted.into()),
         }
-        self.connection.write_all(b"0\r\n\r\n")
     }
 }
 

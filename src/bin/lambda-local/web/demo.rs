@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tiny_http::{Header, Method, Request, Response, Server};
 
+use crate::function::web_function::HTTP_ENDPOINT;
 use crate::json::{Json, object};
 
 const PAGE: &str = include_str!("demo.html");
@@ -41,7 +42,9 @@ impl fmt::Display for ListenError {
 }
 
 pub fn run() -> Result<(), ListenError> {
-    let port = std::env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
+    let endpoint = std::env::var(HTTP_ENDPOINT).unwrap_or_default();
+    let port = endpoint.rsplit(':').next().filter(|port| !port.is_empty());
+    let port = std::env::var("PORT").unwrap_or_else(|_| port.unwrap_or("8080").to_owned());
     let server = match Server::http(format!("127.0.0.1:{port}")) {
         Ok(server) => server,
         Err(cause) => return Err(ListenError { port, cause }),

@@ -111,7 +111,7 @@ fn connect(app_port: u16) -> io::Result<TcpStream> {
 
 /// Without a listener, a connection whose own port happens to be the same is connected to itself
 /// (RFC 9293 3.5), and would keep the port from the app.
-fn connect_to(app: SocketAddr) -> io::Result<TcpStream> {
+pub fn connect_to(app: SocketAddr) -> io::Result<TcpStream> {
     let server = TcpStream::connect(app)?;
     if server.local_addr()? == app {
         return Err(io::ErrorKind::ConnectionRefused.into());

@@ -198,7 +198,7 @@ impl Page {
             ("freeze", options.freeze.into()),
             (
                 "concurrency",
-                Json::Int(options.concurrency.unwrap_or(0).into()),
+                Json::Int(options.managed_concurrency().unwrap_or(0).into()),
             ),
             (
                 "appPort",

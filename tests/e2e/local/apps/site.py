@@ -1,6 +1,6 @@
 """A small web site on Python's http.server: one of each kind of response, and a few failures.
 
-It listens on $PORT.
+It listens on $PORT, or where $AWS_LAMBDA_HTTP_ENDPOINT says.
 """
 import http.server
 import json
@@ -31,6 +31,7 @@ PAGES = {
 ticks = 0
 hoard = []
 cache = []
+barrier = threading.Barrier(2)
 
 
 def tick():
@@ -106,6 +107,20 @@ class Site(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.7)
                 cache.append("warm")
             self.text("warm\n")
+        elif url.path == "/meet":
+            try:
+                barrier.wait(float(query["seconds"]))
+                self.text("met")
+            except threading.BrokenBarrierError:
+                barrier.reset()
+                self.text("alone")
+        elif url.path == "/chunks":
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            self.text(b"".join(parts).decode())
         elif url.path == "/crash":
             os._exit(3)
         elif url.path == "/print":
@@ -154,4 +169,5 @@ signal.signal(signal.SIGTERM, terminated)
 threading.Thread(target=tick, daemon=True).start()
 time.sleep(float(os.environ.get("SLOW_START", "0")))
 print("listening", flush=True)
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Site).serve_forever()
+port = os.environ.get("PORT") or os.environ["AWS_LAMBDA_HTTP_ENDPOINT"].rsplit(":")[-1]
+http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Site).serve_forever()

@@ -5,6 +5,7 @@
 //! lost on it before the first response byte is retried once if that cannot repeat an effect
 //! (RFC 9110 9.2.2, RFC 9112 9.3.1).
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::error::{Class, Failure};
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
 use crate::http::request::Request;
-use crate::http::{Body, Error, Response};
+use crate::http::{Body, Error, Response, USER_AGENT};
 use crate::net::connect::{Addresses, Connector};
 use crate::net::connection::Connection;
 use crate::net::deadline::Deadline;
@@ -25,6 +26,8 @@ use crate::net::resolve;
 
 /// Connect timeout. The app is local: a slow connect means nothing listens.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How much of a response [`Client::exchange`] returns.
+const MAX_KEPT: usize = 64 << 10;
 
 /// One caller's access to the app.
 #[derive(Debug)]
@@ -102,6 +105,43 @@ impl Client {
     /// Connects and closes the connection: it would occupy a worker of the server.
     pub fn try_connect(&mut self, addresses: Addresses) -> io::Result<()> {
         connect(&self.address, &mut self.connector, addresses).map(drop)
+    }
+
+    /// A request of the adapter's own to the app, without a body.
+    pub fn own_request(&self, method: &'static str, path: &str) -> Request<'static> {
+        let mut headers = Headers::new();
+        headers.push(b"host", self.address.to_string().as_bytes());
+        headers.push(b"user-agent", USER_AGENT.as_bytes());
+        if method != "GET" {
+            headers.push(b"content-length", b"0");
+        }
+        Request {
+            method: Cow::Borrowed(method),
+            target: path.as_bytes().to_vec(),
+            headers,
+            body: b"",
+        }
+    }
+
+    /// Sends the request and reads the whole response: the app has done its work when that has
+    /// ended. Returns the status, and in `out` the beginning of the body.
+    #[inline(never)]
+    pub fn exchange(
+        &mut self,
+        request: &Request,
+        deadline: &mut Deadline,
+        out: &mut Vec<u8>,
+    ) -> Result<u16, Failure> {
+        out.clear();
+        let (response, mut body) = self.send(request, deadline)?;
+        let status = response.status;
+        while let Chunk::Data(data) = body.fill(Wait::Block)? {
+            let count = data.len();
+            let left = MAX_KEPT.saturating_sub(out.len());
+            out.extend_from_slice(data.get(..left).unwrap_or(data));
+            body.consume(count);
+        }
+        Ok(status)
     }
 
     /// Sends the request and reads the head of the response.

@@ -11,10 +11,6 @@ use log::{info, warn};
 
 use crate::app::client::Client;
 use crate::config::Config;
-use crate::http::USER_AGENT;
-use crate::http::body_reader::{BodyReader, Chunk, Wait};
-use crate::http::headers::Headers;
-use crate::http::request::Request;
 use crate::net::deadline::Deadline;
 use crate::translate::context_headers::PRIME;
 
@@ -53,25 +49,9 @@ pub fn run(app: &mut Client, config: &Config, init_started: Instant) {
 }
 
 fn request(app: &mut Client, path: &str, timeout: Duration) -> Result<u16, String> {
-    let mut headers = Headers::new();
-    headers.push(b"host", app.address().to_string().as_bytes());
-    headers.push(b"user-agent", USER_AGENT.as_bytes());
-    headers.push(PRIME, b"1");
-    let request = Request {
-        method: "GET".into(),
-        target: path.as_bytes().to_vec(),
-        headers,
-        body: Default::default(),
-    };
+    let mut request = app.own_request("GET", path);
+    request.headers.push(PRIME, b"1");
     let mut deadline = Deadline::after(format!("priming GET {path}"), WARN_AFTER, timeout);
-    let (response, mut body) = app
-        .send(&request, &mut deadline)
-        .map_err(|failure| failure.message)?;
-    let status = response.status;
-    // The app has done its work when its response has ended.
-    while let Chunk::Data(data) = body.fill(Wait::Block).map_err(|failure| failure.message)? {
-        let count = data.len();
-        body.consume(count);
-    }
-    Ok(status)
+    app.exchange(&request, &mut deadline, &mut Vec::new())
+        .map_err(|failure| failure.message)
 }

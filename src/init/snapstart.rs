@@ -14,9 +14,6 @@ use crate::app::readiness;
 use crate::app::supervisor::Supervisor;
 use crate::config::Config;
 use crate::error::Fatal;
-use crate::http::USER_AGENT;
-use crate::http::headers::Headers;
-use crate::http::request::Request;
 use crate::lambda::Runtime;
 use crate::net::deadline::Deadline;
 
@@ -26,8 +23,6 @@ const BEFORE_TIMEOUT: Duration = Duration::from_secs(900);
 const AFTER_TIMEOUT: Duration = Duration::from_millis(9800);
 /// When a slow hook is logged.
 const WARN_AFTER: Duration = Duration::from_secs(2);
-/// A hook's response may not be longer.
-const MAX_RESPONSE: usize = 64 << 10;
 
 /// Takes a ready app through checkpoint and restore.
 ///
@@ -92,26 +87,14 @@ fn run_hook(app: &mut Client, hook: &str, path: &str, timeout: Duration) -> Resu
     // A hook must not be sent twice, so not on a connection that the app may be closing.
     app.disconnect();
     let started = Instant::now();
-    let mut headers = Headers::new();
-    headers.push(b"host", app.address().to_string().as_bytes());
-    headers.push(b"user-agent", USER_AGENT.as_bytes());
-    headers.push(b"content-length", b"0");
-    let request = Request {
-        method: "POST".into(),
-        target: path.as_bytes().to_vec(),
-        headers,
-        body: Default::default(),
-    };
+    let request = app.own_request("POST", path);
     let mut deadline = Deadline::after(format!("the {hook} hook `{path}`"), WARN_AFTER, timeout);
-    let (response, mut body) = app
-        .send(&request, &mut deadline)
+    let status = app
+        .exchange(&request, &mut deadline, &mut Vec::new())
         .map_err(|failure| failure.message)?;
-    if !(200..300).contains(&response.status) {
-        return Err(format!("the app responded with status {}", response.status));
+    if !(200..300).contains(&status) {
+        return Err(format!("the app responded with status {status}"));
     }
-    // The hook has ended when its response has.
-    body.read_to(&mut Vec::new(), MAX_RESPONSE)
-        .map_err(|failure| failure.message)?;
     let took = started.elapsed().as_millis() as u64;
     info!("the {hook} hook `{path}` took {took} ms");
     Ok(())

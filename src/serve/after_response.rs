@@ -10,18 +10,17 @@ use std::time::Duration;
 
 use log::{debug, warn};
 
+use super::NO_TIME;
 use super::forward::App;
 use crate::config::Config;
-use crate::error::Failure;
 use crate::invocation::Invocation;
 use crate::net::deadline::{self, Deadline};
-use crate::translate::{event, request};
-
-/// A longer response is not read to its end; its connection is not kept then.
-const MAX_RESPONSE: usize = 64 << 10;
+use crate::translate::{context_headers, source};
 
 /// Requests the hook at `path` and waits for its response, until `margin` before the deadline of
 /// the invocation. `payload` is the invocation's event.
+#[cold]
+#[inline(never)]
 pub fn run(
     config: &Config,
     path: &str,
@@ -45,20 +44,18 @@ fn request_hook(
 ) -> Result<(), String> {
     let timeout = deadline::time_left(invocation.effective_deadline_ms(), margin);
     if timeout.is_zero() {
-        return Err("no time is left before the deadline".into());
+        return Err(NO_TIME.into());
     }
-    let event = event::parse(payload).map_err(|failure| failure.message)?;
-    let request = request::after_response(path, &event, invocation, config);
+    let mut request = app.client.own_request("POST", path);
+    let event = source::members(payload);
+    let context = event.member("requestContext");
+    context_headers::add(&mut request.headers, context, invocation, config);
     // The only warning is that of the timeout.
     let mut deadline = Deadline::after(String::new(), timeout, timeout);
-    let mut exchange = || {
-        let (response, mut body) = app.client.send(&request, &mut deadline)?;
-        let status = response.status;
-        // The work has ended when the response has.
-        body.read_to(&mut Vec::new(), MAX_RESPONSE)?;
-        Ok(status)
-    };
-    let status = exchange().map_err(|failure: Failure| match app.supervisor {
+    let status = app
+        .client
+        .exchange(&request, &mut deadline, &mut Vec::new());
+    let status = status.map_err(|failure| match app.supervisor {
         Some(supervisor) if failure.connection_lost => {
             supervisor.with_exit_status(failure, app.generation).message
         }

@@ -44,6 +44,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const STACK: usize = 256 << 10;
 /// How long before the deadline work ends that must not reach it, where no margin is set.
 const DEFAULT_MARGIN: Duration = Duration::from_millis(500);
+/// Why a request is not sent then.
+const NO_TIME: &str = "no time is left before the deadline";
 
 /// Shared by the threads of the loop.
 struct Shared<'a> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use log::{debug, warn};
 
-use super::DEFAULT_MARGIN;
 use super::forward::App;
+use super::{DEFAULT_MARGIN, NO_TIME};
 use crate::config::Config;
 use crate::error::{Class, Failure};
 use crate::invocation::Invocation;
@@ -20,10 +20,11 @@ use crate::net::deadline::{self, Deadline};
 use crate::translate::records::{Batch, Progress};
 use crate::translate::reply;
 
-/// A longer response is not read to its end; its connection is not kept then.
-const MAX_RESPONSE: usize = 64 << 10;
+/// What partial failures need.
+const ADVICE: &str = "; Lambda retries the failed records only if the event source mapping has \
+     ReportBatchItemFailures; without it the whole batch counts as processed";
 
-/// Whether the setting that partial failures need was named in the log.
+/// Whether the advice was logged.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
 /// One batch on its way to the app.
@@ -42,6 +43,8 @@ pub struct Split<'a> {
 
 impl Split<'_> {
     /// Forwards the records and returns the reply, written to `out`.
+    #[cold]
+    #[inline(never)]
     pub fn forward<'o>(
         mut self,
         batch: &Batch,
@@ -53,7 +56,7 @@ impl Split<'_> {
         let margin = deadline::margin_within(deadline_ms, margin);
         let mut first: Option<(usize, Failure)> = None;
         while let Some(index) = progress.next_index() {
-            let outcome = self.forward_record(batch, index, margin);
+            let outcome = self.forward_record(batch, index, deadline_ms, margin);
             progress.record(index, outcome.is_ok());
             let Err(failure) = outcome else { continue };
             debug!("the record `{}` failed: {failure}", batch.id(index));
@@ -64,23 +67,18 @@ impl Split<'_> {
             }
         }
         if let Some((index, failure)) = first {
-            let (count, id) = (batch.len(), batch.id(index).escape_debug());
+            let (count, id) = (batch.len(), batch.id(index));
             let failed = progress.failed().count();
             let summary = format!("{failed} of {count} records failed, the first `{id}`");
-            if progress.fails() {
+            if progress.fails(failed) {
                 return Err(Failure {
                     message: format!("{summary}: {}", failure.message),
                     connection_lost: false,
                     ..failure
                 });
             }
-            warn!("{summary}: {failure}");
-            if !WARNED.swap(true, Ordering::Relaxed) {
-                warn!(
-                    "Lambda retries the failed records only if the event source mapping has \
-                     ReportBatchItemFailures; without it the whole batch counts as processed"
-                );
-            }
+            let is_first = !WARNED.swap(true, Ordering::Relaxed);
+            warn!("{summary}: {failure}{}", if is_first { ADVICE } else { "" });
         }
         progress.write_reply(out);
         Ok(Reply::Buffered(out))
@@ -91,45 +89,27 @@ impl Split<'_> {
         &mut self,
         batch: &Batch,
         index: usize,
+        deadline_ms: Option<u64>,
         margin: Duration,
     ) -> Result<(), Failure> {
-        let App {
-            client,
-            supervisor,
-            generation,
-        } = &mut self.app;
-        let deadline_ms = self.invocation.effective_deadline_ms();
-        if deadline::time_left(deadline_ms, margin).is_zero() {
-            let message = "no time is left before the deadline".into();
-            return Err(Failure::new(Class::AppTimeout, message));
-        }
-        let request = batch
-            .request(
-                index,
-                &self.target,
-                self.invocation,
-                self.config,
-                self.message,
-            )
-            .map_err(|message| Failure::new(Class::InvalidEvent, message))?;
-        let subject = format!("POST {}", request.target.escape_ascii());
-        let mut deadline = Deadline::at(subject, deadline_ms, Some(margin));
-        let response = &mut *self.response;
-        response.clear();
-        let mut exchange = || {
-            let (head, mut body) = client.send(&request, &mut deadline)?;
-            let status = head.status;
-            body.read_to(response, MAX_RESPONSE)?;
-            Ok(status)
+        let (target, invocation, config) = (&self.target, self.invocation, self.config);
+        let request = if deadline::time_left(deadline_ms, margin).is_zero() {
+            Err((Class::AppTimeout, NO_TIME))
+        } else {
+            batch
+                .request(index, target, invocation, config, self.message)
+                .map_err(|message| (Class::InvalidEvent, message))
         };
-        let status = exchange();
+        let request = request.map_err(|(class, cause)| Failure::new(class, cause.into()))?;
+        let mut deadline = Deadline::at(request.name(), deadline_ms, Some(margin));
+        let App { client, .. } = &mut self.app;
+        let status = client.exchange(&request, &mut deadline, self.response);
         *self.reached |= !is_unreachable(&status);
-        let errors = &self.config.error_statuses;
-        match (status, supervisor) {
-            (Ok(status @ 200..=299), _) if !errors.contains(status) => Ok(()),
-            (Ok(status), _) => Err(reply::status_failure(status, response, None)),
+        match (status, self.app.supervisor) {
+            (Ok(status @ 200..=299), _) if !config.error_statuses.contains(status) => Ok(()),
+            (Ok(status), _) => Err(reply::status_failure(status, self.response, None)),
             (Err(failure), Some(supervisor)) => {
-                Err(supervisor.with_exit_status(failure, *generation))
+                Err(supervisor.with_exit_status(failure, self.app.generation))
             }
             (Err(failure), None) => Err(failure),
         }

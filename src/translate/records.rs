@@ -11,7 +11,7 @@ use codec::base64;
 use codec::escape::unescape;
 use codec::json::{self, Object, Raw};
 
-use super::context_headers;
+use super::{request, source};
 use crate::config::Config;
 use crate::http::headers::{Headers, clean, is_token};
 use crate::http::request::Request;
@@ -22,6 +22,7 @@ const SOURCE: &[u8] = b"x-amzn-event-source";
 const ID: &[u8] = b"x-amzn-event-id";
 const ATTRIBUTES: &[u8] = b"x-amzn-event-attributes";
 const SQSD: &str = "x-aws-sqsd-";
+const FIRST_RECEIVED_AT: &str = "x-aws-sqsd-first-received-at";
 /// The middleware of frameworks looks for this name.
 const SQSD_AGENT: &[u8] = b"aws-sqsd";
 const USER_AGENT: &[u8] =
@@ -51,8 +52,10 @@ impl Service {
     fn of(record: &Object) -> Option<Service> {
         let source = record.text("eventSource").or(record.text("EventSource"));
         Some(match &*source? {
-            "aws:sqs" if text(record, &["eventSourceARN"]).ends_with(".fifo") => Service::SqsFifo,
-            "aws:sqs" => Service::Sqs,
+            "aws:sqs" => match record.text("eventSourceARN") {
+                Some(arn) if arn.ends_with(".fifo") => Service::SqsFifo,
+                _ => Service::Sqs,
+            },
             "aws:sns" => Service::Sns,
             "aws:kinesis" => Service::Kinesis,
             "aws:dynamodb" => Service::DynamoDb,
@@ -60,32 +63,32 @@ impl Service {
         })
     }
 
-    fn source(self) -> &'static [u8] {
+    fn layout(self) -> &'static Layout {
         match self {
-            Service::Sqs | Service::SqsFifo => b"aws:sqs",
-            Service::Sns => b"aws:sns",
-            Service::Kinesis => b"aws:kinesis",
-            Service::DynamoDb => b"aws:dynamodb",
-        }
-    }
-
-    /// The member of a record that identifies it, in a reply and elsewhere.
-    fn id(self) -> &'static [&'static str] {
-        match self {
-            Service::Sqs | Service::SqsFifo => &["messageId"],
-            Service::Sns => &["Sns", "MessageId"],
-            Service::Kinesis => &["kinesis", "sequenceNumber"],
-            Service::DynamoDb => &["dynamodb", "SequenceNumber"],
-        }
-    }
-
-    /// The member of a record that is its message; the rest are its attributes.
-    fn message(self) -> &'static [&'static str] {
-        match self {
-            Service::Sqs | Service::SqsFifo => &["body"],
-            Service::Sns => &["Sns", "Message"],
-            Service::Kinesis => &["kinesis", "data"],
-            Service::DynamoDb => &["dynamodb"],
+            Service::Sqs | Service::SqsFifo => &Layout {
+                source: "aws:sqs",
+                part: "",
+                id: "messageId",
+                message: "body",
+            },
+            Service::Sns => &Layout {
+                source: "aws:sns",
+                part: "Sns",
+                id: "MessageId",
+                message: "Message",
+            },
+            Service::Kinesis => &Layout {
+                source: "aws:kinesis",
+                part: "kinesis",
+                id: "sequenceNumber",
+                message: "data",
+            },
+            Service::DynamoDb => &Layout {
+                source: "aws:dynamodb",
+                part: "dynamodb",
+                id: "SequenceNumber",
+                message: "",
+            },
         }
     }
 
@@ -93,6 +96,16 @@ impl Service {
     fn is_stream(self) -> bool {
         matches!(self, Service::Kinesis | Service::DynamoDb)
     }
+}
+
+/// Where a record has its id, in a reply and elsewhere, and its message.
+struct Layout {
+    source: &'static str,
+    /// The member with both; empty if they are members of the record.
+    part: &'static str,
+    id: &'static str,
+    /// Empty if the whole record is the message.
+    message: &'static str,
 }
 
 /// The records of one event.
@@ -111,18 +124,26 @@ struct Record<'a> {
 impl<'a> Batch<'a> {
     /// The records of the event; none if it is not a batch, if a record has no id, or if the
     /// reply must hold more than failures: that of a tumbling window holds its state.
+    #[inline(never)]
     pub fn parse(payload: &'a [u8]) -> Option<Batch<'a>> {
-        let event = Object::parse(str::from_utf8(payload).ok()?).ok()?;
-        let mut elements = event.member("Records").map(json::elements)?.peekable();
-        let service = Service::of(&Object::from_raw(*elements.peek()?))?;
-        let record = |raw: Raw<'a>| {
-            let object = Object::from_raw(raw);
-            let id = member(&object, service.id()).and_then(json::text)?;
-            (Service::of(&object) == Some(service)).then_some(Record { raw, id })
-        };
-        let records = elements.map(record).collect::<Option<_>>()?;
+        let event = source::members(payload);
+        let elements = event.member("Records").map(json::elements)?;
+        let mut service = None;
+        let mut records = Vec::new();
+        for raw in elements {
+            let record = Object::from_raw(raw);
+            let its = Service::of(&record)?;
+            if *service.get_or_insert(its) != its {
+                return None;
+            }
+            let layout = its.layout();
+            let id = member(&record, layout, layout.id).and_then(json::text)?;
+            records.push(Record { raw, id });
+        }
         let is_window = event.member("window").is_some();
-        (!is_window).then_some(Batch { service, records })
+        service
+            .filter(|_| !is_window)
+            .map(|service| Batch { service, records })
     }
 
     pub fn len(&self) -> usize {
@@ -139,6 +160,7 @@ impl<'a> Batch<'a> {
 
     /// The request for the record at `index`, with its message, decoded, in `body`. Fails if
     /// the message cannot be decoded.
+    #[inline(never)]
     pub fn request<'b>(
         &self,
         index: usize,
@@ -146,60 +168,41 @@ impl<'a> Batch<'a> {
         invocation: &Invocation,
         config: &Config,
         body: &'b mut Vec<u8>,
-    ) -> Result<Request<'b>, String> {
+    ) -> Result<Request<'b>, &'static str> {
+        let (service, layout) = (self.service, self.service.layout());
         let raw = self.records.get(index).map(|record| record.raw);
-        let object = raw.map(Object::from_raw).unwrap_or_default();
-        let message = match (self.service, raw) {
-            (Service::DynamoDb, raw) => raw,
-            _ => member(&object, self.service.message()),
+        let record = raw.map(Object::from_raw).unwrap_or_default();
+        let message = match layout.message {
+            "" => raw,
+            name => member(&record, layout, name),
         };
         body.clear();
         if let Some(message) = message {
-            self.decode(message, body)
-                .ok_or("the message of the record cannot be decoded")?;
+            decode(service, message, body).ok_or("the message of the record cannot be decoded")?;
         }
-        let mut headers = Headers::new();
-        headers.push(b"content-type", media_type(body));
-        headers.push(SOURCE, self.service.source());
-        headers.push(ID, clean(self.id(index)).as_bytes());
-        if matches!(self.service, Service::Sqs | Service::SqsFifo) {
-            add_sqsd(&mut headers, &object, self.id(index));
+        let media_type = media_type(body);
+        let target = target.to_vec();
+        let mut request = request::pass_through(target, media_type, body, None, invocation, config);
+        let headers = &mut request.headers;
+        add(headers, SOURCE, layout.source);
+        add(headers, ID, self.id(index));
+        if matches!(service, Service::Sqs | Service::SqsFifo) {
+            add_sqsd(headers, &record, self.id(index));
         }
         if config.context_headers {
             let mut attributes = Vec::new();
-            write_without(&mut attributes, object, self.service.message());
+            write_attributes(&mut attributes, record, layout);
             headers.push(ATTRIBUTES, &attributes);
         }
-        context_headers::add(&mut headers, None, invocation, config);
-        headers.push(b"host", config.app.to_string().as_bytes());
-        headers.push(b"content-length", body.len().to_string().as_bytes());
-        Ok(Request {
-            method: Cow::Borrowed("POST"),
-            target: target.to_vec(),
-            headers,
-            body,
-        })
-    }
-
-    fn decode(&self, message: Raw, body: &mut Vec<u8>) -> Option<()> {
-        match json::raw_contents(message) {
-            Some(encoded) if self.service == Service::Kinesis => {
-                let text = json::text(message).unwrap_or(Cow::Borrowed(encoded));
-                base64::decode(body, text.as_bytes())
-            }
-            Some(escaped) => unescape(body, escaped),
-            None => {
-                body.extend_from_slice(message.get().as_bytes());
-                Some(())
-            }
-        }
+        Ok(request)
     }
 
     /// The message group of a record in a FIFO queue.
     fn group(&self, index: usize) -> Option<Cow<'a, str>> {
-        let record = self.records.get(index)?;
-        let object = Object::from_raw(record.raw);
-        (self.service == Service::SqsFifo).then(|| text(&object, &["attributes", "MessageGroupId"]))
+        let fifo = self.service == Service::SqsFifo;
+        let record = self.records.get(index).filter(|_| fifo)?;
+        let attributes = Object::from_raw(record.raw).object("attributes");
+        Some(attributes.text("MessageGroupId").unwrap_or_default())
     }
 }
 
@@ -224,6 +227,7 @@ impl<'a> Progress<'a> {
     }
 
     /// The record to forward now.
+    #[inline(never)]
     pub fn next_index(&mut self) -> Option<usize> {
         loop {
             let index = self.next;
@@ -258,14 +262,14 @@ impl<'a> Progress<'a> {
             .map(|(index, _)| index)
     }
 
-    /// Whether the invocation fails: where no record has succeeded, Lambda needs no list, and
+    /// Whether the invocation fails with so many failed records: where no record has succeeded, Lambda needs no list, and
     /// SNS reads none.
-    pub fn fails(&self) -> bool {
-        let failed = self.failed().count();
+    pub fn fails(&self, failed: usize) -> bool {
         failed == self.batch.len() || failed > 0 && self.batch.service == Service::Sns
     }
 
     /// Writes the reply with the ids of the failed records, or of the first in a stream.
+    #[inline(never)]
     pub fn write_reply(&self, out: &mut Vec<u8>) {
         let most = if self.batch.service.is_stream() {
             1
@@ -292,90 +296,105 @@ impl<'a> Progress<'a> {
     }
 }
 
-fn media_type(body: &[u8]) -> &'static [u8] {
-    if json::is_valid(body) {
-        b"application/json"
-    } else if str::from_utf8(body).is_ok() {
-        b"text/plain"
-    } else {
-        b"application/octet-stream"
+/// Appends the message. `None` if it cannot be decoded.
+fn decode(service: Service, message: Raw, body: &mut Vec<u8>) -> Option<()> {
+    match json::raw_contents(message) {
+        Some(_) if service == Service::Kinesis => {
+            base64::decode(body, json::text(message)?.as_bytes())
+        }
+        Some(escaped) => unescape(body, escaped),
+        None => {
+            body.extend_from_slice(message.get().as_bytes());
+            Some(())
+        }
     }
+}
+
+fn media_type(body: &[u8]) -> &'static str {
+    if json::is_valid(body) {
+        "application/json"
+    } else if str::from_utf8(body).is_ok() {
+        "text/plain"
+    } else {
+        "application/octet-stream"
+    }
+}
+
+#[inline(never)]
+fn add(headers: &mut Headers, name: &[u8], value: &str) {
+    headers.push(name, clean(value).as_bytes());
 }
 
 /// Adds the headers of Elastic Beanstalk's daemon.
 fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
-    let mut push = |name: &str, value: &str| {
-        let name = format!("{SQSD}{name}");
-        headers.push(name.as_bytes(), clean(value).as_bytes());
-    };
-    push("msgid", id);
-    let arn = text(record, &["eventSourceARN"]);
-    push("queue", arn.split(':').nth(5).unwrap_or_default());
+    headers.push(b"user-agent", USER_AGENT);
+    add(headers, b"x-aws-sqsd-msgid", id);
+    let arn = record.text("eventSourceARN").unwrap_or_default();
+    let (_, queue) = arn.rsplit_once(':').unwrap_or_default();
+    add(headers, b"x-aws-sqsd-queue", queue);
     let attributes = record.object("attributes");
-    let first = attributes.text("ApproximateFirstReceiveTimestamp");
-    if let Some(ms) = first.and_then(|ms| ms.parse().ok()) {
-        push(
-            "first-received-at",
-            &logger::timestamp(Duration::from_millis(ms)),
-        );
-    }
     for (name, key) in [
-        ("receive-count", "ApproximateReceiveCount"),
-        ("sender-id", "SenderId"),
+        (FIRST_RECEIVED_AT, "ApproximateFirstReceiveTimestamp"),
+        ("x-aws-sqsd-receive-count", "ApproximateReceiveCount"),
+        ("x-aws-sqsd-sender-id", "SenderId"),
     ] {
-        if let Some(value) = attributes.text(key) {
-            push(name, &value);
+        let mut value = attributes.text(key);
+        if name == FIRST_RECEIVED_AT {
+            let ms = value.and_then(|ms| ms.parse().ok());
+            value = ms.map(|ms| logger::timestamp(Duration::from_millis(ms)).into());
+        }
+        if let Some(value) = value {
+            add(headers, name.as_bytes(), &value);
         }
     }
     for (name, attribute) in record.object("messageAttributes").into_members() {
         let attribute = Object::from_raw(attribute);
-        let value = attribute
-            .text("stringValue")
-            .or(attribute.text("binaryValue"));
-        if let Some(value) = value.filter(|_| is_token(name.as_bytes())) {
-            push(&format!("attr-{name}"), &value);
+        let mut keys = ["stringValue", "binaryValue"].into_iter();
+        if let Some(value) = keys.find_map(|key| attribute.text(key))
+            && is_token(name.as_bytes())
+        {
+            add(headers, format!("{SQSD}attr-{name}").as_bytes(), &value);
         }
     }
-    headers.push(b"user-agent", USER_AGENT);
 }
 
-/// Writes the object in ASCII without the member at `path`.
-fn write_without(out: &mut Vec<u8>, object: Object, path: &[&str]) {
+/// Writes the record without its message, in ASCII.
+fn write_attributes(out: &mut Vec<u8>, record: Object, layout: &Layout) {
+    let (skipped, split) = match (layout.part, layout.message) {
+        ("", message) => (Some(message), None),
+        (part, "") => (Some(part), None),
+        (part, _) => (None, Some(part)),
+    };
     out.push(b'{');
-    let mut separator: &[u8] = b"";
-    for (key, value) in object.into_members() {
-        let rest = match path {
-            [first, rest @ ..] if key == *first => Some(rest),
-            _ => None,
-        };
-        if rest.is_some_and(<[_]>::is_empty) {
+    let start = out.len();
+    for (key, value) in record.into_members() {
+        if skipped == Some(&key) {
             continue;
         }
-        out.extend_from_slice(separator);
-        separator = b",";
+        if out.len() > start {
+            out.push(b',');
+        }
         json::write_ascii_string(out, &key);
         out.push(b':');
-        match rest {
-            Some(rest) => write_without(out, Object::from_raw(value), rest),
-            None => json::write_ascii(out, value.get()),
+        if split == Some(&key) {
+            let layout = Layout {
+                part: "",
+                ..*layout
+            };
+            write_attributes(out, Object::from_raw(value), &layout);
+        } else {
+            json::write_ascii(out, value.get());
         }
     }
     out.push(b'}');
 }
 
-/// The member at the path.
-fn member<'a>(object: &Object<'a>, path: &[&str]) -> Option<Raw<'a>> {
-    match path {
-        [name] => object.member(name),
-        [name, rest @ ..] => member(&object.object(name), rest),
-        [] => None,
+/// The member of the part of a record that has its id and its message.
+fn member<'a>(record: &Object<'a>, layout: &Layout, name: &str) -> Option<Raw<'a>> {
+    match layout.part {
+        "" => record.member(name),
+        part => record.object(part).member(name),
     }
-}
-
-fn text<'a>(object: &Object<'a>, path: &[&str]) -> Cow<'a, str> {
-    member(object, path)
-        .and_then(json::text)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -555,7 +574,7 @@ mod tests {
             };
             assert_eq!(value(ATTRIBUTES), Some(expected));
             assert_eq!(value(ID), Some("i"));
-            assert_eq!(value(SOURCE).map(str::as_bytes), Some(service.source()));
+            assert_eq!(value(SOURCE), Some(service.layout().source));
         }
         let off = [("AWS_LWA_CONTEXT_HEADERS", "off")];
         let (headers, _) = request(&record(Service::Sqs, "i", "g"), &off);
@@ -677,7 +696,11 @@ mod tests {
                 assert!(sent.values().all(|times| *times == 1));
                 let (expected, none) = script.expected(service);
                 let fails = none || service == Service::Sns && !expected.is_empty();
-                assert_eq!(progress.fails(), fails, "{service:?} {size}");
+                assert_eq!(
+                    progress.fails(progress.failed().count()),
+                    fails,
+                    "{service:?} {size}"
+                );
                 let mut reply = Vec::new();
                 progress.write_reply(&mut reply);
                 let reply: serde_json::Value = serde_json::from_slice(&reply).expect("JSON");

@@ -18,7 +18,6 @@ use super::context_headers::{
 };
 use super::{records, source};
 use crate::config::Config;
-use crate::http::USER_AGENT;
 use crate::http::headers::{self, Headers, HopByHop, clean, is_token};
 use crate::http::path_guard;
 use crate::http::request::Request;
@@ -56,7 +55,13 @@ pub fn build<'a>(
 ) -> Result<Request<'a>, Rejection> {
     match event {
         Event::Http(http) => from_http(http, invocation, config, decoded),
-        Event::Other { context } => Ok(pass_through(*context, payload, invocation, config)),
+        Event::Other { context } => {
+            let target = pass_through_target(payload, config);
+            let media_type = "application/json";
+            Ok(pass_through(
+                target, media_type, payload, *context, invocation, config,
+            ))
+        }
     }
 }
 
@@ -124,22 +129,26 @@ fn check_size(http: &Http) -> Result<(), Rejection> {
     }
 }
 
-fn pass_through<'a>(
+/// The POST of an event, or of a record of one, to the pass-through path.
+#[inline(never)]
+pub fn pass_through<'a>(
+    target: Vec<u8>,
+    media_type: &str,
+    body: &'a [u8],
     context: Option<Raw>,
-    payload: &'a [u8],
     invocation: &Invocation,
     config: &Config,
 ) -> Request<'a> {
     let mut headers = Headers::new();
-    headers.push(b"content-type", b"application/json");
+    headers.push(b"content-type", media_type.as_bytes());
     context_headers::add(&mut headers, context, invocation, config);
     headers.push(b"host", config.app.to_string().as_bytes());
-    headers.push(b"content-length", payload.len().to_string().as_bytes());
+    headers.push(b"content-length", body.len().to_string().as_bytes());
     Request {
         method: Cow::Borrowed("POST"),
-        target: pass_through_target(payload, config),
+        target,
         headers,
-        body: payload,
+        body,
     }
 }
 
@@ -159,26 +168,6 @@ pub fn pass_through_target(payload: &[u8], config: &Config) -> Vec<u8> {
         target.extend_from_slice(part.as_bytes());
     }
     target
-}
-
-/// The request to the hook at `path` after the response to `event`: an empty POST.
-pub fn after_response(
-    path: &str,
-    event: &Event,
-    invocation: &Invocation,
-    config: &Config,
-) -> Request<'static> {
-    let mut headers = Headers::new();
-    headers.push(b"host", config.app.to_string().as_bytes());
-    headers.push(b"user-agent", USER_AGENT.as_bytes());
-    context_headers::add(&mut headers, event.context(), invocation, config);
-    headers.push(b"content-length", b"0");
-    Request {
-        method: Cow::Borrowed("POST"),
-        target: path.as_bytes().to_vec(),
-        headers,
-        body: b"",
-    }
 }
 
 /// The bytes of the body: a part of the event, or `decoded` if it is escaped or base64.

@@ -56,23 +56,29 @@ connect Name=ContactFlowEvent,Details
 s3-object-lambda xAmzRequestId,userRequest
 ";
 
+/// The members of an event; none if it is not an object.
+#[inline(never)]
+pub fn members(payload: &[u8]) -> Object<'_> {
+    let text = str::from_utf8(payload).unwrap_or_default();
+    Object::parse(text).unwrap_or_default()
+}
+
 /// The source of an event that is not an HTTP request.
+#[inline(never)]
 pub fn of(payload: &[u8]) -> &'static str {
-    let Some(text) = str::from_utf8(payload).ok() else {
-        return OTHER;
+    let event = members(payload);
+    let list = match event.member("Records") {
+        Some(records) => records.get().as_bytes(),
+        None => payload,
     };
-    let event = Object::parse(text).unwrap_or_default();
-    let first = match event.member("Records") {
-        Some(records) => json::first(records.get()),
-        None => json::first(text),
-    };
+    let first = str::from_utf8(list).ok().and_then(json::first);
     let record = first.map(Object::from_raw).unwrap_or_default();
     let context = event.object("requestContext");
     let has = |member: &str| {
         let (object, member) = match member.split_once(':') {
             Some(("record", member)) => (&record, member),
-            Some(("context", member)) => (&context, member),
-            _ => (&event, member),
+            Some((_, member)) => (&context, member),
+            None => (&event, member),
         };
         match member.split_once('=') {
             Some((name, value)) => object.text(name).is_some_and(|text| text == value),
@@ -87,16 +93,12 @@ pub fn of(payload: &[u8]) -> &'static str {
         }
     }
     // The last event of a tumbling window has no records.
-    match event.text("eventSourceARN").as_deref().and_then(service) {
+    let stream = event.text("eventSourceARN").unwrap_or_default();
+    match stream.split(':').nth(2) {
         Some("kinesis") => "kinesis",
         Some("dynamodb") => "dynamodb",
         _ => OTHER,
     }
-}
-
-/// The service in an ARN: its third part.
-fn service(arn: &str) -> Option<&str> {
-    arn.split(':').nth(2)
 }
 
 #[cfg(test)]

@@ -201,6 +201,8 @@ impl Settings<'_> {
         self.accept(name, value, setting.accepted, parse)
     }
 
+    /// The name that is set, and its value.
+    #[inline(never)]
     fn find(&mut self, setting: &Setting) -> Option<(&'static str, String)> {
         let mut found = self.get(setting.name).map(|value| (setting.name, value));
         for old in setting.deprecated {
@@ -229,6 +231,8 @@ impl Settings<'_> {
         parsed
     }
 
+    #[cold]
+    #[inline(never)]
     fn reject(&mut self, name: &'static str, value: String, accepted: &'static str) {
         self.bad.push(BadSetting {
             name,

@@ -227,6 +227,27 @@ def sources(function):
     assert not succeeded and "sns" in json.dumps(reply), f"the reply to a source without a route is {short(reply)}"
 
 
+def worker(function):
+    """Each message is a task of its own; one that fails is listed alone. A client cannot send tasks."""
+    def task(to):
+        return json.dumps({"task": "send_mail", "arguments": {"to": to}})
+
+    event = function.sample("sqs")
+    good, bad = event["Records"][:2]
+    good["body"], bad["body"] = task("ann@example.com"), task("bob")
+    failures = [{"itemIdentifier": bad["messageId"]}]
+    expect("reply to a good task and a bad one", function.invoke(event), (True, {"batchItemFailures": failures}))
+    bad["body"] = task("zoe@example.com")
+    expect("reply to good tasks", function.invoke(event), (True, {"batchItemFailures": []}))
+    function.until("mail sent to zoe@example.com")
+    sent = [line.rpartition(" ")[2] for line in function.lines if "mail sent to" in line]
+    expect("mails", sent, ["ann@example.com", "ann@example.com", "zoe@example.com"])
+    forged = {"Content-Type": "application/json", "User-Agent": "aws-sqsd/2.0"}
+    status, _, _ = ask(function.address + "/worker/sqs/", "POST", task("eve@example.com"), forged)
+    expect("status of a task of a client", status, 400)
+    assert not any("eve@example.com" in line and "sent" in line for line in function.lines), "a client has sent a task"
+
+
 def recorder(function):
     page(function.address)
     function.until("recorder: GET /2018-06-01/runtime/invocation/next")

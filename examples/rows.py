@@ -83,6 +83,7 @@ ROWS = [
     Row("fastapi-background-tasks", ZIP, without=EVENTS, also=(checks.background_task,)),
     Row("express-queue", ZIP, without=EVENTS, also=(checks.queue,)),
     Row("flask-events", ZIP, without=EVENTS, also=(checks.sources,)),
+    Row("django-sqs-worker", without=EVENTS, also=(checks.worker,)),
     Row("runtime-api-proxy", without=EVENTS, also=(checks.recorder,)),
     Row("mcp-python", without=QUIET, also=(checks.mcp,)),
     Row("mcp-typescript", build="npm run build", without=QUIET, also=(checks.mcp,)),

@@ -86,6 +86,13 @@ fn bench() -> std::io::Result<bool> {
         if kind.is_counted() {
             counts::counts(kind, &subjects, &mut series, &mut broken);
         }
+        // In turns with the others, so that its latency can be compared with theirs.
+        let with_hook = (kind.name == "small").then(|| Subject {
+            name: report::HOOK,
+            has_hook: true,
+            ..subjects[0].clone()
+        });
+        let subjects: Vec<Subject> = subjects.iter().cloned().chain(with_hook).collect();
         measure::steady(kind, &subjects, seconds, &mut series, &mut broken);
         print!("{}", report::lines(&series[from..]));
     }
@@ -111,18 +118,21 @@ fn subjects() -> std::io::Result<Vec<Subject>> {
         name: "ours",
         program: PathBuf::from(ours),
         argument: None,
+        has_hook: false,
     }];
     if let Some(peer) = std::env::var_os("PEER") {
         subjects.push(Subject {
             name: "peer",
             program: PathBuf::from(peer),
             argument: None,
+            has_hook: false,
         });
     }
     subjects.push(Subject {
         name: "floor",
         program: std::env::current_exe()?,
         argument: Some("--floor"),
+        has_hook: false,
     });
     Ok(subjects)
 }

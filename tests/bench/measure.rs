@@ -15,10 +15,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[derive(Clone)]
 pub struct Subject {
     pub name: &'static str,
     pub program: PathBuf,
     pub argument: Option<&'static str>,
+    /// Whether it requests a hook after each response (`AWS_LWA_AFTER_RESPONSE_PATH`).
+    pub has_hook: bool,
 }
 
 /// All values of one metric, round by round.
@@ -71,6 +74,9 @@ impl<'a> Running<'a> {
         let fake = Fake::start(kind.in_flight, kind.gzip).map_err(|e| e.to_string())?;
         let mut env = adapter_env(fake.address(), port);
         env.extend(kind.env());
+        if subject.has_hook {
+            env.push(("AWS_LWA_AFTER_RESPONSE_PATH", "/_after".into()));
+        }
         if subject.argument.is_some() {
             env.push(floor);
         }

@@ -12,10 +12,16 @@ enum Bar {
     Below(f64),
     /// More is better here.
     AbovePeer(f64),
+    /// With a hook after each response, relative to without.
+    Hook(f64),
 }
 
-const BARS: [(&str, &str, Bar); 13] = [
+/// The adapter with such a hook.
+pub const HOOK: &str = "hook";
+
+const BARS: [(&str, &str, Bar); 14] = [
     ("small", measure::LATENCY, Bar::Floor(1.35)),
+    ("small", measure::LATENCY, Bar::Hook(1.05)),
     ("small", measure::CPU, Bar::Peer(0.5)),
     ("small", measure::RESIDENT, Bar::Below(1024.0)),
     (
@@ -85,6 +91,11 @@ pub fn bars(series: &[Series]) -> String {
             Bar::Peer(f) => peer.map(|peer| (f * peer, format!("at most {f} x peer"))),
             Bar::Below(limit) => Some((*limit, format!("at most {limit}"))),
             Bar::AbovePeer(f) => peer.map(|peer| (f * peer, format!("at least {f} x peer"))),
+            Bar::Hook(f) => ours.map(|ours| (f * ours, format!("at most {f} x without the hook"))),
+        };
+        let ours = match bar {
+            Bar::Hook(_) => middle(HOOK),
+            _ => ours,
         };
         let (Some(ours), Some((limit, rule))) = (ours, limit_and_rule) else {
             continue;

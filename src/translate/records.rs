@@ -262,8 +262,8 @@ impl<'a> Progress<'a> {
             .map(|(index, _)| index)
     }
 
-    /// Whether the invocation fails with so many failed records: where no record has succeeded, Lambda needs no list, and
-    /// SNS reads none.
+    /// Whether the invocation fails with so many failed records: where no record has succeeded,
+    /// Lambda needs no list, and SNS reads none.
     pub fn fails(&self, failed: usize) -> bool {
         failed == self.batch.len() || failed > 0 && self.batch.service == Service::Sns
     }

@@ -79,7 +79,7 @@ build/page/$(PLAYWRIGHT):
 	npm install --silent --no-audit --no-fund --prefix build/page $(PLAYWRIGHT)
 	@touch $@
 
-soak: ## Send N=1000000 invocations to a misbehaving app, and race N/50 requests against closing connections
+soak: ## Send N=1000000 invocations, and half as many 16 at a time, to a misbehaving app, and race N/50 requests against closing connections
 	RACES=$$(($(N) / 50)) SOAK=$(N) $(CARGO) test --release --features local --test e2e -- --nocapture --test-threads 1 soak:: races::
 
 lint: ## Check the format and the lints

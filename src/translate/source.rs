@@ -77,8 +77,9 @@ pub fn of(payload: &[u8]) -> &'static str {
     let has = |member: &str| {
         let (object, member) = match member.split_once(':') {
             Some(("record", member)) => (&record, member),
-            Some((_, member)) => (&context, member),
-            None => (&event, member),
+            Some(("context", member)) => (&context, member),
+            // A value may have a colon.
+            _ => (&event, member),
         };
         match member.split_once('=') {
             Some((name, value)) => object.text(name).is_some_and(|text| text == value),
@@ -94,11 +95,14 @@ pub fn of(payload: &[u8]) -> &'static str {
     }
     // The last event of a tumbling window has no records.
     let stream = event.text("eventSourceARN").unwrap_or_default();
-    match stream.split(':').nth(2) {
-        Some("kinesis") => "kinesis",
-        Some("dynamodb") => "dynamodb",
-        _ => OTHER,
+    for part in stream.split(':') {
+        for source in ["kinesis", "dynamodb"] {
+            if part == source {
+                return source;
+            }
+        }
     }
+    OTHER
 }
 
 #[cfg(test)]

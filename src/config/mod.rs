@@ -36,8 +36,8 @@ pub struct Config {
     pub async_init: bool,
     /// The spellings of the base path, without a trailing slash; none of them is empty.
     pub base_path: Vec<String>,
-    /// The parts between which the source of the event is inserted; usually one.
-    pub pass_through_path: Vec<String>,
+    /// The source of the event takes the place of each `{source}`.
+    pub pass_through_path: String,
     /// Whether each record of a batch is a request of its own.
     pub split_batches: bool,
     /// The header that is sent on as `Authorization`; in lower case.
@@ -152,8 +152,8 @@ impl Config {
         let initialization = settings.get(INITIALIZATION_TYPE).unwrap_or_default();
         let pass_through_path = settings
             .read(&PASS_THROUGH_PATH, values::pass_through_path)
-            .unwrap_or(vec!["/events".into()]);
-        let hook = |path: &str| hook_path(path, [&readiness.path, &pass_through_path.concat()]);
+            .unwrap_or("/events".into());
+        let hook = |path: &str| hook_path(path, [&readiness.path, &pass_through_path]);
         let config = Config {
             async_init: read_async_init(settings, &initialization),
             base_path: settings
@@ -401,10 +401,7 @@ mod tests {
             );
             assert!(!config.async_init && config.base_path.is_empty());
             assert_eq!(
-                (
-                    config.pass_through_path.concat().as_str(),
-                    config.concurrency
-                ),
+                (config.pass_through_path.as_str(), config.concurrency),
                 ("/events", 1)
             );
             assert!(warnings.is_empty());
@@ -591,7 +588,7 @@ mod tests {
             ("AWS_LWA_PRIME", "always"),
         ]);
         assert_eq!(config.readiness.path, format!("{path}%7B%7D"));
-        assert_eq!(config.pass_through_path, [path, ""]);
+        assert_eq!(config.pass_through_path, format!("{path}{{source}}"));
         assert_eq!(config.prime.paths, [path, path]);
         let base = accepted(&[("AWS_LWA_REMOVE_BASE_PATH", "caf\u{e9}/")]).base_path;
         assert_eq!(base, ["/caf%C3%A9", "/caf\u{e9}"]);

@@ -169,20 +169,20 @@ pub fn base_path(text: &str) -> Option<Vec<String>> {
     Some(spellings)
 }
 
-/// Accepts braces only in `{source}`: a misspelt one must not become a path. Returns the parts
-/// before, between and after the placeholders.
-pub fn pass_through_path(text: &str) -> Option<Vec<String>> {
+/// Accepts braces only in `{source}`: a misspelt one must not become a path.
+pub fn pass_through_path(text: &str) -> Option<String> {
     let path = encoded(text, b"\"<>`")?;
-    let mut parts = Vec::new();
-    for part in path.split('{') {
-        let part = if parts.is_empty() {
+    for (index, part) in path.split('{').enumerate() {
+        let part = if index == 0 {
             part
         } else {
             part.strip_prefix("source}")?
         };
-        parts.push((!part.contains('}')).then(|| part.to_owned())?);
+        if part.contains('}') {
+            return None;
+        }
     }
-    Some(parts)
+    Some(path)
 }
 
 /// A host name or address, without the brackets around IPv6.

@@ -154,17 +154,11 @@ pub fn pass_through<'a>(
 
 /// The pass-through path, with the source of the event where the setting asks for it.
 pub fn pass_through_target(payload: &[u8], config: &Config) -> Vec<u8> {
-    let parts = &config.pass_through_path;
-    let source = if parts.len() > 1 {
-        source::of(payload)
-    } else {
-        ""
-    };
-    let mut target = Vec::new();
-    for (index, part) in parts.iter().enumerate() {
-        if index > 0 {
-            target.extend_from_slice(source.as_bytes());
-        }
+    let mut parts = config.pass_through_path.split('{');
+    let mut target = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        target.extend_from_slice(source::of(payload).as_bytes());
+        let part = part.strip_prefix("source}").unwrap_or(part);
         target.extend_from_slice(part.as_bytes());
     }
     target

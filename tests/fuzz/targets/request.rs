@@ -110,13 +110,14 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     check_fields(&request, config);
     if let Event::Other { .. } = event {
         assert_eq!(&*request.method, "POST");
-        let (before, after) = match config.pass_through_path.as_slice() {
+        let parts: Vec<&str> = config.pass_through_path.split("{source}").collect();
+        let (before, after) = match parts[..] {
             [path] => (path, None),
             [before, after] => (before, Some(after)),
-            parts => panic!("{parts:?}"),
+            _ => panic!("{parts:?}"),
         };
-        let source = request.target.strip_prefix(before.as_str());
-        let source = source.and_then(|rest| rest.strip_suffix(after.map_or("", |after| after)));
+        let source = request.target.strip_prefix(before);
+        let source = source.and_then(|rest| rest.strip_suffix(after.unwrap_or_default()));
         let source = source.expect("the pass-through path");
         assert_eq!(source.is_empty(), after.is_none());
         assert!(

@@ -67,10 +67,7 @@ pub fn check(data: &[u8]) {
 
 /// Values that are copied into a request line or a header are valid there.
 fn check_usable(config: &Config) {
-    for path in [
-        &config.pass_through_path.join("source"),
-        &config.readiness.path,
-    ] {
+    for path in [&config.pass_through_path, &config.readiness.path] {
         assert!(
             path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#'),
             "{path:?}"

@@ -68,7 +68,8 @@ fn started(line: &str, folder: &Path) -> Local {
     let line = line.replace("--app-port 8000", &format!("--app-port {}", free_port()));
     let mut args: Vec<&str> = line.split_whitespace().skip(1).collect();
     args.splice(0..0, ["--port", "0"]);
-    if !args.contains(&"--adapter") && !args.contains(&"--no-adapter") {
+    let without = ["--adapter", "--no-adapter", "web-function"];
+    if !args.iter().any(|arg| without.contains(arg)) {
         args.splice(0..0, ["--adapter", adapter]);
     }
     let mut command = command(&args);

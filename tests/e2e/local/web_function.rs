@@ -247,6 +247,11 @@ fn the_end_is_sigterm_and_a_second() {
     local.end("TERM");
     let took = started.elapsed();
     assert!(local.output().contains("got SIGTERM"));
+    assert!(
+        local
+            .output()
+            .contains("1 request in 1 environment, 0 failed")
+    );
     assert!(took >= Duration::from_secs(1), "killed after {took:?}");
     wait_for_end(&app);
     assert!(!is_alive(&app));

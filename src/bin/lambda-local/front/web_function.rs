@@ -132,8 +132,9 @@ fn forward<'f>(
             error_type: Some("Runtime.RequestTimeout"),
             cause: format!("no response after {:.2} seconds", timeout.as_secs_f64()),
         }),
-        Err(ureq::Error::BadUri(_) | ureq::Error::Http(_)) => {
-            Err(Failure::refused(400, "the request is not valid"))
+        Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Http(_))) => {
+            let cause = format!("the request is not valid: {error}");
+            Err(Failure::refused(400, cause))
         }
         // When the app crashes, the connection is lost first, and the exit follows.
         Err(error) => Err(match exit::wait_for_cause(&request.environment) {

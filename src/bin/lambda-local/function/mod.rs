@@ -66,6 +66,7 @@ pub struct Function {
 
 impl Function {
     pub fn new(setup: Arc<Setup>) -> Arc<Function> {
+        let unit = setup.options.unit();
         Arc::new(Function {
             places: Places::new(&setup.options),
             units: setup
@@ -76,7 +77,7 @@ impl Function {
             setup,
             is_stopping: AtomicBool::default(),
             queue_notice_logged: AtomicBool::default(),
-            summary: Mutex::default(),
+            summary: Mutex::new(Summary::new(unit)),
             injected: Mutex::default(),
         })
     }

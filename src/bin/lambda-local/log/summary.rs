@@ -1,4 +1,4 @@
-//! The last line of the log: number of invocations, failures, duration, memory.
+//! The last line of the log: number of invocations or requests, failures, duration, memory.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,6 +7,8 @@ use crate::log::{Report, Status};
 
 #[derive(Debug, Default)]
 pub struct Summary {
+    /// The noun for one of them.
+    unit: &'static str,
     invocations: u32,
     failures: u32,
     environments: u32,
@@ -15,6 +17,13 @@ pub struct Summary {
 }
 
 impl Summary {
+    pub fn new(unit: &'static str) -> Summary {
+        Summary {
+            unit,
+            ..Summary::default()
+        }
+    }
+
     pub fn add_environment(&mut self) {
         self.environments += 1;
     }
@@ -30,11 +39,11 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.invocations == 0 {
-            return write!(f, "no invocations");
+            return write!(f, "no {}s", self.unit);
         }
         let average = self.total.as_secs_f64() * 1000.0 / f64::from(self.invocations);
         let (invocations, environments) = (
-            counted(self.invocations, "invocation"),
+            counted(self.invocations, self.unit),
             counted(self.environments, "environment"),
         );
         write!(
@@ -59,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_summary_counts_and_averages() {
-        let mut summary = Summary::default();
+        let mut summary = Summary::new("invocation");
         assert_eq!(summary.to_string(), "no invocations");
         summary.add_environment();
         for (ms, status) in [(10, Status::Success), (20, Status::Timeout)] {

@@ -45,6 +45,7 @@ fn folder() -> PathBuf {
     for (name, script) in [
         ("app", &site),
         ("node", &site),
+        ("uvicorn", &site),
         ("lambda-adapter", &adapter),
     ] {
         let path = folder.join(name);
@@ -54,6 +55,16 @@ fn folder() -> PathBuf {
     fs::write(folder.join(".env"), "A=1\n").expect("a file");
     fs::write(folder.join("event.json"), r#"{"source":"test"}"#).expect("a file");
     folder.canonicalize().expect("a folder")
+}
+
+/// The words of a command, as a shell reads them: one in single quotes may have spaces.
+fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('\'').enumerate();
+    let words = parts.flat_map(|(index, part)| match index % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.collect()
 }
 
 /// Starts the command as it stands there, but on free ports.
@@ -66,8 +77,8 @@ fn started(line: &str, folder: &Path) -> Local {
     let adapter = adapter.to_str().expect("a path");
     let line = line.replace("/path/to/lwa", adapter);
     let line = line.replace("--app-port 8000", &format!("--app-port {}", free_port()));
-    let mut args: Vec<&str> = line.split_whitespace().skip(1).collect();
-    args.splice(0..0, ["--port", "0"]);
+    let mut args = words(&line);
+    args.splice(0..1, ["--port", "0"]);
     let without = ["--adapter", "--no-adapter", "web-function"];
     if !args.iter().any(|arg| without.contains(arg)) {
         args.splice(0..0, ["--adapter", adapter]);

@@ -40,9 +40,9 @@ pub struct WarmEnvironment {
 }
 
 impl ConcurrencyUnit {
-    pub fn new(ports: Ports) -> ConcurrencyUnit {
+    pub fn new(ports: &Ports) -> ConcurrencyUnit {
         ConcurrencyUnit {
-            ports,
+            ports: *ports,
             warm: Mutex::default(),
             latest: Mutex::default(),
         }

@@ -69,11 +69,7 @@ impl Function {
         let unit = setup.options.unit();
         Arc::new(Function {
             places: Places::new(&setup.options),
-            units: setup
-                .ports
-                .iter()
-                .map(|ports| ConcurrencyUnit::new(*ports))
-                .collect(),
+            units: setup.ports.iter().map(ConcurrencyUnit::new).collect(),
             setup,
             is_stopping: AtomicBool::default(),
             queue_notice_logged: AtomicBool::default(),

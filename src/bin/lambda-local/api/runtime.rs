@@ -127,7 +127,8 @@ fn buffered_response(
         ),
     };
     let error_type = reply.as_ref().err().map(|fault| fault.error_type.clone());
-    invocation.send(reply.map_or_else(Reply::Failed, Reply::Buffered));
+    let reply = reply.map_or_else(Reply::Failed, Reply::Buffered);
+    environment.reply(invocation, reply);
     environment.finish_response(&invocation.id, error_type);
     respond_result(exchange, error.map_or(Ok(()), Err))
 }
@@ -168,7 +169,7 @@ fn streamed_response(
         }
     };
     let error_type = fault.as_ref().map(|fault| fault.error_type.clone());
-    invocation.send(Reply::StreamEnd(fault));
+    environment.reply(invocation, Reply::StreamEnd(fault));
     environment.finish_response(&invocation.id, error_type);
     if !exchange.body.is_complete() {
         return respond_error(exchange, &ApiError::TruncatedRequest);
@@ -203,7 +204,7 @@ fn error(environment: &Environment, id: &str, exchange: &mut Exchange<'_>) -> io
     let begun = environment.begin_response(id, token);
     let result = begun.map(|invocation| {
         let error_type = fault.error_type.clone();
-        invocation.send(Reply::Failed(fault));
+        environment.reply(&invocation, Reply::Failed(fault));
         environment.finish_response(id, Some(error_type));
     });
     respond_result(exchange, result)

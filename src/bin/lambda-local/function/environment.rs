@@ -16,7 +16,7 @@ use crate::clock;
 use crate::function::startup::{Startups, Step};
 use crate::function::state::{Compute, Extension, Phase, Restore, Running, State};
 use crate::function::variables::{Ports, function_arn};
-use crate::invocation::{ApiError, Fault, Invocation};
+use crate::invocation::{ApiError, Fault, Invocation, Reply};
 use crate::json::object;
 
 const MAX_EXTENSIONS: usize = 10;
@@ -135,6 +135,7 @@ impl Environment {
                     invocation: invocation.clone(),
                     phase: Phase::Sent,
                     error_type: None,
+                    has_reply: false,
                     is_cut_short: false,
                 });
                 break Some(invocation);
@@ -171,6 +172,12 @@ impl Environment {
             self.step(Step::Responded);
             Ok(running.invocation.clone())
         })
+    }
+
+    /// Sends the whole reply, or the end of one. The client may send its next request at once.
+    pub fn reply(&self, invocation: &Invocation, reply: Reply) {
+        self.change(|state| state.set_has_reply(&invocation.id));
+        invocation.send(reply);
     }
 
     /// The end of `POST /response` or `/error`.

@@ -45,6 +45,8 @@ pub struct Running {
     pub invocation: Arc<Invocation>,
     pub phase: Phase,
     pub error_type: Option<String>,
+    /// The client has the whole reply, or will have it at once.
+    pub has_reply: bool,
     /// It times out before its deadline.
     pub is_cut_short: bool,
 }
@@ -210,11 +212,17 @@ impl State {
         self.has_polled && is_empty && self.ending == 0
     }
 
-    /// Returns true if every invocation has its response.
+    /// Returns true if every invocation has its reply.
     pub fn is_finishing(&self) -> bool {
         let mut running = self.running.iter();
-        let has_responded = running.all(|running| running.phase == Phase::Responded);
-        self.has_polled && self.queue.is_empty() && has_responded
+        self.has_polled && self.queue.is_empty() && running.all(|running| running.has_reply)
+    }
+
+    pub fn set_has_reply(&mut self, id: &str) {
+        let mut running = self.running.iter_mut();
+        if let Some(running) = running.find(|running| running.invocation.id == id) {
+            running.has_reply = true;
+        }
     }
 
     /// Returns the error that makes this environment unusable.

@@ -484,6 +484,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
     (
         "has no work after the response",
         &[
+            "a_deadline_in_the_past_leaves_the_hook_its_time",
             "a_failing_hook_is_a_warning_and_nothing_else",
             "a_freeze_in_the_hook_counts_towards_its_time",
             "a_hook_that_hangs_ends_at_the_margin",
@@ -507,11 +508,13 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         "never splits a batch",
         &[
             "a_batch_without_any_success_fails_the_invocation",
+            "a_deadline_in_the_past_leaves_records_their_time",
             "a_freeze_within_a_batch_counts_towards_its_time",
             "a_group_of_a_fifo_queue_waits_for_its_failure",
             "a_message_that_cannot_be_decoded_fails_alone",
             "a_notification_that_fails_fails_the_invocation",
             "a_record_that_breaks_its_connection_fails_alone",
+            "a_record_with_a_response_early_or_at_length_has_succeeded",
             "a_record_without_time_fails_with_all_that_follow_and_the_reply_goes_out",
             "a_stream_goes_on_from_its_first_failure",
             "an_app_that_dies_as_a_child_fails_the_record_and_all_that_follow",

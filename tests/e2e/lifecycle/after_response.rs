@@ -260,6 +260,17 @@ fn a_hook_without_time_is_not_requested() {
 }
 
 #[test]
+fn a_deadline_in_the_past_leaves_the_hook_its_time() {
+    let invocation = Invocation::from(get("/x"));
+    let run = hooked()
+        .invoke(invocation.header("Lambda-Runtime-Deadline-Ms", "600000"))
+        .run();
+    assert_eq!(run.reply(1)["body"], "ok");
+    assert_eq!(hooks(&run).len(), 1);
+    assert!(!run.log().contains("after-response"), "{}", run.log());
+}
+
+#[test]
 fn a_failing_hook_is_a_warning_and_nothing_else() {
     let invocation = || Invocation::from(get("/x"));
     for (hook, words) in [

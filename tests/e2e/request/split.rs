@@ -332,6 +332,36 @@ fn slow_records_are_not_begun_after_the_margin() {
 }
 
 #[test]
+fn a_record_with_a_response_early_or_at_length_has_succeeded() {
+    let mut event = queue(&["a", "b"]);
+    event["Records"][0]["body"] = "b".repeat(5_000_000).into();
+    for response in [
+        // Before the message has been read.
+        raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").reset(),
+        response("200 OK", "a".repeat(1 << 20)),
+        response("200 OK\nConnection: close", "").close(),
+    ] {
+        let run = split()
+            .respond(response)
+            .respond(ok())
+            .invoke_all([event.clone(), queue(&["c"])])
+            .run();
+        assert!((1..=2).all(|number| failures(&run, number).is_empty()));
+        assert!(!run.log().contains("WARN"), "{}", run.log());
+    }
+}
+
+#[test]
+fn a_deadline_in_the_past_leaves_records_their_time() {
+    let event = Invocation::from(queue(&["a", "b"]));
+    let run = split()
+        .invoke(event.header("Lambda-Runtime-Deadline-Ms", "600000"))
+        .run();
+    assert!(failures(&run, 1).is_empty());
+    assert_eq!(received(&run), ["a", "b"]);
+}
+
+#[test]
 fn a_record_that_breaks_its_connection_fails_alone() {
     for broken in [
         raw("").close(),

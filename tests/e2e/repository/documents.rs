@@ -170,6 +170,23 @@ fn shell_blocks_parse_and_name_targets_of_make() {
 }
 
 #[test]
+fn readme_counts_the_examples_and_the_samples() {
+    let folders = fs::read_dir(root().join("examples")).expect("examples/");
+    let folders = folders.map(|entry| entry.expect("an entry").path().join("README.md"));
+    // Without examples/deploy, which has templates for the app of another.
+    let apps = folders.filter(|page| page.exists()).count() - 1;
+    let samples = root().join("src/bin/lambda-local/cli/samples");
+    let samples = files(&samples, "json").len();
+    let readme = read(&root().join("README.md")).replace('\n', " ");
+    for text in [
+        format!(" {apps} complete apps to copy from"),
+        format!(" {samples} sample events"),
+    ] {
+        assert!(readme.contains(&text), "README.md: not{text}");
+    }
+}
+
+#[test]
 fn every_difference_names_a_test() {
     let text: String = files(&root().join("tests/e2e"), "rs")
         .iter()

@@ -79,10 +79,12 @@ fn initialize(
     } else {
         Duration::MAX
     };
-    let app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
+    let mut app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
     if app_is_ready && !config.prime.paths.is_empty() {
-        prime::run(&mut app, &config, started);
-        // An app that exits must not be in the snapshot.
+        if prime::run(&mut app, &config, started) {
+            app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
+        }
+        // An app that has ended must not be in the snapshot.
         child.map_or(Ok(()), Supervisor::check)?;
     }
     if config.snapstart.active {

@@ -11,6 +11,7 @@ use log::{info, warn};
 
 use crate::app::client::Client;
 use crate::config::Config;
+use crate::error::Failure;
 use crate::net::deadline::Deadline;
 use crate::translate::context_headers::PRIME;
 
@@ -18,8 +19,9 @@ const LONG_INIT: Duration = Duration::from_secs(130);
 const SHORT_INIT: Duration = Duration::from_secs(10);
 const WARN_AFTER: Duration = Duration::from_secs(2);
 
-/// Sends a GET to each path, in order, for half of the time that init has left at most.
-pub fn run(app: &mut Client, config: &Config, init_started: Instant) {
+/// Sends a GET to each path, in order, for half of the time that init has left at most. Returns
+/// true if a connection was lost: the app may have ended.
+pub fn run(app: &mut Client, config: &Config, init_started: Instant) -> bool {
     let init = if config.prime.long_init {
         LONG_INIT
     } else {
@@ -27,13 +29,14 @@ pub fn run(app: &mut Client, config: &Config, init_started: Instant) {
     };
     let limit = init.saturating_sub(init_started.elapsed()) / 2;
     let started = Instant::now();
+    let mut is_lost = false;
     for path in &config.prime.paths {
         let sent = Instant::now();
         let left = limit.saturating_sub(started.elapsed());
         if left.is_zero() {
             let limit = limit.as_millis() as u64;
             warn!("failed to prime `{path}` and the paths after it: {limit} ms have passed");
-            return;
+            break;
         }
         match request(app, path, left) {
             Ok(status) => {
@@ -43,15 +46,18 @@ pub fn run(app: &mut Client, config: &Config, init_started: Instant) {
                     _ => warn!("primed `{path}` in {took} ms with an error: status {status}"),
                 }
             }
-            Err(cause) => warn!("failed to prime `{path}`: {cause}"),
+            Err(failure) => {
+                warn!("failed to prime `{path}`: {}", failure.message);
+                is_lost |= failure.connection_lost;
+            }
         }
     }
+    is_lost
 }
 
-fn request(app: &mut Client, path: &str, timeout: Duration) -> Result<u16, String> {
+fn request(app: &mut Client, path: &str, timeout: Duration) -> Result<u16, Failure> {
     let mut request = app.own_request("GET", path);
     request.headers.push(PRIME, b"1");
     let mut deadline = Deadline::after(format!("priming GET {path}"), WARN_AFTER, timeout);
     app.exchange(&request, &mut deadline, &mut Vec::new())
-        .map_err(|failure| failure.message)
 }

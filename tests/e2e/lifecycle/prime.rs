@@ -101,6 +101,18 @@ fn a_failure_of_priming_is_logged_and_fails_nothing() {
 }
 
 #[test]
+fn an_app_that_priming_may_have_ended_is_probed_before_the_snapshot() {
+    let mut run = priming("snap-start").at("/warm", raw("").close()).start();
+    run.wait_until("restore/next", |run| !run.api_requests(RESTORE).is_empty());
+    let requests = run.app_requests().into_iter();
+    let mut targets: Vec<_> = requests.map(|(_, request)| request.target).collect();
+    targets.dedup();
+    assert_eq!(targets, ["/", "/warm", "/items?x=1", "/"]);
+    run.open("restore");
+    run.finish();
+}
+
+#[test]
 fn priming_takes_half_of_what_init_has_left_at_most() {
     let run = priming("on-demand")
         .env("AWS_LWA_PRIME", "always")

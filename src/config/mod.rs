@@ -193,9 +193,7 @@ impl Config {
                 .unwrap_or(Duration::from_secs(4)),
             concurrency: read_concurrency(settings),
             function: read_function(settings),
-            http_endpoint: settings
-                .get(HTTP_ENDPOINT.name)
-                .unwrap_or_else(|| app.to_string()),
+            http_endpoint: read_http_endpoint(settings, &app),
             app,
             readiness,
             pass_through_path,
@@ -253,6 +251,25 @@ fn read_app(settings: &mut Settings) -> Address {
         host,
         port: port.unwrap_or(8080),
     }
+}
+
+/// The address that an app is given which the adapter starts.
+fn read_http_endpoint(settings: &mut Settings, app: &Address) -> String {
+    let Some(given) = settings.get(HTTP_ENDPOINT.name) else {
+        return app.to_string();
+    };
+    let given = given.trim();
+    let port = given
+        .rsplit_once(':')
+        .and_then(|(_, port)| values::port(port));
+    if port.is_some_and(|port| port != app.port) {
+        settings.warnings.push(format!(
+            "{}=`{given}` has no effect on the adapter, which takes port {}: the port that is set \
+             by AWS_LWA_PORT or PORT",
+            HTTP_ENDPOINT.name, app.port
+        ));
+    }
+    given.to_owned()
 }
 
 fn read_readiness(settings: &mut Settings, app_port: u16) -> Readiness {
@@ -546,7 +563,8 @@ mod tests {
             assert_eq!(port(&[(ENDPOINT, value)]), 3000, "{value}");
             assert_eq!(port(&[(ENDPOINT, value), ("AWS_LWA_PORT", "1")]), 1);
             assert_eq!(port(&[(ENDPOINT, value), ("PORT", "2")]), 2);
-            assert_eq!(accepted(&[(ENDPOINT, value)]).http_endpoint, value);
+            let blank = format!(" {value} ");
+            assert_eq!(accepted(&[(ENDPOINT, &blank)]).http_endpoint, value);
         }
         for (value, host) in [
             ("10.0.0.1:3000", "10.0.0.1"),

@@ -101,6 +101,8 @@ fn endpoint_of_web_functions_names_the_port_where_no_other_variable_does() {
             .invoke(get("/"))
             .run();
         assert_eq!(run.reply(1)["statusCode"], 200, "{name}");
+        let words = ["AWS_LAMBDA_HTTP_ENDPOINT", "0.0.0.0:1", "PORT"];
+        assert_eq!(warnings(&run, &words), 1, "{}", run.log());
     }
 }
 

@@ -107,7 +107,7 @@ impl Split<'_> {
         *self.reached |= !is_unreachable(&status);
         match (status, self.app.supervisor) {
             (Ok(status @ 200..=299), _) if !config.error_statuses.contains(status) => Ok(()),
-            (Ok(status), _) => Err(reply::status_failure(status, self.response, None)),
+            (Ok(status), _) => Err(reply::status_failure(status, self.response, Some(target))),
             (Err(failure), Some(supervisor)) => {
                 Err(supervisor.with_exit_status(failure, self.app.generation))
             }

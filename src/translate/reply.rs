@@ -45,26 +45,26 @@ pub fn check_status(
     if !config.error_statuses.contains(status) && (kind.is_some() || status < 400) {
         return Ok(());
     }
-    let hint = (kind.is_none() && matches!(status, 404 | 405)).then(|| {
-        format!(
-            "events that are not HTTP requests are sent as POST {}: the app needs that route, or \
-             one that AWS_LWA_PASS_THROUGH_PATH names",
-            request.target.escape_ascii()
-        )
-    });
-    Err(status_failure(status, body, hint.as_deref()))
+    let event_path = kind.is_none().then_some(&request.target[..]);
+    Err(status_failure(status, body, event_path))
 }
 
-/// The failure for a status that counts as an error.
-pub fn status_failure(status: u16, body: &[u8], hint: Option<&str>) -> Failure {
+/// The failure for a status that counts as an error; with `event_path`, that of a response to an
+/// event that is not an HTTP request.
+pub fn status_failure(status: u16, body: &[u8], event_path: Option<&[u8]>) -> Failure {
     let error_type = str::from_utf8(body)
         .ok()
         .and_then(|text| json::Object::parse(text).ok())
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},").into_bytes();
-    if let Some(hint) = hint {
+    if let Some(path) = event_path.filter(|_| matches!(status, 404 | 405)) {
+        let hint = format!(
+            "events that are not HTTP requests are sent as POST {}: the app needs that route, or \
+             one that AWS_LWA_PASS_THROUGH_PATH names",
+            path.escape_ascii()
+        );
         message.extend_from_slice(b"\"hint\":");
-        json::write_string(&mut message, hint);
+        json::write_string(&mut message, &hint);
         message.push(b',');
     }
     message.extend_from_slice(b"\"body\":\"");

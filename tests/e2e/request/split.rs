@@ -217,6 +217,22 @@ fn the_setting_that_partial_failures_need_is_named_once() {
 }
 
 #[test]
+fn records_without_a_route_are_hinted_at_it() {
+    let run = split()
+        .respond(response("404 Not Found", "no"))
+        .invoke(queue(&["a", "b"]))
+        .run();
+    let message = run.error(1).text();
+    for words in [
+        "2 of 2 records failed",
+        "POST /events",
+        "AWS_LWA_PASS_THROUGH_PATH",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
 fn a_batch_without_any_success_fails_the_invocation() {
     let own = r#"{"errorType":"Shop.Closed"}"#;
     let run = split()

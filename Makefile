@@ -109,7 +109,7 @@ ONCE := --skip local:: --skip repository::
 MAPPING := --skip golden:: --skip request:: --skip response::
 
 e2e: build ## Run the end-to-end tests against the finished binaries, as extension and as entry point (the foreign one under qemu)
-	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) $(CARGO) test --features local --test e2e
+	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) $(CARGO) test --features local --test e2e -- $(ONCE)
 	ADAPTER=$(CURDIR)/dist/lambda-adapter-$(HOST) ADAPTER_MODE=entrypoint $(CARGO) test --features local --test e2e -- $(ONCE) $(MAPPING)
 	@if command -v $(QEMU) >/dev/null; then \
 	    printf '#!/bin/sh\nexec %s -0 "$$0" "%s" "$$@"\n' "$$(command -v $(QEMU))" "$(CURDIR)/dist/lambda-adapter-$(FOREIGN)" >build/emulated && \

@@ -1,7 +1,7 @@
 //! The page at `/__lambda/` without a browser: its list, its messages, its actions, and the
 //! requests that it refuses. `tests/page/` clicks through it in Chromium.
 
-use super::run::{Local, Response, send, start};
+use super::run::{Local, Response, python_site, send, start};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -142,6 +142,72 @@ fn each_message_of_an_invocation_is_there() {
     let response = message(&local, 1, "response").text();
     assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("a body"));
     assert_eq!(json(&message(&local, 1, "reply"))["statusCode"], 200);
+}
+
+#[test]
+fn the_hook_after_the_response_is_apart_from_the_exchange_of_the_client() {
+    let hook = "AWS_LWA_AFTER_RESPONSE_PATH=/after";
+    for mode in [&["--invoke-mode", "response_stream"][..], &[]] {
+        let args = [mode, &["--env", hook, "--env", "AFTER=0.3"]].concat();
+        let Some(local) = python_site(&args) else {
+            return;
+        };
+        assert_eq!(local.get("/json").status, 200);
+        let detail = ended(&local, 1);
+        let request = message(&local, 1, "request").text();
+        assert!(request.starts_with("GET /json HTTP/1.1\r\n"), "{request}");
+        assert!(!request.contains("/after"), "{request}");
+        let response = message(&local, 1, "response").text();
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        let mark = |name: &str| detail["marks"][name].as_f64().expect(name);
+        assert_eq!(detail["hook"]["request"], "POST /after");
+        assert_eq!(detail["hook"]["status"], 204);
+        assert!(mark("hookEnd") - mark("hookStart") >= 300.0, "{detail}");
+        let order = ["requestStart", "responseEnd", "replyEnd", "hookStart"];
+        assert!(order.map(mark).is_sorted(), "{detail}");
+        assert_eq!(detail["attempts"], 1);
+    }
+}
+
+#[test]
+fn of_a_batch_that_is_split_the_first_request_that_failed_is_shown() {
+    let split = ["--env", "AWS_LWA_SPLIT_BATCHES=true"];
+    let path = ["--env", "AWS_LWA_PASS_THROUGH_PATH=/orders"];
+    let Some(local) = python_site(&[split, path].concat()) else {
+        return;
+    };
+    let record = |order: u32| {
+        format!(
+            r#"{{"messageId":"m{order}","eventSource":"aws:sqs","body":"{{\"order\":{order}}}"}}"#
+        )
+    };
+    let batch = |orders: &[u32]| {
+        let records: Vec<String> = orders.iter().map(|order| record(*order)).collect();
+        format!(r#"{{"Records":[{}]}}"#, records.join(","))
+    };
+    // The app refuses each third order.
+    for (number, orders, shown, order) in [
+        (1, &[1, 2, 3, 4, 5, 6, 7][..], 3, 3),
+        (2, &[1, 2, 4], 3, 4),
+        (3, &[1, 2, 3], 3, 3),
+    ] {
+        assert_eq!(local.invoke(&batch(orders), &[]).status, 200);
+        let detail = ended(&local, number);
+        assert_eq!(detail["requests"]["count"], orders.len());
+        assert_eq!(detail["requests"]["shown"], shown, "{detail}");
+        assert_eq!(detail["requests"]["failed"], order == 3);
+        let request = message(&local, number, "request").text();
+        assert!(
+            request.ends_with(&format!("{{\"order\":{order}}}")),
+            "{request}"
+        );
+        let status = if order == 3 { "500" } else { "200" };
+        let response = message(&local, number, "response").text();
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{response}"
+        );
+    }
 }
 
 #[test]

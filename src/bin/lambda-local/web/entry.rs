@@ -10,6 +10,7 @@ use crate::invocation::Fault;
 use crate::json::{Json, object};
 use crate::log::cold_start::ColdStart;
 use crate::log::{Report, Status};
+use crate::web::requests::Requests;
 
 /// The part of each message that is kept.
 pub const BODY_LIMIT: usize = 256 << 10;
@@ -53,13 +54,16 @@ pub enum Mark {
     ResponseEnd,
     ReplyStart,
     ReplyEnd,
+    /// The request of the adapter to the hook after the response.
+    HookStart,
+    HookEnd,
     /// The client has received the response.
     Sent,
     /// The invocation has been reported.
     Done,
 }
 
-const MARKS: [(&str, Mark); 12] = [
+const MARKS: [(&str, Mark); 14] = [
     ("start", Mark::Start),
     ("initStart", Mark::InitStart),
     ("initEnd", Mark::InitEnd),
@@ -70,6 +74,8 @@ const MARKS: [(&str, Mark); 12] = [
     ("responseEnd", Mark::ResponseEnd),
     ("replyStart", Mark::ReplyStart),
     ("replyEnd", Mark::ReplyEnd),
+    ("hookStart", Mark::HookStart),
+    ("hookEnd", Mark::HookEnd),
     ("sent", Mark::Sent),
     ("done", Mark::Done),
 ];
@@ -122,8 +128,7 @@ pub struct Entry {
     /// Arrival and size of each chunk of a streamed reply.
     chunks: Vec<(Duration, usize)>,
     pub is_stream: bool,
-    /// Requests that the app received for this invocation; two if the first was retried.
-    attempts: u32,
+    requests: Requests,
     status: Option<u16>,
     client_headers: Headers,
     fault: Option<(String, String)>,
@@ -146,7 +151,7 @@ impl Entry {
             parts: Default::default(),
             chunks: Vec::new(),
             is_stream: false,
-            attempts: 0,
+            requests: Requests::default(),
             status: None,
             client_headers: Headers::new(),
             fault: None,
@@ -176,7 +181,7 @@ impl Entry {
         let at = at.saturating_duration_since(self.received);
         let is_end = matches!(
             mark,
-            Mark::RequestEnd | Mark::ResponseEnd | Mark::ReplyEnd | Mark::InitEnd
+            Mark::RequestEnd | Mark::ResponseEnd | Mark::ReplyEnd | Mark::InitEnd | Mark::HookEnd
         );
         match self.marks.iter_mut().find(|(known, _)| *known == mark) {
             Some((_, known)) if is_end => *known = at,
@@ -185,8 +190,13 @@ impl Entry {
         }
     }
 
+    /// Returns a message; of several requests and responses those to show.
     pub fn part(&self, message: Message) -> Option<&Part> {
-        self.parts.get(message as usize)
+        match (message, self.requests.shown()) {
+            (Message::Request, Some((request, _))) => Some(request),
+            (Message::Response, Some((_, response))) => Some(response),
+            _ => self.parts.get(message as usize),
+        }
     }
 
     pub fn append(&mut self, message: Message, data: &[u8], at: Instant) {
@@ -207,21 +217,46 @@ impl Entry {
         }
     }
 
-    /// Forgets the previous request, which the adapter has given up, and its response. The time of
-    /// the app counts from the first one.
-    pub fn begin_request(&mut self) {
-        self.attempts += 1;
-        for message in [Message::Request, Message::Response] {
-            if let Some(part) = self.parts.get_mut(message as usize) {
-                *part = Part::default();
-            }
+    /// The environment is there. A repeated invocation has requests of its own.
+    pub fn start(&mut self, at: Instant) {
+        self.mark(Mark::Start, at);
+        self.requests.has_reply = false;
+    }
+
+    pub fn set_has_reply(&mut self) {
+        self.requests.has_reply = true;
+    }
+
+    /// A request with this head begins. Returns true for the hook after the response. Otherwise the
+    /// previous request ends: the adapter has repeated it, or has sent the next record of a batch.
+    /// The time of the app counts from the first one.
+    pub fn begin_request(&mut self, head: &[u8], at: Instant) -> bool {
+        if self.requests.has_reply {
+            self.requests.begin_hook(head);
+            let is_hook = |mark: Mark| matches!(mark, Mark::HookStart | Mark::HookEnd);
+            self.marks.retain(|(mark, _)| !is_hook(*mark));
+            self.mark(Mark::HookStart, at);
+            return true;
         }
+        let mut take = |message: Message| {
+            let part = self.parts.get_mut(message as usize);
+            part.map(std::mem::take).unwrap_or_default()
+        };
+        let before = (take(Message::Request), take(Message::Response));
+        self.requests.begin(head, before);
         self.marks.retain(|(mark, _)| {
             !matches!(
                 mark,
                 Mark::RequestEnd | Mark::ResponseStart | Mark::ResponseEnd
             )
         });
+        self.mark(Mark::RequestStart, at);
+        false
+    }
+
+    pub fn hook_response(&mut self, data: &[u8], at: Instant) {
+        self.requests.hook_response(data);
+        self.mark(Mark::HookEnd, at);
     }
 
     pub fn line(&mut self, source: &str, text: &str, at: Instant) {
@@ -262,7 +297,8 @@ impl Entry {
         let lines: usize = self.lines.iter().map(|line| line.text.len() + 64).sum();
         let headers = self.client_headers.iter();
         let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
-        1024 + parts + lines + headers + self.origin.target.len()
+        let failed = self.requests.memory();
+        1024 + parts + failed + lines + headers + self.origin.target.len()
     }
 
     /// Returns the row of the list.
@@ -336,7 +372,10 @@ impl Entry {
         detail.push("lines", Json::List(lines.collect()));
         detail.push("linesDropped", Json::Int(self.lines_dropped as i64));
         detail.push("headers", Json::List(headers.collect()));
-        detail.push("attempts", Json::Int(self.attempts.into()));
+        detail.push("attempts", Json::Int(self.requests.attempts.into()));
+        let last = self.parts.get(Message::Response as usize);
+        detail.push("requests", self.requests.json(last));
+        detail.push("hook", self.requests.hook_json());
         detail.push("bodyLimit", Json::Int(BODY_LIMIT as i64));
         let message = self.fault.as_ref().map(|(_, message)| message.as_str());
         detail.push("message", message.into());
@@ -405,13 +444,32 @@ mod tests {
     #[test]
     fn a_retried_request_replaces_the_first() {
         let (mut entry, now) = (entry(), Instant::now());
-        entry.begin_request();
-        entry.append(Message::Request, b"first", now);
-        entry.begin_request();
-        entry.append(Message::Request, b"second", now);
+        for body in [&b"first"[..], b"second"] {
+            entry.begin_request(b"head ", now);
+            entry.append(Message::Request, b"head ", now);
+            entry.append(Message::Request, body, now);
+        }
         let request = entry.part(Message::Request).map(|part| part.bytes.clone());
-        assert_eq!(request.as_deref(), Some(&b"second"[..]));
+        assert_eq!(request.as_deref(), Some(&b"head second"[..]));
         assert!(entry.detail().to_string().contains("\"attempts\":2"));
+    }
+
+    #[test]
+    fn a_request_after_the_reply_is_the_hook_unless_the_invocation_is_repeated() {
+        let (mut entry, now) = (entry(), Instant::now());
+        entry.start(now);
+        assert!(!entry.begin_request(b"GET / HTTP/1.1", now));
+        entry.append(Message::Request, b"GET / HTTP/1.1", now);
+        entry.set_has_reply();
+        assert!(entry.begin_request(b"POST /_after HTTP/1.1", now));
+        entry.hook_response(b"HTTP/1.1 204 No Content\r\n\r\n", now);
+        let detail = entry.detail().to_string();
+        let hook = r#""hook":{"request":"POST /_after","status":204}"#;
+        assert!(detail.contains(hook), "{detail}");
+        let request = entry.part(Message::Request).map(|part| part.bytes.clone());
+        assert_eq!(request.as_deref(), Some(&b"GET / HTTP/1.1"[..]));
+        entry.start(now);
+        assert!(!entry.begin_request(b"GET / HTTP/1.1", now));
     }
 
     #[test]

@@ -235,7 +235,7 @@ const render = () => {
 
 // The phases of an invocation: label, start, end, whose time it is, and a hint.
 const phases = marks => {
-  const { start, initStart, initEnd, delivered, requestStart, requestEnd, responseStart, responseEnd, replyStart, replyEnd, done } = marks;
+  const { start, initStart, initEnd, delivered, requestStart, requestEnd, responseStart, responseEnd, replyStart, replyEnd, hookStart, hookEnd, done } = marks;
   if (start === undefined && done !== undefined) return []; // refused
   const ready = initEnd ?? start;
   const list = [
@@ -246,14 +246,24 @@ const phases = marks => {
   if (requestStart !== undefined) {
     list.push(
       ['adapter: request', delivered, requestStart, 'adapter', 'From the event to the first byte of the request'],
-      ['app: until first byte', requestStart, responseStart, 'app', 'From the request to the first byte of the response'],
-      ['app: response', responseStart, responseEnd, 'app', 'From the first to the last byte of the response'],
+      ...(detail.requests.count > 1 ? [[`app: ${detail.requests.count} requests`, requestStart, responseEnd, 'app', 'From the first request to the last byte of the last response: one request for each record']] : [
+        ['app: until first byte', requestStart, responseStart, 'app', 'From the request to the first byte of the response'],
+        ['app: response', responseStart, responseEnd, 'app', 'From the first to the last byte of the response'],
+      ]),
       ['adapter: reply', detail.stream ? replyStart : responseEnd, replyEnd, 'adapter', 'Until the last byte of the reply'],
     );
   } else {
     list.push(['adapter and app', delivered, replyStart, 'app', 'From the event to the reply'], ['reply', replyStart, replyEnd, 'adapter', '']);
   }
-  list.push(['until the end', replyEnd, done, 'lambda', 'Until the runtime polled for the next event']);
+  let end = replyEnd;
+  if (hookStart !== undefined) {
+    const { request, status } = detail.hook, isLater = done < hookStart; // a Managed Instance has reported before
+    const hookDone = hookEnd ?? (isLater ? undefined : done);
+    const text = status ?? (hookDone === undefined ? '' : 'no response'), problem = hookDone === undefined || status < 400 ? '' : 'The hook failed; the client has its response';
+    list.push([`hook: ${request} ${text}`.trim(), hookStart, hookDone, 'app', 'After the reply: the client does not wait for it', problem]);
+    if (!isLater) end = hookDone;
+  }
+  list.push(['until the end', end, done, 'lambda', 'Until the runtime polled for the next event']);
   // A phase without an end is the last one: the invocation is still in it, or failed in it.
   const open = list.findIndex(([, from, to]) => from !== undefined && to === undefined);
   const known = open < 0 ? list : list.slice(0, open + 1);
@@ -298,11 +308,11 @@ const timeline = () => {
   const marks = detail.marks, isDone = marks.done !== undefined;
   const now = isDone ? 0 : Math.max(0, Date.now() - detail.time);
   const total = Math.max(0.01, now, ...Object.values(marks));
-  const parts = [waterfall(total, phases(marks).map(([label, from, to, who, hint]) => {
+  const parts = [waterfall(total, phases(marks).map(([label, from, to, who, hint, problem]) => {
     const isOpen = to === undefined, isReply = label === 'adapter: reply' || label === 'reply';
     return {
       label, from, to: to ?? total, who, hint, ticks: isReply ? detail.chunks.map(([at]) => at) : [],
-      text: isOpen && !isDone ? 'running' : '', problem: isOpen && isDone ? 'The invocation failed in this phase' : '',
+      text: isOpen && !isDone ? 'running' : '', problem: problem ?? (isOpen && isDone ? 'The invocation failed in this phase' : ''),
     };
   }))];
   if (detail.coldStart?.length) parts.push(...coldStart());
@@ -445,7 +455,11 @@ const message = kind => {
       : detail.state === 'done' ? kind === 'request' ? 'The app received no request for this invocation.' : kind === 'response' ? 'The app sent no response.' : 'The runtime sent no reply.' : 'Nothing yet.';
     return [el('p', { className: 'note', textContent: text })];
   }
-  const parts = [];
+  const parts = [], { count, shown, failed } = detail.requests;
+  if (count > 1 && (kind === 'request' || kind === 'response')) {
+    const isFailed = shown < count || (failed && detail.state === 'done');
+    parts.push(el('p', { className: 'note', textContent: `Number ${shown} of ${count}: ${isFailed ? 'the first that failed' : 'the last'}.` }));
+  }
   if (body.size > body.bytes.length) parts.push(el('p', { className: 'note', textContent: `The first ${body.bytes.length / 1024} kB of ${body.size.toLocaleString('en')} bytes are kept.` }));
   if (kind === 'event') parts.push(content(body.bytes), ...($('raw').checked ? [] : innerBody(body.bytes)));
   else if (kind === 'reply') parts.push(...reply(body.bytes));

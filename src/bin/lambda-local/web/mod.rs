@@ -4,5 +4,6 @@ pub mod demo;
 pub mod entry;
 pub mod recorder;
 pub mod relay;
+pub mod requests;
 pub mod send;
 pub mod server;

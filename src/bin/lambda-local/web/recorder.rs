@@ -5,6 +5,7 @@
 //! version and then reads what has changed since, so that a slow reader costs no memory either.
 //! With `--no-page` nothing is recorded.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -114,11 +115,12 @@ impl Recorder {
         Recording(number.map(|number| (self.clone(), number)))
     }
 
-    /// Returns the recording of an invocation that has not ended.
+    /// Returns the recording of the last invocation with this id. The hook of a Managed Instance
+    /// follows the end of its invocation.
     pub fn find(self: &Arc<Self>, request_id: &str) -> Recording {
         let log = self.lock();
         let mut entries = log.entries.iter().rev();
-        let found = entries.find(|entry| entry.is_open() && entry.origin.request_id == request_id);
+        let found = entries.find(|entry| entry.origin.request_id == request_id);
         Recording(found.map(|entry| (self.clone(), entry.number)))
     }
 
@@ -288,7 +290,7 @@ impl Recording {
             log.update(
                 |entry| entry.number == *number,
                 |entry| {
-                    entry.mark(Mark::Start, now);
+                    entry.start(now);
                     for (source, text) in &lines {
                         entry.line(source, text, now);
                     }
@@ -302,12 +304,24 @@ impl Recording {
         self.update(|entry| entry.append(message, data, now));
     }
 
-    pub fn begin_request(&self) {
-        self.update(Entry::begin_request);
+    /// A request to the app begins; returns true for the hook after the response.
+    pub fn begin_request(&self, head: &[u8], at: Instant) -> bool {
+        let is_hook = Cell::new(false);
+        self.update(|entry| is_hook.set(entry.begin_request(head, at)));
+        is_hook.get()
+    }
+
+    pub fn hook_response(&self, data: &[u8]) {
+        let now = Instant::now();
+        self.update(|entry| entry.hook_response(data, now));
     }
 
     /// Records a reply, or a part of one.
     pub fn reply(&self, reply: &Reply) {
+        let is_whole = !matches!(reply, Reply::StreamStart { .. } | Reply::Chunk(_));
+        if is_whole {
+            self.update(Entry::set_has_reply);
+        }
         match reply {
             Reply::Buffered(payload) => self.append(Message::Reply, payload),
             Reply::Chunk(chunk) => self.append(Message::Reply, chunk),
@@ -488,14 +502,14 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_invocation_is_cleared_and_not_found_by_its_id() {
+    fn an_ended_invocation_is_found_by_its_id_until_it_is_cleared() {
         let recorder = Recorder::new(true);
         let ended = recorder.begin(origin("1"), b"{}");
         recorder.begin(origin("2"), b"{}");
-        assert!(recorder.find("1").number().is_some());
         ended.report(&Report::default());
-        assert!(recorder.find("1").number().is_none());
+        assert!(recorder.find("1").number().is_some());
         recorder.clear();
+        assert!(recorder.find("1").number().is_none());
         let log = recorder.lock();
         assert_eq!(log.entries.len(), 1);
         assert_eq!(

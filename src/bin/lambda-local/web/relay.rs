@@ -22,8 +22,9 @@ use serde_json::Value;
 
 use crate::function::startup::{OwnRequest, Startups, Step};
 use crate::platform;
-use crate::web::entry::{Mark, Message};
+use crate::web::entry::Message;
 use crate::web::recorder::{Recorder, Recording};
+use crate::web::requests::status;
 
 const CONTEXT_HEADER: &[u8] = b"x-amzn-lambda-context:";
 const PRIME_HEADER: &[u8] = b"x-amzn-lambda-prime:";
@@ -191,6 +192,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, mut record: impl FnMut(&[u8]))
 #[derive(Debug, Default)]
 struct Exchange {
     recording: Recording,
+    is_hook: bool,
     /// A request that belongs to no invocation.
     own: Option<OwnRequest>,
     /// The request until the end of its head, and its start.
@@ -207,7 +209,10 @@ impl Exchange {
             *self = Exchange::default();
         }
         if self.is_head_complete {
-            return self.recording.append(Message::Request, data);
+            if !self.is_hook {
+                self.recording.append(Message::Request, data);
+            }
+            return;
         }
         self.head_started.get_or_insert_with(Instant::now);
         self.head.extend_from_slice(data);
@@ -223,11 +228,11 @@ impl Exchange {
             return;
         };
         self.recording = app.recorder.find(&id);
-        self.recording.begin_request();
-        if let Some(started) = self.head_started {
-            self.recording.mark_at(Mark::RequestStart, started);
+        let started = self.head_started.unwrap_or_else(Instant::now);
+        self.is_hook = self.recording.begin_request(fields, started);
+        if !self.is_hook {
+            self.recording.append(Message::Request, &head);
         }
-        self.recording.append(Message::Request, &head);
     }
 
     fn response(&mut self, data: &[u8], app: &App) {
@@ -238,6 +243,9 @@ impl Exchange {
             app.startups.request(app.port, own);
         }
         self.has_response = true;
+        if self.is_hook {
+            return self.recording.hook_response(data);
+        }
         self.recording.append(Message::Response, data);
     }
 }
@@ -277,12 +285,6 @@ fn own_request(head: &[u8], started: Instant) -> Option<OwnRequest> {
         started,
         status: None,
     })
-}
-
-/// Returns the status of a response that begins here (RFC 9112 4).
-fn status(data: &[u8]) -> Option<u16> {
-    let line = data.strip_prefix(b"HTTP/1.")?;
-    std::str::from_utf8(line.get(2..5)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ http.createServer(async (request, response) => {
       return response.writeHead(200, { 'content-type': 'text/plain' }).end('x'.repeat(400000));
     case '/stream':
       return stream(response, Number(url.searchParams.get('count') || 4), Number(url.searchParams.get('pause') || 400));
+    case '/_after':
+      return setTimeout(() => response.writeHead(204).end(), 600);
     case '/hang':
       return undefined;
     case '/crash':

@@ -9,11 +9,19 @@ const REPORT: [&str; 2] = ["--report", "cold-start"];
 
 /// The head of the report and its phases: name, milliseconds, remark.
 fn report(local: &mut Local) -> (String, Vec<(String, f64, String)>) {
-    let head = local.wait_for("cold start ");
+    report_of(local, 1)
+}
+
+/// The last report, if there are this many.
+fn report_of(local: &mut Local, count: usize) -> (String, Vec<(String, f64, String)>) {
+    local.wait_for_count("cold start ", count);
     // The request is logged after it.
-    local.wait_for("GET /");
+    local.wait_for_count("\nGET /", count);
     let output = local.output();
-    let (_, after) = output.split_once(&head).expect("the head");
+    let mut lines = output.lines().rev();
+    let head = lines.find(|line| line.contains("cold start "));
+    let head = head.expect("the head").to_owned();
+    let (_, after) = output.rsplit_once(&head).expect("the head");
     let lines = after.lines().skip(1).take_while(|line| line.contains('|'));
     let phases = lines.map(|line| {
         let columns: Vec<&str> = line.split('|').collect();
@@ -141,6 +149,79 @@ fn the_phase_in_which_init_failed_is_marked() {
     let (name, ms, remark) = phases.last().expect("a phase");
     assert_eq!((name.as_str(), remark.as_str()), ("app start", "failed"));
     assert!(*ms > 300.0, "{phases:?}");
+}
+
+const BEFORE: &str = "AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH";
+const AFTER: &str = "AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH";
+
+fn last_phase(phases: &[(String, f64, String)]) -> (&str, &str) {
+    let (name, _, remark) = phases.last().expect("a phase");
+    (name, remark)
+}
+
+#[test]
+fn a_hook_that_responds_with_an_error_is_the_phase_that_failed() {
+    for hook in [BEFORE, AFTER] {
+        let variable = format!("{hook}=/broken");
+        let options = ["--init", "snap-start", "--env", &variable];
+        let Some(mut local) = python_site(&[&REPORT[..], &options].concat()) else {
+            return;
+        };
+        assert_eq!(local.get("/json").status, 502);
+        let (_, phases) = report(&mut local);
+        let failed = ("hook", "POST /broken 500 failed");
+        assert_eq!(last_phase(&phases), failed, "{phases:?}");
+        let marked = phases
+            .iter()
+            .filter(|(.., remark)| remark.ends_with("failed"));
+        assert_eq!(marked.count(), 1, "{phases:?}");
+    }
+}
+
+#[test]
+fn a_hook_that_hangs_is_named_and_is_the_phase_that_failed() {
+    if !has("python3") {
+        return;
+    }
+    let flag = std::env::temp_dir().join(format!("hook-{}", std::process::id()));
+    let path = flag.to_str().expect("a path");
+    // The hook hangs in the second environment: the init of the first has 130 s.
+    let hang = format!("if [ -e {path} ]; then export HOOK=60; fi; : > {path}");
+    let app = format!("{hang}; exec python3 {}", fixture("site.py"));
+    let variable = format!("{BEFORE}=/hook");
+    let options = ["--init", "snap-start", "--timeout", "4", "--env", &variable];
+    let mut local = start(&[&REPORT[..], &options].concat(), &["sh", "-c", &app]);
+    assert_eq!(local.get("/crash").status, 502);
+    assert_eq!(local.get("/json").status, 502);
+    std::fs::remove_file(&flag).expect("the flag");
+    let line = local.wait_for("init failed: ");
+    assert!(
+        line.contains("init failed: POST /hook has no response after "),
+        "{line}"
+    );
+    assert!(!local.output().contains("the app is not ready"));
+    let (_, phases) = report_of(&mut local, 2);
+    let failed = ("hook", "POST /hook no response failed");
+    assert_eq!(last_phase(&phases), failed, "{phases:?}");
+    assert_eq!(phases[phases.len() - 2].2, "GET / 200");
+}
+
+#[test]
+fn priming_that_hangs_has_a_line_and_fails_nothing() {
+    let prime = ["--env", "AWS_LWA_PRIME=always", "--env", "HOOK=60"];
+    let path = ["--env", "AWS_LWA_PRIME_PATHS=/hook"];
+    let Some(mut local) = python_site(&[&REPORT[..], &prime, &path].concat()) else {
+        return;
+    };
+    assert_eq!(local.get("/json").status, 200);
+    let (_, phases) = report(&mut local);
+    let expected = ["probe", "prime", "first /next", "first response"];
+    assert_eq!(names(&phases)[3..], expected);
+    let (_, ms, remark) = &phases[4];
+    assert_eq!(remark, "GET /hook no response");
+    // Half of the time of an init.
+    assert!(*ms > 4000.0, "{phases:?}");
+    assert!(!local.output().contains("the app is not ready"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock;
-use crate::function::startup::{Startups, Step};
+use crate::function::startup::{OwnRequest, Startups, Step};
 use crate::function::state::{Compute, Extension, Phase, Restore, Running, State};
 use crate::function::variables::{Ports, function_arn};
 use crate::invocation::{ApiError, Fault, Invocation, Reply};
@@ -61,6 +61,12 @@ impl Environment {
     /// Records a step of the start.
     pub fn step(&self, step: Step) {
         self.startups.step(self.profile.ports.app, step);
+    }
+
+    /// Returns the last request of the adapter's own to the app, and whether it is in flight.
+    /// `None` without a relay.
+    pub fn last_own_request(&self) -> Option<(OwnRequest, bool)> {
+        self.startups.last_request(self.profile.ports.app)
     }
 
     pub fn function_arn(&self) -> String {

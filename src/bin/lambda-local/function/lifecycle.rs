@@ -117,16 +117,7 @@ fn start_processes(
     if !setup.extensions.is_empty() {
         port_hint::watch(setup, environment);
     }
-    let timed_out = || {
-        let probe = probe::repeat(setup, environment.profile.ports);
-        let is_adapted = setup.adapter.is_some();
-        let cause = if is_adapted {
-            "the app was not ready in time"
-        } else {
-            "the runtime did not poll for an event in time"
-        };
-        format!("{cause}{probe}")
-    };
+    let timed_out = || not_ready(setup, environment);
     wait_for(environment, deadline, timed_out, |state| {
         state.runtime_is_polling() || state.restore_is_requested()
     })?;
@@ -137,6 +128,31 @@ fn start_processes(
     };
     wait_for(environment, deadline, timed_out, |state| {
         state.extensions_not_polling().is_empty()
+    })
+}
+
+/// Returns why the runtime does not poll for an event: a hook or priming that is in flight, or else
+/// the app as a readiness probe finds it.
+fn not_ready(setup: &Setup, environment: &Environment) -> String {
+    if let Some(cause) = hanging_request(environment) {
+        return cause;
+    }
+    let probe = probe::repeat(setup, environment.profile.ports);
+    let cause = match setup.adapter {
+        Some(_) if !probe.is_healthy => "the app was not ready in time",
+        Some(_) => "the adapter did not poll for an event in time",
+        None => "the runtime did not poll for an event in time",
+    };
+    format!("{cause}{}", probe.text)
+}
+
+fn hanging_request(environment: &Environment) -> Option<String> {
+    let (request, is_in_flight) = environment.last_own_request()?;
+    (is_in_flight && !request.is_probe()).then(|| {
+        let seconds = request.started.elapsed().as_secs_f64();
+        let digits = if seconds < 10.0 { 1 } else { 0 };
+        let line = request.line();
+        format!("{line} has no response after {seconds:.digits$} s")
     })
 }
 
@@ -233,8 +249,13 @@ pub fn restore(setup: &Setup, environment: &Environment) -> Result<Duration, Fau
     let started = Instant::now();
     environment.step(Step::Restoring);
     environment.change(|state| state.restore = Restore::Released);
-    let timed_out =
-        || "the runtime did not poll for an event within 10 seconds of the restore".to_owned();
+    let timed_out = || {
+        let late = "the runtime did not poll for an event within 10 seconds of the restore";
+        match hanging_request(environment) {
+            Some(cause) => format!("{late}: {cause}"),
+            None => late.to_owned(),
+        }
+    };
     let deadline = started + RESTORE_TIMEOUT;
     wait_for(environment, deadline, timed_out, State::runtime_is_polling)?;
     let duration = started.elapsed();

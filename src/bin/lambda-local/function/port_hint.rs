@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::function::environment::Environment;
-use crate::function::state::{Process, State};
+use crate::function::probe;
+use crate::function::state::{Process, Restore, State};
 use crate::function::variables::Setup;
 use crate::platform::{self, Listener};
 
@@ -25,6 +26,8 @@ enum Hint {
     OtherAddress(String),
     /// It listens, and has not responded yet.
     NoResponse,
+    /// It has responded to the readiness probe with this status.
+    Status(u16),
 }
 
 impl Hint {
@@ -67,6 +70,9 @@ impl Hint {
                 "the app is not ready yet: it listens on port {port}, but has not responded to \
                  GET {path}"
             ),
+            Hint::Status(status) => {
+                format!("the app is not ready yet: it responds to GET {path} with status {status}")
+            }
         }
     }
 }
@@ -99,12 +105,10 @@ pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
             .is_none()
         {
             let (port, path) = setup.readiness(environment.profile.ports);
-            let guards = environment.lock().guards(Process::is_runtime);
-            let listeners = platform::listeners(&platform::descendants(&guards));
-            let hint = Hint::of(&listeners, port);
+            let hint = current(&setup, &environment, port);
             // It may have become ready meanwhile.
             let is_current = environment.wait(Instant::now(), is_over).is_none();
-            if is_current && logged.as_ref() != Some(&hint) {
+            if let Some(hint) = hint.filter(|hint| is_current && logged.as_ref() != Some(hint)) {
                 setup.logger.warn(&hint.message(port, &path));
                 logged = Some(hint);
             }
@@ -112,9 +116,34 @@ pub fn watch(setup: &Arc<Setup>, environment: &Arc<Environment>) {
     });
 }
 
+/// Returns the hint for the app as it is now; `None` after a healthy response to the probe: the
+/// adapter waits for priming or for a hook then, and logs that itself.
+fn current(setup: &Setup, environment: &Environment, port: u16) -> Option<Hint> {
+    let guards = environment.lock().guards(Process::is_runtime);
+    let listeners = platform::listeners(&platform::descendants(&guards));
+    let hint = Hint::of(&listeners, port);
+    let ports = environment.profile.ports;
+    if hint != Hint::NoResponse {
+        return Some(hint);
+    }
+    if ports.relay.is_none() {
+        let is_healthy = probe::repeat(setup, ports).is_healthy;
+        return (!is_healthy).then_some(hint);
+    }
+    match environment.last_own_request() {
+        Some((request, _)) if !request.is_probe() => None,
+        Some((request, _)) => match request.status {
+            Some(status @ 400..) => Some(Hint::Status(status)),
+            Some(_) => None,
+            None => Some(hint),
+        },
+        None => Some(hint),
+    }
+}
+
 /// Returns a value if the app has become ready or will not any more.
 fn is_over(state: &mut State) -> Option<()> {
-    let is_ready = state.has_polled || state.restore_is_requested();
+    let is_ready = state.has_polled || state.restore != Restore::NotRequested;
     (is_ready || state.is_stopping || state.failure().is_some()).then_some(())
 }
 

@@ -7,15 +7,29 @@ use super::variables::{Ports, Setup};
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Repeats the readiness probe of the adapter for the error message: most often the app listens on
-/// another port.
-pub fn repeat(setup: &Setup, ports: Ports) -> String {
-    if setup.extensions.is_empty() {
-        return String::new();
-    }
+/// The outcome of a readiness probe.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For an error message; empty without an adapter.
+    pub text: String,
+    pub is_healthy: bool,
+}
+
+/// Repeats the readiness probe of the adapter: most often the app listens on another port.
+pub fn repeat(setup: &Setup, ports: Ports) -> Outcome {
     let (port, path) = setup.readiness(ports);
     let url = format!("http://127.0.0.1:{port}{path}");
-    let result = match probe(&url) {
+    if setup.extensions.is_empty() {
+        return Outcome {
+            text: String::new(),
+            is_healthy: false,
+        };
+    }
+    let probed = probe(&url);
+    let is_healthy = probed
+        .as_ref()
+        .is_ok_and(|response| response.status().as_u16() < 400);
+    let result = match probed {
         Ok(response) => format!("{:?} {}", response.version(), response.status()),
         Err(ureq::Error::Timeout(_)) => format!("no response in {} s", PROBE_TIMEOUT.as_secs()),
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -23,7 +37,10 @@ pub fn repeat(setup: &Setup, ports: Ports) -> String {
         }
         Err(error) => error.to_string(),
     };
-    format!("; last readiness probe: GET {url}: {result}")
+    Outcome {
+        text: format!("; last readiness probe: GET {url}: {result}"),
+        is_healthy,
+    }
 }
 
 fn probe(url: &str) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {

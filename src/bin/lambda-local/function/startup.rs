@@ -47,11 +47,39 @@ impl OwnRequest {
         }
     }
 
-    fn detail(&self) -> String {
-        let status = self.status.map(|status| format!(" {status}"));
-        let status = status.unwrap_or_default();
-        format!("{} {}{status}", self.method, self.target)
+    /// Returns the request as a log line has it.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
     }
+
+    pub fn is_probe(&self) -> bool {
+        self.name() == "probe"
+    }
+
+    fn detail(&self) -> String {
+        match self.status {
+            Some(status) => format!("{} {status}", self.line()),
+            None => format!("{} no response", self.line()),
+        }
+    }
+
+    /// Returns true if the start ends with this request: it has no response, or one that the
+    /// adapter does not accept. Priming may have any.
+    fn has_failed(&self) -> bool {
+        match (self.name(), self.status) {
+            (_, None) => true,
+            ("hook", Some(status)) => !(200..300).contains(&status),
+            ("probe", Some(status)) => status >= 400,
+            _ => false,
+        }
+    }
+}
+
+/// A request with the end of its response so far, or of its connection.
+#[derive(Debug)]
+struct Sent {
+    request: OwnRequest,
+    ended: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -60,7 +88,7 @@ struct Startup {
     began: Instant,
     has_relay: bool,
     steps: Vec<(Step, Instant)>,
-    requests: Vec<(OwnRequest, Instant)>,
+    requests: Vec<Sent>,
     is_reported: bool,
 }
 
@@ -108,16 +136,34 @@ impl Startups {
         });
     }
 
-    /// Records a request that has a part of its response now.
-    pub fn request(&self, app_port: u16, request: &OwnRequest) {
+    /// Records a request that has been sent.
+    pub fn begin_request(&self, app_port: u16, request: &OwnRequest) {
+        self.change(app_port, |startup| {
+            startup.requests.push(Sent {
+                request: request.clone(),
+                ended: None,
+            });
+        });
+    }
+
+    /// Records a part of the response to a request, or the end of its connection without one.
+    pub fn end_request(&self, app_port: u16, request: &OwnRequest) {
         let now = Instant::now();
         self.change(app_port, |startup| {
-            let mut known = startup.requests.iter_mut();
-            match known.find(|(known, _)| known.started == request.started) {
-                Some((_, ended)) => *ended = now,
-                None => startup.requests.push((request.clone(), now)),
+            let mut sent = startup.requests.iter_mut();
+            if let Some(sent) = sent.find(|sent| sent.request.started == request.started) {
+                sent.request.status = request.status;
+                sent.ended = Some(now);
             }
         });
+    }
+
+    /// Returns the last request of the start of this environment, and whether it is in flight.
+    pub fn last_request(&self, app_port: u16) -> Option<(OwnRequest, bool)> {
+        let all = self.lock();
+        let startup = all.iter().find(|startup| startup.app_port == app_port)?;
+        let last = startup.requests.last()?;
+        Some((last.request.clone(), last.ended.is_none()))
     }
 
     /// Returns the cold start whose first invocation has ended; `None` for a warm one.
@@ -168,26 +214,29 @@ impl Startup {
             let restored = self.at(Step::Restored);
             self.push_requests(&mut restore, restored.unwrap_or(now));
             restore.push_known("first /next", Side::Adapter, restored);
-            phases.extend(restore.finish(restored.is_some(), "restore", now));
+            let open = match self.requests_since(restoring).last() {
+                Some(last) if last.request.has_failed() => None,
+                Some(_) => Some("first /next"),
+                None => Some("restore"),
+            };
+            phases.extend(restore.finish(restored.is_some(), open, now));
         }
         if let Some(sent) = self.at(Step::Sent) {
             let mut first = Phases::new(Part::Response, sent);
             let responded = self.at(Step::Responded);
             first.push_known("first response", Side::App, responded);
-            phases.extend(first.finish(responded.is_some(), "first response", now));
+            phases.extend(first.finish(responded.is_some(), Some("first response"), now));
         }
         ColdStart { phases }
     }
 
     /// Adds the requests of this part of the start; the probes in a row are one phase.
     fn push_requests(&self, phases: &mut Phases, until: Instant) {
-        let since = phases.began;
-        let is_within = |request: &OwnRequest| (since..=until).contains(&request.started);
-        let requests = self.requests.iter();
-        for (request, ended) in requests.filter(|(request, _)| is_within(request)) {
+        let sent = self.requests_since(phases.began);
+        for Sent { request, ended } in sent.filter(|sent| sent.request.started <= until) {
             let (name, detail) = (request.name(), request.detail());
             // The adapter reads no long page of a probe to its end.
-            let ended = until.min(*ended);
+            let ended = ended.map_or(until, |ended| until.min(ended));
             match phases.list.last_mut() {
                 Some(last) if name == "probe" && last.name == name => {
                     last.duration += ended.saturating_duration_since(phases.at);
@@ -200,15 +249,25 @@ impl Startup {
         }
     }
 
-    /// Returns the name of the step in which init has failed.
-    fn open_step(&self) -> &'static str {
+    fn requests_since(&self, since: Instant) -> impl Iterator<Item = &Sent> {
+        let requests = self.requests.iter();
+        requests.filter(move |sent| sent.request.started >= since)
+    }
+
+    /// Returns the name of the step in which init has failed; `None` for its last request.
+    fn open_step(&self) -> Option<&'static str> {
         let names = [
             (Step::Registering, "process start"),
             (Step::Registered, "register"),
             (Step::Listening, "app start"),
         ];
         let open = names.iter().find(|(step, _)| self.at(*step).is_none());
-        open.map_or("probe", |(_, name)| name)
+        match (open, self.requests.last()) {
+            (Some((_, name)), _) => Some(name),
+            (None, Some(last)) if last.request.has_failed() => None,
+            (None, Some(_)) => Some("first /next"),
+            (None, None) => Some("probe"),
+        }
     }
 }
 
@@ -249,20 +308,18 @@ impl Phases {
         }
     }
 
-    /// Returns the phases, with the one that has failed at their end.
-    fn finish(mut self, is_complete: bool, open: &'static str, now: Instant) -> Vec<Phase> {
-        if !is_complete {
-            let left = now.saturating_duration_since(self.at);
-            match self.list.last_mut() {
-                Some(last) if last.name == open => {
-                    last.duration += left;
-                    last.has_failed = true;
-                }
-                _ => {
-                    self.push(open, Side::App, now, String::new());
-                    self.list.iter_mut().rev().take(1).for_each(Phase::fail);
-                }
-            }
+    /// Returns the phases, with the one that has failed at their end: the last one, or one of its
+    /// own with this name.
+    fn finish(mut self, is_complete: bool, open: Option<&'static str>, now: Instant) -> Vec<Phase> {
+        if is_complete {
+            return self.list;
+        }
+        if let Some(name) = open {
+            self.push(name, Side::App, now, String::new());
+        }
+        if let Some(last) = self.list.last_mut() {
+            last.duration += now.saturating_duration_since(self.at);
+            last.has_failed = true;
         }
         self.list
     }
@@ -275,14 +332,33 @@ mod tests {
     const PORT: u16 = 1;
 
     fn probe(startups: &Startups, status: u16) {
-        let request = OwnRequest {
-            method: "GET".to_owned(),
-            target: "/health".to_owned(),
-            is_priming: false,
+        send(startups, "GET", "/health", Some(status));
+    }
+
+    fn send(startups: &Startups, method: &str, target: &str, status: Option<u16>) {
+        let mut request = OwnRequest {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            is_priming: target.contains("prime"),
             started: Instant::now(),
-            status: Some(status),
+            status: None,
         };
-        startups.request(PORT, &request);
+        startups.begin_request(PORT, &request);
+        request.status = status;
+        if status.is_some() {
+            startups.end_request(PORT, &request);
+        }
+    }
+
+    /// The phases from the first request on, with their remarks.
+    fn phases(startups: &Startups) -> Vec<String> {
+        let phases = startups.finish(PORT).expect("a cold start").phases;
+        let phases = phases.iter().map(|phase| {
+            let failed = if phase.has_failed { " failed" } else { "" };
+            format!("{} {}{failed}", phase.name, phase.detail)
+        });
+        let first = |phase: &String| !phase.starts_with("probe");
+        phases.skip_while(first).collect()
     }
 
     fn started(steps: &[Step]) -> Startups {
@@ -320,6 +396,34 @@ mod tests {
         let phases = startups.finish(PORT).expect("a cold start").phases;
         let last = phases.last().expect("a phase");
         assert_eq!((last.name, last.has_failed), ("probe", true));
+    }
+
+    #[test]
+    fn the_request_in_flight_is_the_phase_that_has_failed() {
+        let listening = [Step::Registering, Step::Registered, Step::Listening];
+        for (status, remark) in [(None, "no response"), (Some(500), "500")] {
+            let startups = started(&listening);
+            probe(&startups, 200);
+            send(&startups, "GET", "/prime", Some(404));
+            send(&startups, "POST", "/before", status);
+            let expected = [
+                "probe GET /health 200".to_owned(),
+                "prime GET /prime 404".to_owned(),
+                format!("hook POST /before {remark} failed"),
+            ];
+            assert_eq!(phases(&startups), expected);
+            let startups = started(&[&listening[..], &[Step::Ready, Step::Restoring]].concat());
+            probe(&startups, 200);
+            send(&startups, "POST", "/after", status);
+            let expected = [
+                "probe GET /health 200".to_owned(),
+                format!("hook POST /after {remark} failed"),
+            ];
+            assert_eq!(phases(&startups), expected);
+        }
+        let startups = started(&listening);
+        probe(&startups, 200);
+        assert_eq!(phases(&startups)[1], "first /next  failed");
     }
 
     #[test]

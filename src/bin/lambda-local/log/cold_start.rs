@@ -39,10 +39,6 @@ pub struct Phase {
 }
 
 impl Phase {
-    pub fn fail(&mut self) {
-        self.has_failed = true;
-    }
-
     fn remark(&self) -> String {
         let mut remark = self.detail.clone();
         if self.times > 1 {

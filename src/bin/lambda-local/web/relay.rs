@@ -144,11 +144,15 @@ fn relay(client: TcpStream, server: TcpStream, app: &App) {
     let (requested, to_app) = (app.clone(), exchange.clone());
     let (from, to) = (client.clone(), server.clone());
     let responding = app.clone();
-    std::thread::spawn(move || pump(&from, &to, |data| with(&to_app).request(data, &requested)));
+    std::thread::spawn(move || {
+        pump(&from, &to, |data| with(&to_app).request(data, &requested));
+        with(&to_app).end(&requested);
+    });
     std::thread::spawn(move || {
         pump(&server, &client, |data| {
             with(&exchange).response(data, &responding)
-        })
+        });
+        with(&exchange).end(&responding);
     });
 }
 
@@ -225,6 +229,9 @@ impl Exchange {
         let fields = head.get(..end.unwrap_or(0)).unwrap_or_default();
         let Some(id) = request_id(fields) else {
             self.own = own_request(fields, self.head_started.unwrap_or_else(Instant::now));
+            if let Some(own) = &self.own {
+                app.startups.begin_request(app.port, own);
+            }
             return;
         };
         self.recording = app.recorder.find(&id);
@@ -240,13 +247,20 @@ impl Exchange {
             if !self.has_response {
                 own.status = status(data);
             }
-            app.startups.request(app.port, own);
+            app.startups.end_request(app.port, own);
         }
         self.has_response = true;
         if self.is_hook {
             return self.recording.hook_response(data);
         }
         self.recording.append(Message::Response, data);
+    }
+
+    /// The connection has ended.
+    fn end(&self, app: &App) {
+        if let Some(own) = self.own.as_ref().filter(|_| !self.has_response) {
+            app.startups.end_request(app.port, own);
+        }
     }
 }
 

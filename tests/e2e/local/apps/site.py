@@ -94,6 +94,9 @@ class Site(http.server.BaseHTTPRequestHandler):
             time.sleep(float(os.environ.get("AFTER", "0")))
             print(f"after the response: {began} to {ticks} ticks", flush=True)
             self.reply(204, [], b"")
+        elif url.path == "/hook":
+            time.sleep(float(os.environ.get("HOOK", "0")))
+            self.reply(204, [], b"")
         elif url.path == "/orders":
             order = json.loads(self.body())["order"]
             self.reply(500 if order % 3 == 0 else 200, [], b"")

@@ -264,9 +264,11 @@ fn read_http_endpoint(settings: &mut Settings, app: &Address) -> String {
         .and_then(|(_, port)| values::port(port));
     if port.is_some_and(|port| port != app.port) {
         settings.warnings.push(format!(
-            "{}=`{given}` has no effect on the adapter, which takes port {}: the port that is set \
-             by AWS_LWA_PORT or PORT",
-            HTTP_ENDPOINT.name, app.port
+            "{}=`{}` has no effect on the adapter, which takes port {}: the port that is set by \
+             AWS_LWA_PORT or PORT",
+            HTTP_ENDPOINT.name,
+            given.escape_debug(),
+            app.port
         ));
     }
     given.to_owned()

@@ -210,6 +210,41 @@ fn ctrl_c_ends_everything_in_order() {
 }
 
 #[test]
+fn the_end_waits_for_the_report_of_an_invocation_whose_client_has_its_response() {
+    let hook = ["--env", "AWS_LWA_AFTER_RESPONSE_PATH=/hook"];
+    let Some(mut local) = python_site(&[&hook[..], &["--env", "HOOK=0.2"]].concat()) else {
+        return;
+    };
+    assert_eq!(local.get("/json").status, 200);
+    local.end("INT");
+    let output = local.output();
+    assert_eq!(output.matches("END RequestId").count(), 1);
+    assert_eq!(output.matches("REPORT RequestId").count(), 1);
+    assert!(output.contains("1 invocation in 1 environment, 0 failed"));
+}
+
+#[test]
+fn the_end_does_not_wait_for_the_app_to_respond() {
+    let Some(mut local) = python_site(&[]) else {
+        return;
+    };
+    let address = local.address;
+    let client = std::thread::spawn(move || send(address, "GET", "/slow?seconds=30", &[], b""));
+    local.wait_for("START RequestId");
+    let started = Instant::now();
+    local.end("INT");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_ne!(client.join().expect("an end").status, 200);
+}
+
+#[test]
+fn a_failed_init_before_a_snapshot_fails_the_publication() {
+    let mut local = start(&["--init", "snap-start"], &["sh", "-c", "exit 3"]);
+    local.wait_for("init failed: Runtime exited with error: exit status 3");
+    local.wait_for("on Lambda publishing the version fails");
+}
+
+#[test]
 fn an_app_that_ignores_sigterm_is_killed_within_its_time() {
     let Some(mut local) = python_site(&["--env", "STUBBORN=1"]) else {
         return;

@@ -184,6 +184,56 @@ fn a_timeout_is_a_504_and_the_app_lives_on() {
 }
 
 #[test]
+fn a_stream_past_its_timeout_is_incomplete_and_has_failed() {
+    let Some(mut local) = site(&["--timeout", "0.5"]) else {
+        return;
+    };
+    let stream = local.get("/stream");
+    assert_eq!((stream.status, stream.complete), (200, false));
+    local
+        .wait_for("the response to GET /stream is incomplete: it had not ended after 0.50 seconds");
+    local.wait_for(", incomplete");
+    let broken = local.get("/stream?die_after=1");
+    assert!(!broken.complete);
+    local.wait_for("the response to GET /stream?die_after=1 is incomplete: ");
+    assert_eq!(local.get("/json").status, 200);
+    local.end("INT");
+    let output = local.output();
+    assert!(output.contains("3 requests in 1 environment, 2 failed"));
+}
+
+#[test]
+fn a_request_waits_until_the_app_listens() {
+    if !has("python3") {
+        return;
+    }
+    let (port, site) = (free_port().to_string(), fixture("site.py"));
+    let local_port = free_port();
+    let args = ["--event", "web-function", "--env", "SLOW_START=1", "--port"];
+    let ports = [&local_port.to_string(), "--app-port", &port];
+    let app = ["--", "python3", &site];
+    let address = SocketAddr::from(([127, 0, 0, 1], local_port));
+    let mut local = launch(command(&[&args[..], &ports, &app].concat()), address);
+    local.wait_for("INIT_START");
+    let started = Instant::now();
+    assert_eq!(local.get("/json").status, 200);
+    assert!(started.elapsed() > Duration::from_millis(500));
+}
+
+#[test]
+fn an_event_is_refused_and_does_not_reach_the_app() {
+    let Some(local) = site(&[]) else { return };
+    let port = local.address.port().to_string();
+    let invoke = ["invoke", "--sample", "sqs", "--port", &port];
+    let output = command(&invoke).output().expect("a command");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(error.contains("Web Functions take no events"), "{error}");
+    assert!(local.output().contains("Web Functions take no events"));
+}
+
+#[test]
 fn an_app_that_does_not_start_is_a_502() {
     let local = start(&["--event", "web-function"], &["sh", "-c", "exit 3"]);
     let response = local.get("/");

@@ -8,14 +8,26 @@ use std::process::ExitCode;
 use crate::cli::batch;
 use crate::cli::options::{EventSource, InvokeOptions};
 use crate::cli::samples::{self, UnknownSample};
+use crate::front::ERROR_HEADER;
+
+/// The beginning of the `user-agent` of this command.
+pub const USER_AGENT: &str = "lambda-local/";
 
 #[derive(Debug)]
 pub enum InvokeError {
     Sample(UnknownSample),
     NoBatch(String),
-    ReadFile { path: PathBuf, error: io::Error },
+    ReadFile {
+        path: PathBuf,
+        error: io::Error,
+    },
     ReadStdin(io::Error),
-    Send { url: String, error: ureq::Error },
+    Send {
+        url: String,
+        error: ureq::Error,
+    },
+    /// lambda-local has refused the event, for this reason.
+    Refused(String),
     WriteStdout(io::Error),
 }
 
@@ -37,6 +49,7 @@ impl fmt::Display for InvokeError {
                 f,
                 "failed to invoke `{url}`: {error} (is lambda-local running there?)"
             ),
+            InvokeError::Refused(cause) => write!(f, "failed to invoke the function: {cause}"),
             InvokeError::WriteStdout(error) => {
                 write!(f, "failed to write to standard output: {error}")
             }
@@ -53,6 +66,10 @@ pub fn run(options: &InvokeOptions) -> Result<ExitCode, InvokeError> {
             url: url.clone(),
             error,
         })?;
+    if let Some(cause) = response.headers().get(ERROR_HEADER) {
+        let cause = String::from_utf8_lossy(cause.as_bytes()).into_owned();
+        return Err(InvokeError::Refused(cause));
+    }
     let body = response.body_mut().with_config().limit(u64::MAX);
     let body = body.read_to_vec();
     let body = body.map_err(|error| InvokeError::Send { url, error })?;

@@ -52,7 +52,7 @@ pub struct HttpResponse {
 }
 
 /// The header of an error response with the cause that Lambda hides from the client.
-const ERROR_HEADER: &str = "x-lambda-local-error";
+pub const ERROR_HEADER: &str = "x-lambda-local-error";
 
 impl HttpResponse {
     /// Adds the cause in one line of ASCII.

@@ -13,6 +13,8 @@ use ureq::{Agent, Body as AppBody, RequestBuilder, SendBody};
 
 use super::HttpResponse;
 use super::gateway::origin_form;
+use super::invoke_api::Call;
+use crate::cli::invoke::USER_AGENT;
 use crate::clock;
 use crate::function::web_function::{WebRequest, endpoint};
 use crate::function::{Function, exit};
@@ -73,14 +75,15 @@ impl Failure {
 /// Responds to one request.
 pub fn handle(function: &Function, exchange: &mut Exchange<'_>) -> io::Result<()> {
     let (id, started) = (clock::uuid(), Instant::now());
+    let _unreported = function.unreported.begin();
     let (sent, status) = match forward(function, exchange, &id) {
         Ok((response, _request)) => {
             let result = relay(exchange, response, &id);
-            if let Err(error) = &result {
-                let warning = format!("failed to pass the response of the app on: {error}");
-                function.setup.logger.warn(&warning);
-            }
-            (result, Status::Success)
+            let status = match &result {
+                Ok(()) => Status::Success,
+                Err(error) => report_incomplete(function, exchange, error),
+            };
+            (result, status)
         }
         Err(failure) => {
             let warning = format!("a request got status {}: {}", failure.status, failure.cause);
@@ -100,6 +103,29 @@ pub fn handle(function: &Function, exchange: &mut Exchange<'_>) -> io::Result<()
     sent
 }
 
+/// Logs why the client has only a part of a response.
+fn report_incomplete(function: &Function, exchange: &Exchange<'_>, error: &io::Error) -> Status {
+    let Head { method, target, .. } = &exchange.head;
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    let is_timeout = matches!(cause, Some(ureq::Error::Timeout(_)));
+    let (cause, status) = if is_timeout {
+        let seconds = function.setup.options.timeout.as_secs_f64();
+        let cause = format!("it had not ended after {seconds:.2} seconds (see --timeout)");
+        (cause, Status::Timeout)
+    } else {
+        (error.to_string(), Status::Error(String::new()))
+    };
+    let warning = format!("the response to {method} {target} is incomplete: {cause}");
+    function.setup.logger.warn(&warning);
+    status
+}
+
+/// Returns true for a request of `lambda-local invoke`. The same path may be one of the app.
+fn is_event(head: &Head) -> bool {
+    let user_agent = head.header("user-agent").unwrap_or_default();
+    Call::of(head) == Some(Call::Invoke) && user_agent.starts_with(USER_AGENT)
+}
+
 /// Sends the request to the app, and returns the response with the place that it takes.
 fn forward<'f>(
     function: &'f Function,
@@ -108,6 +134,10 @@ fn forward<'f>(
 ) -> Result<(Response, WebRequest<'f>), Failure> {
     if exchange.head.is_http_1_0() {
         return Err(Failure::refused(505, "the client speaks HTTP/1.0"));
+    }
+    if is_event(&exchange.head) {
+        let cause = "Web Functions take no events: send an HTTP request";
+        return Err(Failure::refused(400, cause));
     }
     let client = exchange.stream.peer_addr().map(|peer| peer.ip());
     let client = client.map_err(|error| Failure::refused(400, error.to_string()))?;

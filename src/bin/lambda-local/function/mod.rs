@@ -26,12 +26,13 @@ mod report;
 pub mod setup_error;
 pub mod startup;
 pub mod state;
+mod stop;
 mod throttle;
 pub mod variables;
 pub mod watch;
 pub mod web_function;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,6 +49,7 @@ use controls::InjectedFailure;
 use environment::Environment;
 use outcome::{Outcome, reply_failure, timed_out};
 use state::{Compute, ResponseProgress, Running};
+use stop::{Unreported, UnreportedOne};
 use variables::Setup;
 use web_function::Places;
 
@@ -60,6 +62,7 @@ pub struct Function {
     /// For the requests of a Web Function.
     places: Places,
     summary: Mutex<Summary>,
+    pub unreported: Unreported,
     /// A failure that the page has requested for the next invocation.
     injected: Mutex<Option<InjectedFailure>>,
 }
@@ -74,6 +77,7 @@ impl Function {
             is_stopping: AtomicBool::default(),
             queue_notice_logged: AtomicBool::default(),
             summary: Mutex::new(Summary::new(unit)),
+            unreported: Unreported::default(),
             injected: Mutex::default(),
         })
     }
@@ -109,7 +113,11 @@ impl Function {
             Err(fault) => {
                 self.report_init(&fault, started.elapsed(), "init");
                 let next = self.setup.options.unit();
-                logger.warn(&format!("init will be retried with the first {next}"));
+                let retry = match self.setup.options.init {
+                    Init::SnapStart => "on Lambda publishing the version fails; here init is",
+                    _ => "init will be",
+                };
+                logger.warn(&format!("{retry} retried with the first {next}"));
             }
         }
     }
@@ -148,6 +156,7 @@ impl Function {
         if self.is_stopping() {
             return;
         }
+        let unreported = self.unreported.begin();
         let (id, recording) = (request.id.clone(), request.recording.clone());
         recording.start();
         let start = PlatformEvent::Start { id: &id };
@@ -183,12 +192,13 @@ impl Function {
             }
         };
         let deadline = started + self.setup.options.timeout;
-        let (outcome, ended) = self.run(&environment, request, &reply, deadline);
+        let (outcome, ended) = self.run(&environment, request, &reply, deadline, &unreported);
         report.duration = ended.saturating_duration_since(started);
         report.max_memory = memory_limit::peak(&environment, report.duration);
         self.flush_output(&environment, &recording);
         self.report(&id, &outcome, report, &recording);
         self.report_cold_start(unit.ports, &recording);
+        drop(unreported);
         // The request is logged now, not after a reset.
         drop(reply);
         self.release(unit, warm, &environment, &outcome);
@@ -286,6 +296,7 @@ impl Function {
         request: InvokeRequest,
         reply: &SyncSender<Reply>,
         deadline: Instant,
+        unreported: &UnreportedOne<'_>,
     ) -> (Outcome, Instant) {
         let started = Instant::now();
         let injected = self.inject(environment);
@@ -311,11 +322,14 @@ impl Function {
             let has_failed = |running: &Running| running.error_type.is_some();
             state.ending += u32::from(finished.as_ref().is_some_and(has_failed));
             finished
+                .inspect(|_| unreported.finish())
                 .map(|running| Outcome::Finished(running.error_type))
                 .or_else(|| state.failure().map(Outcome::Failed))
                 .or_else(|| state.cut_short(&id, started).map(Outcome::Failed))
         });
         let ended = Instant::now();
+        // `stop` waits for an invocation that the closure has removed.
+        environment.change(|_| ());
         controls::end_injection(injected, environment);
         let outcome = match outcome.unwrap_or_else(|| Outcome::Failed(timed_out(timeout))) {
             Outcome::Finished(Some(error_type)) => {
@@ -365,26 +379,6 @@ impl Function {
             }
             *warm = WarmEnvironment::default();
         }
-    }
-
-    /// Shuts the environment down, even during init or an invocation, and returns the summary.
-    pub fn stop(&self) -> String {
-        self.is_stopping.store(true, Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            for unit in &self.units {
-                scope.spawn(|| {
-                    let latest = lock(&unit.latest).clone();
-                    if let Some(environment) = latest {
-                        lifecycle::shutdown(&environment, "spindown");
-                    }
-                });
-            }
-        });
-        lock(&self.summary).to_string()
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
     }
 }
 

@@ -218,6 +218,12 @@ impl State {
         self.has_polled && self.queue.is_empty() && running.all(|running| running.has_reply)
     }
 
+    /// Returns true if an invocation has its reply, and the runtime has not finished it.
+    pub fn has_replied(&self) -> bool {
+        let is_usable = !self.is_closed && self.fault.is_none();
+        is_usable && self.running.iter().any(|running| running.has_reply)
+    }
+
     pub fn set_has_reply(&mut self, id: &str) {
         let mut running = self.running.iter_mut();
         if let Some(running) = running.find(|running| running.invocation.id == id) {

@@ -19,7 +19,7 @@ use crate::http_server::{self, Exchange, Headers};
 use crate::invocation::{
     ApiError, Fault, Invocation, RESPONSE_TOO_LARGE, Reply, TRUNCATED_RESPONSE,
 };
-use crate::web::entry::Mark;
+use crate::web::mark::Mark;
 
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";

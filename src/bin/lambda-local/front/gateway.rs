@@ -17,7 +17,8 @@ use crate::function::Function;
 use crate::http_server::{Exchange, Headers};
 use crate::invocation::{Fault, InvokeRequest, Reply, THROTTLED, collect_stream};
 use crate::log::request::RequestLine;
-use crate::web::entry::{Mark, Origin};
+use crate::web::entry::Origin;
+use crate::web::mark::Mark;
 use crate::web::recorder::Recording;
 
 /// Larger than the limit of any front end.

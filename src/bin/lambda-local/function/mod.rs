@@ -42,7 +42,7 @@ use crate::clock;
 use crate::invocation::{Fault, Invocation, InvokeRequest, Reply};
 use crate::log::summary::Summary;
 use crate::log::{PlatformEvent, Report};
-use crate::web::entry::Mark;
+use crate::web::mark::Mark;
 use crate::web::recorder::EnvironmentState;
 use concurrency::{ConcurrencyUnit, WarmEnvironment};
 use controls::InjectedFailure;

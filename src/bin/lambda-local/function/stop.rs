@@ -117,8 +117,8 @@ mod tests {
             counts.finished == 0
         });
         assert!(started.elapsed() >= Duration::from_millis(50));
+        let far = Instant::now() + Duration::from_secs(60);
         std::thread::scope(|scope| {
-            let far = Instant::now() + Duration::from_secs(60);
             let waiting = scope.spawn(|| unreported.wait(far, |counts| counts.all == 0));
             assert!(!waiting.is_finished(), "it is not reported yet");
             drop(one);

@@ -10,6 +10,7 @@ use crate::invocation::Fault;
 use crate::json::{Json, object};
 use crate::log::cold_start::ColdStart;
 use crate::log::{Report, Status};
+use crate::web::mark::{MARKS, Mark};
 use crate::web::requests::Requests;
 
 /// The part of each message that is kept.
@@ -36,48 +37,6 @@ pub const MESSAGES: [(&str, Message); 4] = [
     ("request", Message::Request),
     ("response", Message::Response),
     ("reply", Message::Reply),
-];
-
-/// A point in the life of an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// The environment is free.
-    Start,
-    /// An init, or a restore, begins as a part of this invocation.
-    InitStart,
-    InitEnd,
-    /// The runtime has received the event.
-    Delivered,
-    RequestStart,
-    RequestEnd,
-    ResponseStart,
-    ResponseEnd,
-    ReplyStart,
-    ReplyEnd,
-    /// The request of the adapter to the hook after the response.
-    HookStart,
-    HookEnd,
-    /// The client has received the response.
-    Sent,
-    /// The invocation has been reported.
-    Done,
-}
-
-const MARKS: [(&str, Mark); 14] = [
-    ("start", Mark::Start),
-    ("initStart", Mark::InitStart),
-    ("initEnd", Mark::InitEnd),
-    ("delivered", Mark::Delivered),
-    ("requestStart", Mark::RequestStart),
-    ("requestEnd", Mark::RequestEnd),
-    ("responseStart", Mark::ResponseStart),
-    ("responseEnd", Mark::ResponseEnd),
-    ("replyStart", Mark::ReplyStart),
-    ("replyEnd", Mark::ReplyEnd),
-    ("hookStart", Mark::HookStart),
-    ("hookEnd", Mark::HookEnd),
-    ("sent", Mark::Sent),
-    ("done", Mark::Done),
 ];
 
 /// The start of a message, and its full size.

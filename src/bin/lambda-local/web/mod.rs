@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod entry;
+pub mod mark;
 pub mod recorder;
 pub mod relay;
 pub mod requests;

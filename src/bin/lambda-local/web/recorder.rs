@@ -16,7 +16,8 @@ use crate::invocation::{Fault, Reply};
 use crate::json::{Json, object};
 use crate::log::Report;
 use crate::log::cold_start::ColdStart;
-use crate::web::entry::{Entry, Mark, Message, Origin};
+use crate::web::entry::{Entry, Message, Origin};
+use crate::web::mark::Mark;
 
 const MAX_ENTRIES: usize = 200;
 const MEMORY_LIMIT: usize = 64 << 20;

@@ -1,5 +1,6 @@
 //! The requests of one invocation to the app: one as a rule, one for each record of a batch that is
-//! split (`AWS_LWA_SPLIT_BATCHES`), and the hook after the response (`AWS_LWA_AFTER_RESPONSE_PATH`).
+//! split (`AWS_LWA_SPLIT_BATCHES`), and the hook after the response
+//! (`AWS_LWA_AFTER_RESPONSE_PATH`).
 //!
 //! Of a batch one request is shown: the first that failed, or else the last.
 

@@ -211,9 +211,10 @@ pub fn endpoint(text: &str) -> Option<String> {
 pub fn endpoint_port(text: &str, app_host: Option<&str>) -> Option<u16> {
     let (name, number) = text.rsplit_once(':')?;
     let bare = host(name)?;
+    let is_local = |host| matches!(host, "localhost" | "127.0.0.1" | "::1" | "0.0.0.0" | "::");
     let is_reached = match bare.as_str() {
         "0.0.0.0" | "::" => true,
-        "localhost" | "127.0.0.1" | "::1" if app_host.is_none() => true,
+        local if is_local(local) => app_host.is_none_or(is_local),
         other => app_host == Some(other),
     };
     port(number).filter(|_| is_reached)

@@ -17,6 +17,9 @@ use crate::invocation::Invocation;
 use crate::net::deadline::{self, Deadline};
 use crate::translate::{context_headers, source};
 
+/// Lambda always gives a deadline; an emulator may not, or one that is past.
+const WITHOUT_DEADLINE: Duration = Duration::from_secs(60);
+
 /// Requests the hook at `path` and waits for its response, until `margin` before the deadline of
 /// the invocation. `payload` is the invocation's event.
 #[cold]
@@ -42,7 +45,11 @@ fn request_hook(
     invocation: &Invocation,
     margin: Duration,
 ) -> Result<(), String> {
-    let timeout = deadline::time_left(invocation.effective_deadline_ms(), margin);
+    let deadline_ms = invocation.effective_deadline_ms();
+    let timeout = match deadline_ms {
+        Some(_) => deadline::time_left(deadline_ms, margin),
+        None => WITHOUT_DEADLINE,
+    };
     if timeout.is_zero() {
         return Err(NO_TIME.into());
     }

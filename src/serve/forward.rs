@@ -232,7 +232,7 @@ fn read_whole<'a>(
     reply::check_status(request, &response, body, kind, config)?;
     // The body of the request is the event.
     if kind.is_none() && event::is_polled(request.body) {
-        body = result::of_batch(body);
+        body = result::of_batch(body)?;
     }
     reply::render(&response, body, kind, reply)?;
     Ok(Reply::Buffered(reply))

@@ -33,7 +33,8 @@ pub const MAX_REPLY: usize = (6 << 20) + 100;
 pub const MAX_BYTES: usize = MAX_REPLY / 4 * 3;
 
 /// Fails responses whose status the settings count as an error. For events that are not HTTP
-/// requests every status from 400 is one: their senders see success or failure, no status.
+/// requests every status from 400 is one, since their senders see success or failure, and so are
+/// the redirects that ask for the same POST elsewhere (RFC 9110 15.4): it was not processed here.
 pub fn check_status(
     request: &Request,
     response: &Response,
@@ -42,7 +43,11 @@ pub fn check_status(
     config: &Config,
 ) -> Result<(), Failure> {
     let status = response.status;
-    if !config.error_statuses.contains(status) && (kind.is_some() || status < 400) {
+    let is_processed = kind.is_some() || !matches!(status, 301 | 307 | 308 | 400..);
+    if is_processed && !config.error_statuses.contains(status) {
+        if kind.is_none() && status == 302 {
+            warn!("an event got a redirect (302), which counts as processed and is not followed");
+        }
         return Ok(());
     }
     let event_path = kind.is_none().then_some(&request.target[..]);
@@ -57,10 +62,14 @@ pub fn status_failure(status: u16, body: &[u8], event_path: Option<&[u8]>) -> Fa
         .and_then(|text| json::Object::parse(text).ok())
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},").into_bytes();
-    if let Some(path) = event_path.filter(|_| matches!(status, 404 | 405)) {
+    if let Some(path) = event_path.filter(|_| matches!(status, ..400 | 404 | 405)) {
+        let missing = match status {
+            ..400 => "no redirect is followed, so ",
+            _ => "",
+        };
         let hint = format!(
-            "events that are not HTTP requests are sent as POST {}: the app needs that route, or \
-             one that AWS_LWA_PASS_THROUGH_PATH names",
+            "events that are not HTTP requests are sent as POST {}: {missing}the app needs that \
+             route, or one that AWS_LWA_PASS_THROUGH_PATH names",
             path.escape_ascii()
         );
         message.extend_from_slice(b"\"hint\":");
@@ -189,13 +198,16 @@ fn check_size(body: usize, out: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// The failure for a body of this many bytes; `reply` is the size of the rendered reply.
+/// The failure for a body of this many bytes; `reply` is the size of the rendered reply. A body
+/// of unknown length is not read beyond the first byte that is too much.
 pub fn too_large(body: u64, reply: Option<usize>) -> Failure {
+    let is_cut = reply.is_none() && body == MAX_REPLY as u64 + 1;
+    let least = if is_cut { "at least " } else { "" };
     let reply = reply.map_or(String::new(), |size| format!(" ({size} bytes as a reply)"));
     Failure::new(
         Class::ResponseTooLarge,
         format!(
-            "the response of the app has {body} bytes{reply}, more than Lambda's limit of \
+            "the response of the app has {least}{body} bytes{reply}, more than Lambda's limit of \
              {MAX_REPLY}: stream it with AWS_LWA_INVOKE_MODE=response_stream, or send a \
              smaller response"
         ),

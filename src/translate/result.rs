@@ -3,6 +3,11 @@
 use codec::{base64, json};
 use log::warn;
 
+use crate::error::{Class, Failure};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const FAILURES: &[u8] = b"batchItemFailures";
+
 /// Writes the reply to an event that is not an HTTP request: the body alone,
 /// unchanged if it is JSON, as a JSON string if it is other text.
 pub fn write(body: &[u8], out: &mut Vec<u8>) {
@@ -22,10 +27,16 @@ pub fn write(body: &[u8], out: &mut Vec<u8>) {
 
 /// The result of an event source mapping, which is an object or null: with
 /// `ReportBatchItemFailures` any other value can be read as a failed batch, which is then
-/// retried until it expires.
-pub fn of_batch(body: &[u8]) -> &[u8] {
+/// retried until it expires. Fails if the body lists failures in another form: as null they would
+/// count as processed.
+pub fn of_batch(body: &[u8]) -> Result<&[u8], Failure> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     match body.trim_ascii_start() {
-        [b'{', ..] if json::is_valid(body) => body,
-        _ => b"null",
+        [b'{', ..] if json::is_valid(body) => Ok(body),
+        _ if body.windows(FAILURES.len()).any(|part| part == FAILURES) => Err(Failure::new(
+            Class::AppProtocol,
+            "the response of the app names batchItemFailures, but is no JSON object".into(),
+        )),
+        _ => Ok(b"null"),
     }
 }

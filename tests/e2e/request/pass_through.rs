@@ -209,8 +209,27 @@ fn batch_gets_null_where_the_body_is_no_json_object() {
 }
 
 #[test]
+fn failures_of_a_batch_in_another_form_are_not_lost() {
+    let list = r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#;
+    let marked = format!("\u{feff}{list}");
+    let run = invoke_once(sqs(), response("200 OK", marked));
+    assert_eq!(run.response(1).text(), list);
+    for body in [
+        format!("[{list}]"),
+        list[..list.len() - 1].to_owned(),
+        serde_json::to_string(list).expect("JSON"),
+    ] {
+        let run = invoke_once(sqs(), response("200 OK", &body));
+        run.assert_failure(1, "Function.AppProtocol", &["batchItemFailures"]);
+    }
+}
+
+#[test]
 fn error_status_fails_the_invocation() {
     for status in [
+        "301 Moved Permanently",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
         "400 Bad Request",
         "404 Not Found",
         "500 Internal Server Error",
@@ -238,7 +257,12 @@ fn error_status_fails_the_invocation() {
 
 #[test]
 fn missing_route_for_events_is_named_with_the_setting() {
-    for status in ["404 Not Found", "405 Method Not Allowed", "500 Oops"] {
+    for status in [
+        "307 Temporary Redirect",
+        "404 Not Found",
+        "405 Method Not Allowed",
+        "500 Oops",
+    ] {
         let run = invoke_once(schedule(), response(status, "no such route"));
         let message = http_status(&run);
         let is_hinted = ["POST /events", "AWS_LWA_PASS_THROUGH_PATH"]
@@ -287,6 +311,11 @@ fn warm_up_pings_get_null_without_the_app() {
 }
 
 #[test]
-fn redirect_of_a_pass_through_answer_is_no_failure() {
-    assert_eq!(result(response("302 Found\nLocation: /x", "{}")), "{}");
+fn redirect_after_an_event_is_no_failure() {
+    for (status, warnings) in [("302 Found", 1), ("303 See Other", 0)] {
+        let answer = response(&format!("{status}\nLocation: /done"), "{}");
+        let run = invoke_once(schedule(), answer);
+        assert_eq!(run.response(1).text(), "{}");
+        assert_eq!(run.log().matches("WARN").count(), warnings, "{}", run.log());
+    }
 }

@@ -370,10 +370,12 @@ def snapstart(function):
 def snapstart_shop(function):
     """Nothing that must not be in a snapshot is in it, the paths are primed, and the database responds after the restore."""
     page(function.address)
-    for line in ("primed `/` in", "primed `/items/7` in", "before the snapshot: closed 1 connections", "after the restore: new seed, new credentials, 0 connections"):
+    lines = ("primed `/` in", "primed `/items/7` in", "before the snapshot: closed 1 connections", "after the restore: new seed, new credentials, 0 connections", "END RequestId")
+    for line in lines:
         function.until(line)
     seen = "\n".join(function.lines)
-    assert seen.index("primed `/items/7`") < seen.index("before the snapshot") < seen.index("after the restore") < seen.index("END RequestId"), seen
+    places = {line: seen.index(line) for line in lines}
+    assert list(places.values()) == sorted(places.values()), f"not in the order {list(places)}:\n{seen}"
     status, _, body = ask(function.address + "/items/7")
     expect("status of /items/7", status, 200)
     assert b"Teapot No. 7" in body, f"the item is {short(body)}"

@@ -86,6 +86,16 @@ fn broken_links<'a>(page: &Path, text: &'a str) -> Vec<&'a str> {
     relative.filter(is_broken).collect()
 }
 
+/// The pages of docs/ that a text has no link to.
+fn unlinked<'a>(text: &str, pages: &'a [PathBuf]) -> Vec<&'a Path> {
+    let is_linked = |page: &&Path| {
+        let name = page.file_name().expect("a name").to_string_lossy();
+        text.contains(&format!("](docs/{name})"))
+    };
+    let pages = pages.iter().map(PathBuf::as_path);
+    pages.filter(|page| !is_linked(page)).collect()
+}
+
 /// The anchors of the headings of a Markdown page, as GitHub makes them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
@@ -158,6 +168,14 @@ fn links_lead_to_files_and_headings() {
 }
 
 #[test]
+fn readme_links_each_page_of_docs() {
+    let pages = files(&root().join("docs"), "md");
+    let readme = read(&root().join("README.md"));
+    assert!(pages.len() > 10, "{pages:?}");
+    assert_eq!(unlinked(&readme, &pages), [Path::new(""); 0]);
+}
+
+#[test]
 fn shell_blocks_parse_and_name_targets_of_make() {
     let makefile = read(&root().join("Makefile"));
     for path in pages() {
@@ -217,6 +235,9 @@ fn document_checks_find_planted_violations() {
     let text = "[a](src/none.rs) [b](README.md#settings) [c](https://a.example/) [d](#top)";
     let broken = broken_links(&root().join("README.md"), text);
     assert_eq!(broken, ["src/none.rs", "#top"]);
+    let pages = ["docs/a.md", "docs/b.md"].map(PathBuf::from);
+    let text = "[a](docs/a.md) docs/b.md";
+    assert_eq!(unlinked(text, &pages), [Path::new("docs/b.md")]);
     assert!(anchors("## 502, \"Internal `Server`\"").contains("502-internal-server"));
     let missing = missing_targets("\ntest: x", "A=1 make -s test && make none\nls make");
     assert_eq!(missing, ["none"]);

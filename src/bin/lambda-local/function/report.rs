@@ -13,7 +13,7 @@ use crate::log::{PlatformEvent, Report, Status};
 use crate::web::recorder::Recording;
 
 /// An app may print the cause of a server error only after the response, as Express and Uvicorn do.
-const TRACEBACK_DELAY: Duration = Duration::from_millis(50);
+const TRACEBACK_DELAY: Duration = Duration::from_millis(200);
 
 impl Function {
     /// Logs what the processes have written, so that it stands before the report. A freeze ends
@@ -87,9 +87,11 @@ impl Function {
         if !fault.is_timeout() {
             return port_hint::missing_value(&self.setup.args);
         }
-        let is_slow_start = phase == "init" && self.setup.adapter.is_some();
+        // An app that responds with something else does listen in time.
+        let is_slow_start =
+            phase == "init" && self.setup.adapter.is_some() && fault.message.contains("refused");
         (is_slow_start && self.setup.options.init == Init::OnDemand).then(|| {
-            "an app that takes longer to start than Lambda's 10 s for an init needs \
+            "if the app only takes longer to start than Lambda's 10 s for an init, it needs \
              AWS_LWA_ASYNC_INIT=true: the first request then waits for it"
                 .to_owned()
         })

@@ -26,9 +26,9 @@ use crate::text;
 use crate::translate::event::{self, Event, Http, MAX_PAIRS, Pairs, Query};
 use codec::json::{self, Raw};
 
-/// Headers in which the front end describes the client. The client can neither send them nor
-/// have them dropped by naming them in `Connection`.
-const FORWARDED: &[u8] = b"x-forwarded-";
+/// The start of the names of headers in which the front end describes the client. The client can
+/// neither send them in another spelling nor have them dropped by naming them in `Connection`.
+const FRONT_END: [&[u8]; 3] = [b"x-forwarded-", b"x-amz", b"cloudfront-"];
 
 /// The response to a request that is not forwarded to the app.
 #[derive(Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
         // There its name is in lower case.
         headers.push(name.as_bytes(), cleaned.as_bytes());
         let (name, value) = headers.last().unwrap_or_default();
-        let is_hop_by_hop = hop_by_hop.contains(name) && !name.starts_with(FORWARDED);
+        let is_hop_by_hop = hop_by_hop.contains(name) && !is_end_to_end(name);
         if is_hop_by_hop || is_reserved(name, value) {
             headers.pop();
         } else if name == b"cookie" {
@@ -270,6 +270,18 @@ fn replaced_authorization<'a>(http: &Http, config: &'a Config) -> Option<&'a [u8
     Some(source.as_bytes())
 }
 
+/// Whether the header stays although `Connection` names it: it is for all recipients
+/// (RFC 9110 7.6.1), and the app may trust it or miss it.
+fn is_end_to_end(name: &[u8]) -> bool {
+    matches!(name, b"host" | b"cookie" | b"authorization" | b"forwarded")
+        || name.starts_with(b"content-")
+        || is_the_front_ends(name)
+}
+
+fn is_the_front_ends(name: &[u8]) -> bool {
+    FRONT_END.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Whether the client must not set the header: its name is reserved, or a server may read it as
 /// one that is, or as one of the front end.
 ///
@@ -278,7 +290,6 @@ fn replaced_authorization<'a>(http: &Http, config: &'a Config) -> Option<&'a [u8
 /// `HTTP_X_AMZ_TENANT_ID`, too. `Proxy` becomes `HTTP_PROXY`, which many HTTP clients obey.
 fn is_reserved(name: &[u8], value: &[u8]) -> bool {
     let folded = headers::fold(name);
-    let is_the_front_ends = |prefix: &&[u8]| folded.starts_with(prefix);
     matches!(
         &*folded,
         b"content-length"
@@ -291,10 +302,7 @@ fn is_reserved(name: &[u8], value: &[u8]) -> bool {
     ) || folded.starts_with(WEB_FUNCTION)
         || records::is_reserved(&folded, value)
         || matches!(folded, Cow::Owned(_))
-            && (&*folded == b"transfer-encoding"
-                || [FORWARDED, b"x-amzn-", b"x-amz-cf-", b"cloudfront-"]
-                    .iter()
-                    .any(is_the_front_ends))
+            && (&*folded == b"transfer-encoding" || is_the_front_ends(&folded))
 }
 
 /// The cookies of the event as one header value, joined by `; ` (RFC 6265 4.2.1): a client may

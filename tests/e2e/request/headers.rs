@@ -303,6 +303,27 @@ fn connection_cannot_name_away_what_lambda_vouches_for() {
 }
 
 #[test]
+fn connection_cannot_name_away_headers_for_all_recipients() {
+    let mut headers = json!({"cookie": "a=b", "authorization": "Bearer t", "forwarded": "for=h",
+        "content-type": "text/x", "content-encoding": "br", "x-forwarded-for": "192.0.2.1",
+        "x-amzn-oidc-identity": "u", "x-amzn-mtls-clientcert-subject": "CN=u",
+        "x-amz-cf-id": "c", "cloudfront-viewer-address": "192.0.2.1:443", "x-hop": "1"});
+    let names = headers.as_object().unwrap().keys().cloned();
+    let names = names.chain(["Host".to_owned()]).collect::<Vec<_>>();
+    headers["connection"] = names.join(", ").into();
+    for request in requests(headers.clone()) {
+        assert_eq!(request.header("host"), Some("h.example"));
+        assert_eq!(request.header("x-hop"), None);
+        for name in names
+            .iter()
+            .filter(|name| !["x-hop", "Host"].contains(&name.as_str()))
+        {
+            assert_eq!(request.header(name), headers[name].as_str(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn clients_cannot_send_what_lambda_vouches_for() {
     let forged = json!({"x-amz-tenant-id": "evil", "X-Amzn-Lambda-Context": "evil",
         "x-amzn-request-context": "evil", "Lambda-Web-Request-Id": "evil",

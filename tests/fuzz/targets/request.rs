@@ -72,6 +72,9 @@ pub fn check(data: &[u8]) {
         body.into_bytes()
     };
     assert_eq!(request.body, body);
+    if event.get("multiValueHeaders").is_none() {
+        assert_eq!(request.all("host"), [b"h"], "{event}");
+    }
     let tenants = request.all("x-amz-tenant-id");
     let tenant = invocation
         .tenant_id
@@ -259,7 +262,9 @@ fn event(bytes: &mut Bytes, kind: usize, is_base64: bool) -> (Value, String, Str
         4 | 5 => json!({"elb": {"targetGroupArn": odd}}),
         _ => json!({"serviceArn": odd}),
     };
-    let single = json!({&name: value, "x-auth": odd, "Host": "h"});
+    let single = json!({
+        "Connection": "X-Hop, Host", &name: value, "x-auth": odd, "Host": "h",
+    });
     let multi = json!({&name: [value, odd], "x-auth": [odd]});
     let mut event = json!({
         "requestContext": context, "body": body, "isBase64Encoded": is_base64,

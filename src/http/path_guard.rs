@@ -6,11 +6,11 @@
 //! end of the path only: a front controller by what follows the script's name
 //! (`/index.php/hook`, PATH_INFO in RFC 3875 4.1.5), a mounted app by what follows its prefix, a
 //! function by what follows the stage; some front controllers take the route from the query
-//! (`/index.php?/hook`, `/?r=hook`). No single normal form covers all of them. The comparison
-//! therefore accepts every spelling that any of them might route to the hook, behind any prefix,
-//! and every path below it; some harmless paths match, too. For the same reason the path of a
-//! hook must be plain (RFC 3986 2.1, 3.3, 6.2; RFC 3629 10 on overlong forms; WHATWG URL 4.4 on
-//! backslashes).
+//! (`/index.php?/hook`, `/?r=hook`), under names that each language reads in its own way, so any
+//! name counts. No single normal form covers all of them. The comparison therefore accepts every
+//! spelling that any of them might route to the hook, behind any prefix, and every path below it;
+//! some harmless paths match, too. For the same reason the path of a hook must be plain (RFC 3986
+//! 2.1, 3.3, 6.2; RFC 3629 10 on overlong forms; WHATWG URL 4.4 on backslashes).
 
 /// Whether the path can be guarded: unreserved characters between single slashes, and no
 /// segment that consists of dots.
@@ -36,32 +36,11 @@ pub fn matches(hook: &str, target: &[u8]) -> bool {
     }
     let hook = hook.to_ascii_lowercase();
     let hook = segments(hook.as_bytes());
+    // Some servers separate the parts by `;`, or end the route at a second `?`.
     path_matches(&hook, &path)
         || query
-            .split(|byte| *byte == b'&')
-            .filter_map(route)
-            .any(|route| begins_with(&hook, &segments(&decoded(route))))
-}
-
-/// The route in a part of the query: a part without a name, or a value whose name front
-/// controllers use for it.
-fn route(part: &[u8]) -> Option<&[u8]> {
-    const NAMES: [&[u8]; 8] = [
-        b"_url",
-        b"path",
-        b"q",
-        b"r",
-        b"rest_route",
-        b"route",
-        b"s",
-        b"url",
-    ];
-    let Some(equals) = part.iter().position(|byte| *byte == b'=') else {
-        return Some(part);
-    };
-    let (name, value) = (part.get(..equals)?, part.get(equals + 1..)?);
-    let name = decoded(name);
-    NAMES.iter().any(|known| name == *known).then_some(value)
+            .split(|byte| matches!(byte, b'&' | b';' | b'?' | b'='))
+            .any(|part| begins_with(&hook, &segments(&decoded(part))))
 }
 
 fn path_matches(hook: &[&[u8]], path: &[u8]) -> bool {
@@ -99,7 +78,7 @@ fn begins_with(hook: &[&[u8]], given: &[&[u8]]) -> bool {
 }
 
 /// The path decoded until no escape is left, in lower case, with `/` for `\`, and without
-/// spaces and control bytes.
+/// blanks (`+` is one in a query) and control bytes.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for byte in path {
@@ -110,7 +89,7 @@ fn decoded(path: &[u8]) -> Vec<u8> {
             out.push(byte);
         }
     }
-    out.retain(|byte| !matches!(byte, 1..=b' ' | 0x7f));
+    out.retain(|byte| !matches!(byte, 1..=b' ' | b'+' | 0x7f));
     for byte in &mut out {
         *byte = match *byte {
             b'\\' => b'/',
@@ -152,9 +131,9 @@ fn escape(text: &[u8]) -> Option<(usize, u8)> {
 
 /// The segments that remain once empty ones and `.` are removed. `?` and `#` separate, too:
 /// a server may decode them early and end the path there; `;` starts parameters, which may
-/// contain a slash.
+/// contain a slash; NUL ends a string in some languages.
 fn segments(path: &[u8]) -> Vec<&[u8]> {
-    path.split(|byte| matches!(byte, b'/' | b'?' | b'#' | b';'))
+    path.split(|byte| matches!(byte, b'/' | b'?' | b'#' | b';' | 0))
         .filter(|segment| !matches!(*segment, b"" | b"."))
         .collect()
 }
@@ -252,6 +231,27 @@ mod tests {
             "/?q=SnapStart//before-checkpoint/",
             "/snapstart/%09before-checkpoint%0d%0a",
             "/snap%0Astart/before-checkpoint",
+            // Names that PHP takes for `r`, `url`, `_url` and `rest_route`.
+            "/?+r=/snapstart/before-checkpoint",
+            "/?r%00=/snapstart/before-checkpoint",
+            "/?r%00x=/snapstart/before-checkpoint",
+            "/?+url=/snapstart/before-checkpoint",
+            "/?.url=/snapstart/before-checkpoint",
+            "/?rest.route=/snapstart/before-checkpoint",
+            "/?rest+route=/snapstart/before-checkpoint",
+            "/?rest%20route=/snapstart/before-checkpoint",
+            "/?rest[route=/snapstart/before-checkpoint",
+            "/?r[]=/snapstart/before-checkpoint",
+            "/login?next=/snapstart/before-checkpoint",
+            // A route that ends early, a name as the route, and other separators.
+            "/index.php?/snapstart/before-checkpoint?x=1",
+            "/index.php?/snapstart/before-checkpoint=",
+            "/?a=1;r=snapstart/before-checkpoint",
+            "/?a=1;/snapstart/before-checkpoint",
+            // Blanks and NUL around the value.
+            "/?r=+snapstart/before-checkpoint+",
+            "/?r=snapstart/before-checkpoint%00x",
+            "/?r=%00snapstart/before-checkpoint",
         ] {
             assert!(matches(HOOK, path.as_bytes()), "{path}");
         }
@@ -281,7 +281,9 @@ mod tests {
             "/login?next=//x/snapstart/before-checkpoint",
             "/search?q=how+snapstart/before-checkpoint",
             "/?r=snapstart&s=before-checkpoint",
-            "/login?next=/snapstart/before-checkpoint",
+            "/login?next=/snapstart/before-checkpoints",
+            "/?a=snapstart&before-checkpoint",
+            "/?a=snapstart;/before-checkpoint?snapstart",
         ] {
             assert!(!matches(HOOK, path.as_bytes()), "{path}");
         }
@@ -304,6 +306,7 @@ mod tests {
             "/../snapstart",
             "?snapstart/",
             "?&=",
+            "?a;snapstart/=",
             "//",
             ";",
         ] {

@@ -84,10 +84,11 @@ fn from_http<'a>(
     }
     check_size(http)?;
     let target = target(http, config);
-    if config
-        .hooks()
-        .any(|hook| path_guard::matches(hook, &target))
-    {
+    let mut hooks = config.hooks();
+    if hooks.any(|hook| {
+        path_guard::matches(hook, &target)
+            || routes(http).any(|route| path_guard::matches(hook, route.as_bytes()))
+    }) {
         return Err(Rejection {
             status: 403,
             message: "the path is reserved for a hook of the app".into(),
@@ -110,6 +111,16 @@ fn from_http<'a>(
         headers,
         body,
     })
+}
+
+/// The values of the headers that some frameworks route by instead of the path, in any spelling
+/// that becomes the same variable.
+fn routes<'a>(http: &'a Http) -> impl Iterator<Item = &'a str> {
+    let routes = http.headers.iter().filter(|(name, _)| {
+        let name = headers::fold(name.as_bytes());
+        name.eq_ignore_ascii_case(b"x-original-url") || name.eq_ignore_ascii_case(b"x-rewrite-url")
+    });
+    routes.map(|(_, value)| &**value)
 }
 
 /// Rejects headers and queries that are larger than a front end ever sends.

@@ -246,6 +246,34 @@ fn hook_paths_are_closed_in_every_kind_of_event_and_without_snap_start() {
 }
 
 #[test]
+fn hook_paths_are_closed_as_routes_in_the_query_and_in_headers() {
+    let with_header = |name: &str, value: &str| with(get("/"), json!({"headers": {name: value}}));
+    let mut query = rest("GET", "/index.php");
+    query["queryStringParameters"] = json!({"rest.route": "/hooks/after"});
+    query["multiValueQueryStringParameters"] = Value::Null;
+    let refused = [
+        get("/index.php?+r=/hooks/after"),
+        get("/index.php?r%00x=/hooks/after"),
+        get("/index.php?/hooks/after?x=1"),
+        get("/?a=1;r=hooks/after"),
+        query,
+        with_header("X-Original-URL", "/hooks/after"),
+        with_header("x_rewrite_url", "http://h/hooks/%61fter?x=1"),
+    ];
+    let forwarded = [get("/?r=hooks"), with_header("X-Original-URL", "/hooks")];
+    let run = scenario()
+        .env(AFTER, "/hooks/after")
+        .invoke_all(refused.iter().chain(&forwarded).cloned())
+        .run();
+    let status = |number: usize| run.reply(number)["statusCode"].clone();
+    for (number, event) in (1..).zip(&refused) {
+        assert_eq!(status(number), 403, "{event}");
+    }
+    assert_eq!((status(8), status(9)), (json!(200), json!(200)));
+    assert_eq!(run.requests().len(), 2);
+}
+
+#[test]
 fn hook_path_is_closed_behind_the_base_path_too() {
     let scenario = scenario()
         .env(AFTER, "/after")
@@ -490,7 +518,7 @@ fn other_paths_stay_open_where_hooks_are_set() {
         "/snap",
         "/snap/beforehand",
         "/snap/x/before",
-        "/?to=/snap/before",
+        "/?to=/snap/beforehand",
     ];
     let run = hooked().invoke_all(paths.map(get)).invoke(sqs()).run();
     let targets: Vec<_> = run.requests().into_iter().map(|r| r.target).collect();

@@ -12,6 +12,11 @@ const HOOKS: [&str; 4] = [
     "/_x/.y/",
 ];
 
+/// Those that only frameworks which normalize a path accept are last.
+const SLASHES: [&str; 9] = [
+    "/", "//", "\\", "%2f", "%255C", "/%2e/", "/./", "/x/../", ";v=1/",
+];
+
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
     let hook = HOOKS[bytes.below(HOOKS.len())];
@@ -29,6 +34,12 @@ pub fn check(data: &[u8]) {
         "{hook} as {}",
         behind.escape_ascii()
     );
+    const PARTS: [&str; 6] = ["", "r=", "a=1&+url=", "a;rest[route=", "r%00x=", "/x?b="];
+    let part = PARTS[bytes.below(PARTS.len())];
+    let route = hook.trim_matches('/').replace('/', SLASHES[bytes.below(6)]);
+    let end = ["", "/", "?a", "&a", ";a", "=a", "%00a", "+"][bytes.below(8)];
+    let query = format!("/index.php?{part}{}{end}", route.to_ascii_uppercase());
+    assert!(matches(hook, query.as_bytes()), "{hook} as {query}");
     let path = bytes.0;
     let _ = is_plain(&String::from_utf8_lossy(path));
     let matched = matches(hook, path);
@@ -50,9 +61,6 @@ pub fn check(data: &[u8]) {
 /// A spelling of the path: letters escaped or not, and slashes with segments that normalization
 /// removes.
 fn respell(hook: &str, choices: &mut Bytes) -> Vec<u8> {
-    const SLASHES: [&str; 9] = [
-        "/", "//", "/./", "\\", "%2f", "%255C", "/x/../", ";v=1/", "/%2e/",
-    ];
     const ENDS: [&str; 8] = ["", "/", "/.", ";x", "%20", "?a=b", "/x/..", "/more"];
     let mut out = String::new();
     for character in hook.trim_end_matches('/').chars() {

@@ -222,7 +222,7 @@ fn a_request_waits_until_the_app_listens() {
 
 #[test]
 fn an_event_is_refused_and_does_not_reach_the_app() {
-    let Some(local) = site(&[]) else { return };
+    let Some(mut local) = site(&[]) else { return };
     let port = local.address.port().to_string();
     let invoke = ["invoke", "--sample", "sqs", "--port", &port];
     let output = command(&invoke).output().expect("a command");
@@ -230,7 +230,7 @@ fn an_event_is_refused_and_does_not_reach_the_app() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(error.contains("Web Functions take no events"), "{error}");
-    assert!(local.output().contains("Web Functions take no events"));
+    local.wait_for("Web Functions take no events");
 }
 
 #[test]

@@ -91,8 +91,8 @@ lint: ## Check the format and the lints
 	@if command -v cfn-lint >/dev/null; then cfn-lint $(TEMPLATES); else echo 'skipped: cfn-lint (not here)'; fi
 
 examples: ## Run the examples in examples/ (ONLY="express flask"; STRICT=1: what is skipped has failed)
-	$(CARGO) build --profile quick --features local --bins
-	examples/run $(if $(STRICT),--strict) $(ONLY)
+	$(CARGO) build --profile $(or $(PROFILE),quick) --features local --bins
+	PROFILE=$(or $(PROFILE),quick) examples/run $(if $(STRICT),--strict) $(ONLY)
 
 deploy: ## Check the examples of infrastructure as code with their own tools (ONLY="sam cdk"; gets the tools)
 	examples/deploy/check $(if $(STRICT),--strict) $(ONLY)

@@ -190,9 +190,12 @@ fn framing(status: u16, headers: &mut Headers, to_head: bool) -> Result<(Framing
     let coding = transfer_coding(headers);
     if to_head || matches!(status, 100..=199 | 204 | 304) {
         let is_consistent = match (&length, &coding) {
-            // A body may follow all the same (RFC 9110 8.6, RFC 9112 6.1).
             (Ok(None | Some(0)), Ok(TransferCoding::None)) => true,
-            (Ok(_), Ok(TransferCoding::None | TransferCoding::Chunked)) => to_head || status != 204,
+            // Some servers send the body all the same, such as waitress to HEAD; it would be
+            // taken for the next response.
+            (Ok(_), Ok(TransferCoding::None | TransferCoding::Chunked)) => {
+                !to_head && status != 204
+            }
             _ => false,
         };
         if length.is_err() {

@@ -97,6 +97,26 @@ fn connection_with_unasked_bytes_on_it_is_not_used_again() {
 }
 
 #[test]
+fn a_body_after_a_response_to_head_is_not_the_next_response() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n";
+    let body = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for body in [body, ""] {
+        let run = scenario()
+            .respond(raw(head).wait_for("next").send(body))
+            .respond(ok())
+            .invoke(url("HEAD", "/x"))
+            .invoke(get("/x"));
+        let mut run = run.start();
+        run.wait_until("the reply to HEAD", |run| !run.posts(1).is_empty());
+        run.open("next");
+        run.finish();
+        assert_eq!(run.reply(2)["body"], "ok");
+        let connections = connections(&run);
+        assert_ne!(connections[0], connections[1]);
+    }
+}
+
+#[test]
 fn idempotent_request_on_a_stale_connection_is_retried_once_on_a_fresh_one() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
         let run = scenario()

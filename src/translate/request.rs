@@ -84,11 +84,7 @@ fn from_http<'a>(
     }
     check_size(http)?;
     let target = target(http, config);
-    let mut hooks = config.hooks();
-    if hooks.any(|hook| {
-        path_guard::matches(hook, &target)
-            || routes(http).any(|route| path_guard::matches(hook, route.as_bytes()))
-    }) {
+    if config.hooks().any(|hook| is_for(hook, &target, http)) {
         return Err(Rejection {
             status: 403,
             message: "the path is reserved for a hook of the app".into(),
@@ -113,14 +109,26 @@ fn from_http<'a>(
     })
 }
 
-/// The values of the headers that some frameworks route by instead of the path, in any spelling
-/// that becomes the same variable.
-fn routes<'a>(http: &'a Http) -> impl Iterator<Item = &'a str> {
-    let routes = http.headers.iter().filter(|(name, _)| {
-        let name = headers::fold(name.as_bytes());
-        name.eq_ignore_ascii_case(b"x-original-url") || name.eq_ignore_ascii_case(b"x-rewrite-url")
-    });
-    routes.map(|(_, value)| &**value)
+/// Whether a server might route the request to the hook: by its target, or by a header that some
+/// frameworks obey instead.
+fn is_for(hook: &str, target: &[u8], http: &Http) -> bool {
+    for (name, value) in &http.headers {
+        if is_route(name.as_bytes()) && path_guard::matches(hook, value.as_bytes()) {
+            return true;
+        }
+    }
+    path_guard::matches(hook, target)
+}
+
+/// Whether the name, in any spelling that becomes the same variable, is such a header's.
+fn is_route(name: &[u8]) -> bool {
+    let is_same = |(given, known): (&u8, &u8)| match known {
+        b'-' => !given.is_ascii_alphanumeric(),
+        _ => given.eq_ignore_ascii_case(known),
+    };
+    [&b"x-original-url"[..], b"x-rewrite-url"]
+        .iter()
+        .any(|known| name.len() == known.len() && name.iter().zip(*known).all(is_same))
 }
 
 /// Rejects headers and queries that are larger than a front end ever sends.

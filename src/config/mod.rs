@@ -253,7 +253,7 @@ fn read_app(settings: &mut Settings) -> Address {
     }
 }
 
-/// The address that an app is given which the adapter starts.
+/// The address that the adapter gives to an app that it starts.
 fn read_http_endpoint(settings: &mut Settings, app: &Address) -> String {
     let Some(given) = settings.get(HTTP_ENDPOINT.name) else {
         return app.to_string();

@@ -82,7 +82,8 @@ fn initialize(
     let mut app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
     if app_is_ready && !config.prime.paths.is_empty() {
         if prime::run(&mut app, &config, started) {
-            app_is_ready = readiness::wait(&mut app, &config, timeout, child)?;
+            let left = timeout.saturating_sub(started.elapsed());
+            app_is_ready = readiness::wait(&mut app, &config, left, child)?;
         }
         // An app that has ended must not be in the snapshot.
         child.map_or(Ok(()), Supervisor::check)?;

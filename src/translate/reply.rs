@@ -62,9 +62,9 @@ pub fn status_failure(status: u16, body: &[u8], event_path: Option<&[u8]>) -> Fa
         .and_then(|text| json::Object::parse(text).ok())
         .and_then(|object| object.string("errorType").map(Cow::into_owned));
     let mut message = format!("{{\"statusCode\":{status},").into_bytes();
-    if let Some(path) = event_path.filter(|_| matches!(status, ..400 | 404 | 405)) {
+    if let Some(path) = event_path.filter(|_| matches!(status, 300..400 | 404 | 405)) {
         let missing = match status {
-            ..400 => "no redirect is followed, so ",
+            300..400 => "no redirect is followed, so ",
             _ => "",
         };
         let hint = format!(

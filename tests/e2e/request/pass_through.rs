@@ -273,6 +273,12 @@ fn missing_route_for_events_is_named_with_the_setting() {
         assert_eq!(message["body"], "no such route");
     }
     let run = scenario()
+        .env("AWS_LWA_ERROR_STATUS_CODES", "202")
+        .respond(response("202 Accepted", "no"))
+        .invoke(schedule())
+        .run();
+    assert_eq!(http_status(&run), json!({"statusCode": 202, "body": "no"}));
+    let run = scenario()
         .env("AWS_LWA_ERROR_STATUS_CODES", "404")
         .respond(response("404 Not Found", "no"))
         .invoke(get("/x"))

@@ -4,6 +4,7 @@
 //! one vCPU. So the pauses grow with the time waited, as `interval` explains. The connection
 //! of an HTTP probe is kept for the first invocation.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,15 @@ use super::client::Client;
 use super::supervisor::Supervisor;
 use crate::config::{Address, Config, Protocol, Readiness};
 use crate::error::Fatal;
-use crate::http::USER_AGENT;
-use crate::http::headers::Headers;
-use crate::http::request::Request;
 use crate::net::connect::Addresses;
 use crate::net::deadline::Deadline;
 
 const MIN_INTERVAL: Duration = Duration::from_micros(300);
-const MAX_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_INTERVAL: Duration = Duration::from_millis(6);
+const MAX_INTERVAL_THROTTLED: Duration = Duration::from_millis(20);
+/// No process on an idle or busy processor is woken so late: it was throttled (cgroups(7),
+/// `cpu.max`).
+const THROTTLED_AFTER: Duration = Duration::from_millis(8);
 /// The processor time of one attempt, with the wake-up before it.
 const ATTEMPT_COST: Duration = Duration::from_micros(50);
 /// How often a wait without success is logged.
@@ -64,6 +66,8 @@ fn probe_until_ready(
     let started = Instant::now();
     let limit = timeout.min(settings.timeout.unwrap_or(Duration::MAX));
     let mut log_at = LOG_INTERVAL;
+    let mut waited = Duration::ZERO;
+    let mut throttled = Duration::ZERO;
     let mut attempts = 0_u32;
     loop {
         child.map_or(Ok(()), Supervisor::check)?;
@@ -71,31 +75,38 @@ fn probe_until_ready(
             0 => Addresses::All,
             _ => Addresses::First,
         };
-        let waited = started.elapsed();
         let attempt_timeout = waited
             .max(ATTEMPT_TIMEOUT)
             .min(limit.saturating_sub(waited));
-        let last = match probe(app, settings, addresses, attempt_timeout) {
+        let cause = match probe(app, settings, addresses, attempt_timeout) {
             Ok(status) => {
                 log_ready(settings, status, started.elapsed());
                 return Ok(true);
             }
             Err(cause) => cause,
         };
-        let waited = started.elapsed();
-        let waited_ms = waited.as_millis() as u64;
-        if settings.timeout.is_some_and(|timeout| waited >= timeout) {
-            return Err(Fatal::NotReady { waited_ms, last });
-        }
-        if waited >= timeout {
-            return Ok(false);
-        }
-        if waited >= log_at {
+        waited = started.elapsed();
+        if waited >= log_at || waited >= limit {
+            let last = cause.describe(app.address(), &settings.path);
+            let waited_ms = waited.as_millis() as u64;
+            if settings.timeout.is_some_and(|timeout| waited >= timeout) {
+                return Err(Fatal::NotReady { waited_ms, last });
+            }
+            if waited >= timeout {
+                return Ok(false);
+            }
             log_at = waited + LOG_INTERVAL;
             info!("the app is not ready after {waited_ms} ms: {last}");
         }
         attempts = attempts.wrapping_add(1);
-        pause(interval(waited), child);
+        let interval = interval(waited, throttled);
+        pause(interval, child);
+        let now = started.elapsed();
+        let overslept = now.saturating_sub(waited + interval);
+        if overslept > THROTTLED_AFTER {
+            throttled += overslept;
+        }
+        waited = now;
     }
 }
 
@@ -124,9 +135,36 @@ fn log_ready(settings: &Readiness, status: Option<u16>, waited: Duration) {
 
 /// An attempt takes processor time from the app, and a pause makes the adapter see the app late,
 /// by half of it on average. This length loses as much by the one as by the other.
-fn interval(waited: Duration) -> Duration {
+///
+/// It ends where the attempts of a long start would cost more than they are worth. That is later
+/// where the function's share of a processor is used up again and again (`throttled` in all):
+/// each attempt then costs the app a multiple of its time.
+fn interval(waited: Duration, throttled: Duration) -> Duration {
     let micros = 4 * ATTEMPT_COST.as_micros() as u64 * waited.as_micros() as u64;
-    Duration::from_micros(micros.isqrt()).clamp(MIN_INTERVAL, MAX_INTERVAL)
+    let longest = (MAX_INTERVAL + throttled / 25).min(MAX_INTERVAL_THROTTLED);
+    Duration::from_micros(micros.isqrt()).clamp(MIN_INTERVAL, longest)
+}
+
+/// Why the app is not ready. Few causes are logged, and an attempt must take little processor
+/// time: so the text is made on demand.
+enum Unready {
+    Refused(io::Error),
+    Failed(String),
+    Status(u16),
+}
+
+impl Unready {
+    fn describe(&self, address: &Address, path: &str) -> String {
+        match self {
+            Unready::Refused(cause) => {
+                format!("failed to connect to the app at {address}: {cause}")
+            }
+            Unready::Failed(message) => message.clone(),
+            Unready::Status(status) => {
+                format!("GET http://{address}{path} responded with status {status}")
+            }
+        }
+    }
 }
 
 /// One attempt. Returns the status, where one was asked for, or why the app is not ready.
@@ -135,49 +173,39 @@ fn probe(
     settings: &Readiness,
     addresses: Addresses,
     timeout: Duration,
-) -> Result<Option<u16>, String> {
-    let address = app.address().to_string();
+) -> Result<Option<u16>, Unready> {
     let connected = match settings.protocol {
         Protocol::Tcp => app.try_connect(addresses),
         Protocol::Http => app.ensure_connected(addresses),
     };
-    connected.map_err(|cause| format!("failed to connect to the app at {address}: {cause}"))?;
-    if settings.protocol == Protocol::Tcp {
-        return Ok(None);
+    connected.map_err(Unready::Refused)?;
+    match settings.protocol {
+        Protocol::Tcp => Ok(None),
+        Protocol::Http => get(app, settings, timeout).map(Some),
     }
+}
+
+/// Requests the health path. Returns the status if it is a healthy one.
+fn get(app: &mut Client, settings: &Readiness, timeout: Duration) -> Result<u16, Unready> {
     let path = &settings.path;
     let mut deadline = Deadline::after(
         format!("the readiness probe GET {path}"),
         LOG_INTERVAL,
         timeout,
     );
-    let request = request(path, &address);
+    let request = app.own_request("GET", path);
     let (response, mut body) = app
         .send(&request, &mut deadline)
-        .map_err(|failure| failure.message)?;
+        .map_err(|failure| Unready::Failed(failure.message))?;
     let status = response.status;
     // Read to keep the connection. Whether that works does not say how the app is, and an
     // endless page must not delay init.
     body.shorten_deadline_to(PAGE_TIMEOUT);
     let _ = body.read_to(&mut Vec::new(), MAX_PAGE);
     if settings.healthy.contains(status) {
-        Ok(Some(status))
+        Ok(status)
     } else {
-        Err(format!(
-            "GET http://{address}{path} responded with status {status}"
-        ))
-    }
-}
-
-fn request<'a>(path: &str, host: &str) -> Request<'a> {
-    let mut headers = Headers::new();
-    headers.push(b"host", host.as_bytes());
-    headers.push(b"user-agent", USER_AGENT.as_bytes());
-    Request {
-        method: "GET".into(),
-        target: path.as_bytes().to_vec(),
-        headers,
-        body: Default::default(),
+        Err(Unready::Status(status))
     }
 }
 
@@ -185,10 +213,20 @@ fn request<'a>(path: &str, host: &str) -> Request<'a> {
 mod tests {
     use super::*;
 
+    fn intervals(throttled: Duration) -> [u128; 5] {
+        [0, 30, 100, 1_000, 60_000]
+            .map(|ms| interval(Duration::from_millis(ms), throttled).as_micros())
+    }
+
     #[test]
     fn intervals_grow_with_the_time_waited() {
-        let intervals = [0, 30, 100, 1_000, 60_000].map(|ms| interval(Duration::from_millis(ms)));
-        let expected = [300, 2_449, 4_472, 10_000, 10_000].map(Duration::from_micros);
-        assert_eq!(intervals, expected);
+        assert_eq!(intervals(Duration::ZERO), [300, 2_449, 4_472, 6_000, 6_000]);
+    }
+
+    #[test]
+    fn intervals_grow_with_the_time_throttled() {
+        let long = Duration::from_secs(3_600);
+        assert_eq!(intervals(long), [300, 2_449, 4_472, 14_142, 20_000]);
+        assert_eq!(intervals(Duration::from_millis(100))[4], 10_000);
     }
 }

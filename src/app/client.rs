@@ -225,7 +225,7 @@ impl Client {
             request.name(),
             self.address
         );
-        failure(&act, error, deadline)
+        failure(&act, "no response", error, deadline)
     }
 }
 
@@ -296,6 +296,7 @@ impl ResponseBody<'_> {
         self.connection = None;
         failure(
             "failed to read the response of the app",
+            "no end of its body",
             error,
             self.deadline,
         )
@@ -353,11 +354,12 @@ fn tried(is_retry: bool, mut failure: Failure) -> Failure {
     failure
 }
 
-fn failure(act: &str, error: &Error, deadline: &Deadline) -> Failure {
+/// The failure of `act`; `missing` is what a timeout was waiting for.
+fn failure(act: &str, missing: &str, error: &Error, deadline: &Deadline) -> Failure {
     match error {
         Error::Io(error) if error.kind() == ErrorKind::TimedOut => Failure::new(
             Class::AppTimeout,
-            format!("{act}: no response after {} ms", deadline.elapsed_ms()),
+            format!("{act}: {missing} after {} ms", deadline.elapsed_ms()),
         ),
         error => {
             let failure = Failure::new(Class::AppProtocol, format!("{act}: {error}"));

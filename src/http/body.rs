@@ -182,7 +182,7 @@ fn chunk_line(pending: &[u8]) -> Result<Step, Error> {
     {
         return malformed(format!("chunk size `{}`", excerpt(pending)));
     }
-    let Some((line, used)) = take_line(pending, MAX_CHUNK_LINE, "a chunk size")? else {
+    let Some((line, used)) = take_line(pending, 0, MAX_CHUNK_LINE, "a chunk size")? else {
         return Ok(None);
     };
     let Some(line) = line.strip_suffix(b"\r") else {
@@ -211,9 +211,8 @@ fn chunk_end(pending: &[u8]) -> Result<Step, Error> {
 /// Reads a trailer field and drops it: no reply can carry trailers to the client. The body is
 /// complete by then, so a line may end with LF alone, as one of the head may.
 fn trailer(pending: &[u8], seen: usize) -> Result<Step, Error> {
-    let limit = MAX_TRAILERS.saturating_sub(seen);
     Ok(
-        take_line(pending, limit, "the trailers")?.map(|(line, used)| match line {
+        take_line(pending, seen, MAX_TRAILERS, "the trailers")?.map(|(line, used)| match line {
             [] | [b'\r'] => (used, State::Done),
             _ => (used, State::Trailers(seen + used)),
         }),
@@ -221,11 +220,14 @@ fn trailer(pending: &[u8], seen: usize) -> Result<Step, Error> {
 }
 
 /// The first complete line without its LF, and its length with it. A CR must be its last byte.
+/// The part that it belongs to may have `most` bytes and had `seen` before it.
 fn take_line<'p>(
     pending: &'p [u8],
-    limit: usize,
+    seen: usize,
+    most: usize,
     part: &'static str,
 ) -> Result<Option<(&'p [u8], usize)>, Error> {
+    let limit = most.saturating_sub(seen);
     match find(pending, 0, b'\n') {
         Some(lf) if lf < limit => {
             let line = pending.get(..lf).unwrap_or_default();
@@ -235,7 +237,7 @@ fn take_line<'p>(
             }
         }
         None if pending.len() < limit => Ok(None),
-        _ => malformed(format!("{part} is longer than {limit} bytes")),
+        _ => malformed(format!("{part}: longer than {most} bytes")),
     }
 }
 
@@ -360,6 +362,15 @@ mod tests {
             assert!(whole.expect(wire) && out == b"a");
             assert_eq!(body.is_odd(), is_odd, "{wire:?}");
         }
+    }
+
+    #[test]
+    fn the_error_of_long_trailers_names_the_limit() {
+        let lines = "T: x\r\n".repeat(MAX_TRAILERS / 6 + 1);
+        let wire = format!("1\r\na\r\n0\r\n{lines}");
+        let error = all(Framing::Chunked, &mut wire.as_bytes()).expect_err("too long");
+        let expected = format!("the trailers: longer than {MAX_TRAILERS} bytes");
+        assert!(error.to_string().contains(&expected), "{error}");
     }
 
     #[test]

@@ -263,8 +263,8 @@ fn app_stalls_within_the_body() {
     let stalled = raw(format!("{OK}Content-Length: 10\r\n\r\nabc")).hang();
     assert_outcomes_with_margin(
         stalled,
-        Fails("Function.AppTimeout", &[]),
-        Breaks("Function.AppTimeout", &[]),
+        Fails("Function.AppTimeout", &["no end of its body after"]),
+        Breaks("Function.AppTimeout", &["no end of its body after"]),
     );
 }
 

@@ -291,7 +291,7 @@ fn a_failing_hook_is_a_warning_and_nothing_else() {
         raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab").hang(),
         invocation().remaining(800),
     );
-    assert!(warning.contains("no response after"), "{warning}");
+    assert!(warning.contains("no end of its body after"), "{warning}");
 }
 
 #[test]

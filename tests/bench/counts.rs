@@ -25,8 +25,6 @@ struct Tool {
     metric: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
-    /// Whether it counts the floor too.
-    counts_floor: bool,
     /// Before the name of the file that it writes.
     into: &'static str,
     read: fn(&str) -> Option<f64>,
@@ -37,7 +35,6 @@ const TOOLS: [Tool; 2] = [
         metric: measure::INSTRUCTIONS,
         program: "valgrind",
         arguments: &["--tool=callgrind", "--quiet"],
-        counts_floor: true,
         into: "--callgrind-out-file=",
         read: |text| {
             let totals = text
@@ -50,9 +47,7 @@ const TOOLS: [Tool; 2] = [
         metric: measure::SYSTEM_CALLS,
         program: "strace",
         // The tracer is not the parent, so that a signal ends the adapter and not the tracer.
-        arguments: &["-D", "-f", "-q", "--signal=none"],
-        // It makes six by its design, and a signal ends it before the file does.
-        counts_floor: false,
+        arguments: &["-D", "-f", "-q"],
         into: "--output=",
         read: |text| {
             // The whole file ends with the end of the process.
@@ -62,8 +57,11 @@ const TOOLS: [Tool; 2] = [
                 .next()?
                 .contains("+++")
                 .then(|| {
-                    // A call that another thread interrupts has two lines.
-                    let is_call = |line: &&str| !line.contains("resumed>") && !line.contains("+++");
+                    // A call that another thread interrupts has two lines; signals are none.
+                    let is_call = |line: &&str| {
+                        let others = ["resumed>", "--- SIG", "+++"];
+                        !others.iter().any(|other| line.contains(other))
+                    };
                     text.lines().filter(is_call).count()
                 });
             calls.map(|count| count as f64)
@@ -78,12 +76,14 @@ pub fn counts(
     broken: &mut Vec<Broken>,
 ) {
     for tool in &TOOLS {
-        let is_here = Command::new(tool.program).arg("--version").output().is_ok();
-        let is_counted = |subject: &&Subject| {
-            let is_floor = subject.argument.is_some();
-            is_here && (tool.counts_floor || !is_floor)
-        };
-        for subject in subjects.iter().filter(is_counted) {
+        if Command::new(tool.program)
+            .arg("--version")
+            .output()
+            .is_err()
+        {
+            continue;
+        }
+        for subject in subjects {
             let counted = |invocations| count(tool, kind, subject, invocations);
             match counted(FEW).and_then(|few| Ok((few, counted(MANY)?))) {
                 Ok((few, many)) => {

@@ -18,8 +18,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-const FEW: usize = 50;
-const MANY: usize = 250;
+/// How many invocations the two runs have, of a small kind and of one with megabytes.
+const SMALL: [usize; 2] = [50, 250];
+const LARGE: [usize; 2] = [4, 14];
 
 struct Tool {
     metric: &'static str,
@@ -85,9 +86,11 @@ pub fn counts(
         }
         for subject in subjects {
             let counted = |invocations| count(tool, kind, subject, invocations);
-            match counted(FEW).and_then(|few| Ok((few, counted(MANY)?))) {
-                Ok((few, many)) => {
-                    let each = (many - few) / (MANY - FEW) as f64;
+            let [few, many] = if kind.is_small() { SMALL } else { LARGE };
+            let runs = counted(few).and_then(|fewer| Ok(counted(many)? - fewer));
+            match runs {
+                Ok(count) => {
+                    let each = count / (many - few) as f64;
                     measure::note(series, (kind.name, tool.metric, subject.name), vec![each]);
                 }
                 Err(why) => broken.push((kind.name, subject.name, why)),
@@ -99,7 +102,9 @@ pub fn counts(
 /// What the tool counts in a run with so many invocations.
 fn count(tool: &Tool, kind: &Kind, subject: &Subject, invocations: usize) -> Result<f64, String> {
     let text = |error: Error| error.to_string();
-    let output = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench.counts");
+    // Kept, for `callgrind_annotate`.
+    let name = format!("bench.{}.{}", tool.program, subject.name);
+    let output = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_file(&output);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let app = App::start(address, kind.in_flight + 6, Arc::new(kind.app())).map_err(text)?;

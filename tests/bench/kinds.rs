@@ -163,14 +163,19 @@ pub const KINDS: [Kind; 18] = [
 ];
 
 impl Kind {
-    /// Whether instructions and system calls are counted: under the tools a large body takes
-    /// longer than a round may.
+    /// Whether instructions and system calls are counted. Under the tools a stream of megabytes
+    /// takes longer than a round may.
     pub fn is_counted(&self) -> bool {
-        let is_small = matches!(
+        let is_stream = matches!(self.mode, Mode::Chunks(_));
+        self.in_flight == 1 && !self.nagle && !self.gzip && !is_stream
+    }
+
+    /// Whether neither body is large.
+    pub fn is_small(&self) -> bool {
+        matches!(
             (self.request, self.response),
             (Body::Empty, Body::Json(200))
-        );
-        is_small && self.in_flight == 1
+        )
     }
 
     /// The settings that both adapters understand.

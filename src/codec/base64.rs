@@ -1,76 +1,75 @@
 //! Base64 with the standard alphabet and padding (RFC 4648 4), for the binary bodies of events
 //! and replies.
+//!
+//! Sixteen symbols are converted together, with instructions that every processor has: the value
+//! of a symbol is its distance from the first of its range. Tables are slower, and larger.
 
-use std::array;
-use std::sync::OnceLock;
+use wide::bytemuck::cast;
+use wide::{i8x16, i16x8, u8x16, u16x8, u32x4};
 
-const ALPHABET: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// The number of plain bytes that are converted before they are appended to the output.
-const BLOCK: usize = 3 << 10;
-
-/// The entry of [`VALUES`] for a byte outside the alphabet.
-const INVALID: u8 = 0xff;
-
-const VALUES: [u8; 256] = {
-    let mut values = [INVALID; 256];
-    let mut index = 0;
-    while index < 64 {
-        values[ALPHABET[index] as usize] = index as u8;
-        index += 1;
-    }
-    values
-};
+/// The blocks that are converted before they are appended to the output.
+const BLOCKS: usize = 64;
 
 /// The length of `length` bytes in base64.
-fn encoded_len(length: usize) -> usize {
+pub fn encoded_len(length: usize) -> usize {
     length.div_ceil(3) * 4
-}
-
-/// Both symbols for every twelve bits, which halves the number of look-ups. Made at first use:
-/// a table of 8 kB is a thirtieth of the binary. In a box, since a static one takes as much.
-static PAIRS: OnceLock<Box<[[u8; 2]; 4096]>> = OnceLock::new();
-
-fn pairs() -> Box<[[u8; 2]; 4096]> {
-    Box::new(array::from_fn(|bits| {
-        [ALPHABET[bits >> 6 & 63], ALPHABET[bits & 63]]
-    }))
 }
 
 /// Appends the bytes in base64.
 #[inline(never)]
 pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(encoded_len(bytes.len()));
-    let pairs = PAIRS.get_or_init(pairs);
-    let pair = |bits: u32| pairs[(bits & 4095) as usize];
-    let mut buffer = [[0; 4]; BLOCK / 3];
-    let mut triples = bytes.chunks_exact(3);
+    let mut rest = bytes;
+    let mut buffer = [[0; 16]; BLOCKS];
     loop {
         let mut count = 0;
-        for (quad, triple) in buffer.iter_mut().zip(&mut triples) {
-            if let [a, b, c] = triple {
-                let bits = u32::from_be_bytes([0, *a, *b, *c]);
-                let ([w, x], [y, z]) = (pair(bits >> 12), pair(bits));
-                *quad = [w, x, y, z];
-            }
+        for symbols in &mut buffer {
+            let (Some(block), Some(after)) = (rest.first_chunk(), rest.get(12..)) else {
+                break;
+            };
+            *symbols = symbols_of(block);
+            rest = after;
             count += 1;
         }
         out.extend_from_slice(buffer.get(..count).unwrap_or_default().as_flattened());
-        if count < buffer.len() {
+        if count < BLOCKS {
             break;
         }
     }
-    match *triples.remainder() {
-        [a] => {
-            let [w, x] = pair(u32::from(a) << 4);
-            out.extend_from_slice(&[w, x, b'=', b'=']);
+    for part in rest.chunks(12) {
+        let symbols = symbols_of(&padded(part, 0));
+        let used = (part.len() * 4).div_ceil(3);
+        out.extend_from_slice(symbols.get(..used).unwrap_or_default());
+        out.extend((used..encoded_len(part.len())).map(|_| b'='));
+    }
+}
+
+/// Base64 of bytes that come in pieces.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    /// The bytes of an incomplete group of three.
+    held: Vec<u8>,
+}
+
+impl Encoder {
+    /// Appends the base64 of all whole groups so far.
+    pub fn push(&mut self, out: &mut Vec<u8>, piece: &[u8]) {
+        let missing = (3 - self.held.len()) % 3;
+        let (first, rest) = piece.split_at_checked(missing).unwrap_or((piece, b""));
+        self.held.extend_from_slice(first);
+        if !self.held.len().is_multiple_of(3) {
+            return;
         }
-        [a, b] => {
-            let bits = u32::from(a) << 16 | u32::from(b) << 8;
-            let ([w, x], [y, _]) = (pair(bits >> 12), pair(bits));
-            out.extend_from_slice(&[w, x, y, b'=']);
-        }
-        _ => {}
+        encode(out, &self.held);
+        let (whole, cut) = rest.split_at(rest.len() - rest.len() % 3);
+        encode(out, whole);
+        self.held.clear();
+        self.held.extend_from_slice(cut);
+    }
+
+    /// Appends the rest, with its padding.
+    pub fn finish(&self, out: &mut Vec<u8>) {
+        encode(out, &self.held);
     }
 }
 
@@ -86,43 +85,84 @@ pub fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
         .take(2)
         .take_while(|byte| **byte == b'=')
         .count();
-    let symbols = text.get(..text.len() - padding)?;
-    out.reserve(symbols.len() / 4 * 3 + 2);
-    let value = |byte: u8| VALUES[byte as usize];
-    let mut buffer = [[0; 3]; BLOCK / 3];
-    let mut quads = symbols.chunks_exact(4);
-    // Checked once at the end: an invalid value has bits that no valid one has.
-    let mut seen = 0;
-    loop {
-        let mut count = 0;
-        for (triple, quad) in buffer.iter_mut().zip(&mut quads) {
-            if let [a, b, c, d] = quad {
-                let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
-                seen |= a | b | c | d;
-                *triple = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
-            }
-            count += 1;
+    let (blocks, rest) = text.get(..text.len() - padding)?.as_chunks::<16>();
+    out.reserve(blocks.len() * 12 + 12);
+    let mut buffer = [[0; 12]; BLOCKS];
+    // Checked once at the end.
+    let mut valid = i8x16::splat(-1);
+    for blocks in blocks.chunks(BLOCKS) {
+        for (bytes, symbols) in buffer.iter_mut().zip(blocks) {
+            *bytes = bytes_of(symbols, &mut valid);
         }
-        out.extend_from_slice(buffer.get(..count).unwrap_or_default().as_flattened());
-        if count < buffer.len() {
-            break;
-        }
+        out.extend_from_slice(buffer.get(..blocks.len())?.as_flattened());
     }
-    match *quads.remainder() {
-        [] => {}
-        [a, b] => {
-            let (a, b) = (value(a), value(b));
-            seen |= a | b;
-            out.push(a << 2 | b >> 4);
-        }
-        [a, b, c] => {
-            let (a, b, c) = (value(a), value(b), value(c));
-            seen |= a | b | c;
-            out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2]);
-        }
-        _ => return None,
+    let bytes = bytes_of(&padded(rest, b'A'), &mut valid);
+    out.extend_from_slice(bytes.get(..rest.len() * 3 / 4)?);
+    valid.all().then_some(())
+}
+
+/// Less than a block, filled up.
+fn padded(part: &[u8], padding: u8) -> [u8; 16] {
+    let mut block = [padding; 16];
+    for (into, byte) in block.iter_mut().zip(part) {
+        *into = *byte;
     }
-    (seen < 64).then_some(())
+    block
+}
+
+/// The symbols of the first twelve bytes.
+#[inline(always)]
+fn symbols_of(block: &[u8; 16]) -> [u8; 16] {
+    // A group of three bytes in each, with the byte behind it.
+    let group = u32x4::new([0, 3, 6, 9].map(|at| {
+        let group = block.get(at..).and_then(|rest| rest.first_chunk());
+        group.map_or(0, |group| u32::from_be_bytes(*group))
+    }));
+    let bits = u32x4::splat;
+    let values = group >> 26 & bits(0x3f)
+        | group >> 12 & bits(0x3f00)
+        | group << 2 & bits(0x3f_0000)
+        | group << 16 & bits(0x3f00_0000);
+    let values: i8x16 = cast(values);
+    let above = |value, step| values.simd_gt(i8x16::splat(value)) & i8x16::splat(step);
+    // A to Z, a to z, 0 to 9, the plus sign, and the slash, by the distance from one to the next.
+    let symbols = values + i8x16::splat(65) + above(25, 6);
+    cast(symbols + above(51, -75) + above(61, -15) + above(62, 3))
+}
+
+/// The bytes of sixteen symbols. Clears lanes of `valid` where one is not in the alphabet.
+#[inline(always)]
+fn bytes_of(symbols: &[u8; 16], valid: &mut i8x16) -> [u8; 12] {
+    let symbols: i8x16 = cast(u8x16::new(*symbols));
+    let splat = i8x16::splat;
+    let within = |lanes: i8x16, first: i8, last: i8| {
+        lanes.simd_gt(splat(first - 1)) & splat(last + 1).simd_gt(lanes)
+    };
+    let letter = within(symbols | splat(0x20), 97, 122);
+    let (lower, slash) = (symbols.simd_gt(splat(96)), symbols.simd_eq(splat(47)));
+    // The slash comes before the zero.
+    let digit = within(symbols, 47, 57);
+    let plus = symbols.simd_eq(splat(43));
+    *valid &= letter | digit | plus;
+    let values = symbols
+        + (letter & splat(-65))
+        + (letter & lower & splat(-6))
+        + (digit & splat(4))
+        + (slash & splat(12))
+        + (plus & splat(19));
+    // Pairs of twelve bits, then groups of twenty-four.
+    let values: u16x8 = cast(values);
+    let pairs: i16x8 = cast((values & u16x8::splat(0xff)) << 6 | values >> 8);
+    let groups = pairs.dot(i16x8::new([1 << 12, 1, 1 << 12, 1, 1 << 12, 1, 1 << 12, 1]));
+    let [a, b, c, d] = groups.to_array().map(|group| group as u64);
+    let mut bytes = [0; 12];
+    if let Some((first, rest)) = bytes.split_first_chunk_mut()
+        && let Some(last) = rest.first_chunk_mut()
+    {
+        *first = (a << 40 | b << 16 | c >> 8).to_be_bytes();
+        *last = ((c << 24 | d) as u32).to_be_bytes();
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -163,6 +203,49 @@ mod tests {
             let text = encoded(&all[start..]);
             assert_eq!(text.len(), encoded_len(all.len() - start));
             assert_eq!(decoded(&text).as_deref(), Some(&all[start..]));
+        }
+    }
+
+    #[test]
+    fn bytes_in_pieces_are_encoded_like_the_whole() {
+        let all: Vec<u8> = (0..=255).collect();
+        for (length, size) in
+            (0..all.len()).flat_map(|length| [1, 2, 3, 5, 40].map(|size| (length, size)))
+        {
+            let (mut encoder, mut out) = (Encoder::default(), Vec::new());
+            for piece in all[..length].chunks(size) {
+                encoder.push(&mut out, piece);
+                encoder.push(&mut out, b"");
+            }
+            encoder.finish(&mut out);
+            assert_eq!(
+                String::from_utf8(out).expect("ASCII"),
+                encoded(&all[..length])
+            );
+        }
+    }
+
+    #[test]
+    fn each_byte_is_a_symbol_or_invalid_at_every_place() {
+        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for byte in 0..=255 {
+            for place in 0..40 {
+                let mut text = vec![b'A'; 40];
+                text[place] = byte;
+                let value = ALPHABET.iter().position(|symbol| *symbol == byte);
+                let expected = value.map(|value| {
+                    let mut bytes = vec![0; 30];
+                    let bits = (value << (18 - place % 4 * 6)) as u32;
+                    bytes[place / 4 * 3..][..3].copy_from_slice(&bits.to_be_bytes()[1..]);
+                    bytes
+                });
+                let mut out = Vec::new();
+                let found = decode(&mut out, &text).map(|()| out);
+                // Padding ends the text.
+                if byte != b'=' || place != 39 {
+                    assert_eq!(found, expected, "{byte} {place}");
+                }
+            }
         }
     }
 

@@ -3,22 +3,10 @@
 //! Most bytes are copied unchanged. The others are located in blocks of 64 bytes, because the
 //! processor cannot predict a branch for each byte.
 
-use crate::simd::{Block, find_near_quote, find_not_plain, find_not_verbatim};
+use std::mem;
 
-/// Appends a part of the text. Text between two escapes is usually short, and a copy of a
-/// fixed size is fastest for it.
-#[inline(always)]
-fn append(out: &mut Vec<u8>, text: &[u8], from: usize, to: usize) {
-    const RUN: usize = 32;
-    let length = to.saturating_sub(from);
-    match text.get(from..from + RUN) {
-        Some(run) if length <= RUN => {
-            out.extend_from_slice(run);
-            out.truncate(out.len() - (RUN - length));
-        }
-        _ => out.extend_from_slice(text.get(from..to).unwrap_or_default()),
-    }
-}
+use crate::blocks::{Room, Window, copy, copy_short, room, window};
+use crate::simd::{Block, find_near_quote, find_not_plain, find_not_verbatim};
 
 /// Appends the text with the escapes that JSON requires and no others. `None` if the bytes are
 /// not UTF-8 (RFC 3629); the output is incomplete then.
@@ -29,26 +17,50 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
         out.extend_from_slice(text);
         return Some(());
     }
-    out.reserve(text.len() + Block::SIZE);
-    let (mut at, mut from) = (0, 0);
+    out.reserve(text.len() + size_of::<Room>());
+    let mut end = out.len();
+    let escaped = escape_blocks(out, &mut end, text);
+    out.truncate(end);
+    escaped
+}
+
+#[inline(always)]
+fn escape_blocks(out: &mut Vec<u8>, end: &mut usize, text: &[u8]) -> Option<()> {
+    let padded: &mut Window = &mut [0; _];
+    let mut at = 0;
     while at < text.len() {
-        let block = Block::at(text, at, b' ');
+        let left = text.len() - at;
+        let window = window(text, at, b' ', padded);
+        let block = Block::at(window, 0, b' ');
+        let room = room(out, *end, left)?;
+        let (mut from, mut to) = (0, 0);
         let mut marks = block.needs_escape();
         while marks != 0 {
-            let mark = at + marks.trailing_zeros() as usize;
+            let mark = marks.trailing_zeros() as usize;
             marks &= marks - 1;
-            append(out, text, from, mark);
+            copy(window, from, mark - from, room, to);
+            to += mark - from;
             from = mark + 1;
-            let byte = *text.get(mark)?;
+            let byte = *window.get(mark)?;
             // A look-up, because the processor cannot predict a branch on the kind of escape.
-            match ESCAPE_LETTER[usize::from(byte)] {
-                0 => escape_unit(out, u16::from(byte)),
-                short => out.extend_from_slice(&[b'\\', short]),
+            let letter = ESCAPE_LETTER[usize::from(byte)];
+            let pair = if letter == 0 {
+                *b"\\u"
+            } else {
+                [b'\\', letter]
+            };
+            *room.get_mut(to..)?.first_chunk_mut()? = pair;
+            to += 2;
+            if letter == 0 {
+                *room.get_mut(to..)?.first_chunk_mut()? = hex(u16::from(byte));
+                to += 4;
             }
         }
-        at += whole_characters(&block)?;
+        let whole = whole_characters(&block)?.min(left);
+        copy(window, from, whole - from, room, to);
+        *end += to + whole - from;
+        at += whole;
     }
-    append(out, text, from, text.len());
     Some(())
 }
 
@@ -141,19 +153,19 @@ const fn table<const N: usize>(pairs: [(u8, u8); N]) -> [u8; 256] {
 /// The number of bytes of complete characters in a block that starts with a character; `None`
 /// if it contains invalid UTF-8.
 fn whole_characters(block: &Block) -> Option<usize> {
-    let high = block.high();
-    if high == 0 {
+    if block.is_ascii() {
         return Some(Block::SIZE);
     }
     // The table of RFC 3629 4: the continuation bytes that each first byte requires.
-    let others = high & block.at_most(0xbf);
-    let first = high & !others;
-    let first_of_three = high & !block.at_most(0xdf);
+    let (high, second, third) = (block.bit(7), block.bit(6), block.bit(5));
+    let others = high & !second;
+    let first = high & second;
+    let first_of_three = first & third;
     let mut wanted = first << 1 | first_of_three << 2;
-    let mut wrong = first & block.at_most(0xc1);
+    let mut wrong = 0;
     let mut cut = first >> 63 | first_of_three >> 62;
     if first_of_three != 0 {
-        let first_of_four = high & !block.at_most(0xef);
+        let first_of_four = first_of_three & block.bit(4);
         wanted |= first_of_four << 3;
         cut |= first_of_four >> 61;
         wrong |= first_of_four & !block.at_most(0xf4);
@@ -161,7 +173,7 @@ fn whole_characters(block: &Block) -> Option<usize> {
         wrong |= block.equal(0xe0) << 1 & low | block.equal(0xed) << 1 & !low;
         wrong |= block.equal(0xf0) << 1 & lowest | block.equal(0xf4) << 1 & !lowest;
     }
-    if wanted != others || wrong != 0 {
+    if wanted != others || wrong != 0 || block.has_overlong_pair() {
         return None;
     }
     // A character cut by the end of the block belongs to the next block.
@@ -173,11 +185,13 @@ fn whole_characters(block: &Block) -> Option<usize> {
 
 /// Appends a UTF-16 code unit as `\uXXXX`.
 fn escape_unit(out: &mut Vec<u8>, unit: u16) {
-    const HEX: [u8; 16] = *b"0123456789abcdef";
     out.extend_from_slice(b"\\u");
-    for shift in [12, 8, 4, 0] {
-        out.push(HEX[usize::from(unit >> shift & 0xf)]);
-    }
+    out.extend_from_slice(&hex(unit));
+}
+
+fn hex(unit: u16) -> [u8; 4] {
+    const HEX: [u8; 16] = *b"0123456789abcdef";
+    [12, 8, 4, 0].map(|shift| HEX[usize::from(unit >> shift & 0xf)])
 }
 
 /// Appends a JSON value as one line of printable ASCII, valid as a header value: whitespace
@@ -214,36 +228,57 @@ pub fn write_ascii(out: &mut Vec<u8>, json: &str) {
 /// escape or an unpaired surrogate.
 #[inline(never)]
 pub fn unescape(out: &mut Vec<u8>, contents: &str) -> Option<()> {
-    let text = contents.as_bytes();
-    out.reserve(text.len() + Block::SIZE);
-    let mut from = 0;
+    out.reserve(contents.len() + size_of::<Room>());
+    let mut end = out.len();
+    let unescaped = unescape_blocks(out, &mut end, contents.as_bytes());
+    out.truncate(end);
+    unescaped
+}
+
+#[inline(always)]
+fn unescape_blocks(out: &mut Vec<u8>, end: &mut usize, text: &[u8]) -> Option<()> {
+    let padded: &mut Window = &mut [0; _];
     let mut in_escape = false;
+    // The first byte of the block that is not a part of an escape before it.
+    let mut from = 0;
     for at in (0..text.len()).step_by(Block::SIZE) {
-        let backslashes = Block::at(text, at, b' ').equal(b'\\');
+        let left = text.len() - at;
+        // The padding 0 is no part of an escape.
+        let window = window(text, at, 0, padded);
+        let room = room(out, *end, left)?;
+        let mut to = 0;
+        let backslashes = Block::at(window, 0, 0).equal(b'\\');
         let mut marks = backslashes & !escaped(backslashes, &mut in_escape);
         while marks != 0 {
-            let mark = at + marks.trailing_zeros() as usize;
+            let mark = marks.trailing_zeros() as usize;
             marks &= marks - 1;
             // The second half of a surrogate pair was read with the first.
             if mark < from {
                 continue;
             }
-            append(out, text, from, mark);
-            let letter = *text.get(mark + 1)?;
+            copy_short(window, from, mark - from, room, to);
+            to += mark - from;
             from = mark + 2;
+            let letter = *window.get(mark + 1)?;
             match UNESCAPED[usize::from(letter)] {
                 0 if letter == b'u' => {
-                    let mut rest = text.get(from..)?;
-                    let character = character(&mut rest)?;
-                    from = text.len() - rest.len();
-                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    let (character, length) = character_at(window.get(from..)?)?;
+                    from += length;
+                    to += character.encode_utf8(room.get_mut(to..)?).len();
                 }
                 0 => return None,
-                byte => out.push(byte),
+                byte => {
+                    *room.get_mut(to)? = byte;
+                    to += 1;
+                }
             }
         }
+        let whole = left.min(Block::SIZE);
+        let length = whole.saturating_sub(from);
+        copy_short(window, from, length, room, to);
+        *end += to + length;
+        from = from.saturating_sub(Block::SIZE);
     }
-    append(out, text, from, text.len());
     Some(())
 }
 
@@ -269,10 +304,13 @@ fn find_quote(contents: &[u8]) -> Option<usize> {
         let end = quotes & !escaped;
         // The bytes before the closing quote, or all.
         let before = end.wrapping_sub(1) & !end;
-        if block.at_most(b' ' - 1) & before != 0 {
+        if block.has_control() && block.at_most(b' ' - 1) & before != 0 {
             return None;
         }
-        let mut others = escaped & before & !(quotes | backslashes | block.equal(b'n'));
+        let mut others = escaped & before & !(quotes | backslashes);
+        if others != 0 {
+            others &= !block.equal(b'n');
+        }
         while others != 0 {
             check_escape(contents.get(at + others.trailing_zeros() as usize..)?)?;
             others &= others - 1;
@@ -287,6 +325,9 @@ fn find_quote(contents: &[u8]) -> Option<usize> {
 /// The bytes that follow a backslash which is not itself escaped. `carry` is whether that is
 /// true of the first byte, and is set for the first byte of the next block.
 fn escaped(backslashes: u64, carry: &mut bool) -> u64 {
+    if backslashes == 0 {
+        return u64::from(mem::take(carry));
+    }
     const EVEN: u64 = 0x5555_5555_5555_5555;
     let escaping = backslashes & !u64::from(*carry);
     let following = escaping << 1 | u64::from(*carry);
@@ -307,6 +348,15 @@ fn check_escape(text: &[u8]) -> Option<()> {
         0 => None,
         _ => Some(()),
     }
+}
+
+/// The character whose digits the text begins with, and the length of its escape after `\u`.
+#[cold]
+#[inline(never)]
+fn character_at(text: &[u8]) -> Option<(char, usize)> {
+    let mut rest = text;
+    let character = character(&mut rest)?;
+    Some((character, text.len() - rest.len()))
 }
 
 /// The character of one code unit, or of a surrogate pair; `rest` starts after the first `\u`.

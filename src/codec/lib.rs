@@ -5,6 +5,7 @@
 //! size, reading a response and rendering its reply takes 28 % longer.
 
 pub mod base64;
+mod blocks;
 pub mod escape;
 pub mod headers;
 pub mod json;

@@ -46,9 +46,28 @@ impl Block {
         self.bits(|lanes| equal(lanes, b'"') | equal(lanes, b'\\') | at_most(lanes, b' ' - 1))
     }
 
-    /// The bytes outside ASCII.
-    pub fn high(&self) -> u64 {
-        self.bits(|lanes| lanes)
+    /// The bytes in which the bit with this number, from 4 to 7, is set.
+    pub fn bit(&self, number: u32) -> u64 {
+        self.bits(|lanes| (number..7).fold(lanes, |lanes, _| lanes + lanes))
+    }
+
+    pub fn is_ascii(&self) -> bool {
+        !self.any(|lanes| lanes)
+    }
+
+    /// Whether there is a control byte of JSON.
+    pub fn has_control(&self) -> bool {
+        self.any(|lanes| at_most(lanes, b' ' - 1))
+    }
+
+    /// Whether there is a first byte of two that encode ASCII, which no UTF-8 has (RFC 3629 4).
+    pub fn has_overlong_pair(&self) -> bool {
+        self.any(|lanes| equal(lanes & u8x16::splat(0xfe), 0xc0))
+    }
+
+    fn any(&self, compare: impl Fn(u8x16) -> u8x16) -> bool {
+        let [a, b, c, d] = self.0.map(compare);
+        (a | b | c | d).to_bitmask() != 0
     }
 
     fn bits(&self, compare: impl Fn(u8x16) -> u8x16) -> u64 {

@@ -35,6 +35,8 @@ pub enum Post {
     Hold(usize, String),
     /// Closes after this many bytes of the body.
     HangUp(usize),
+    /// Accepts and closes.
+    Close,
 }
 
 /// One response to `/next`.
@@ -318,6 +320,7 @@ fn respond(
         }
         ("POST", target) if target.starts_with("/2018-06-01/runtime/") => match post {
             Post::Response(bytes) => keep(&bytes),
+            Post::Close => Some((ACCEPTED.to_vec(), true)),
             _ => keep(ACCEPTED),
         },
         _ => keep(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),

@@ -385,10 +385,9 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
     ),
     (
         "streams with the trailers in the body, a list for repeated headers, a type of its own, \
-            in small writes, over a connection it keeps, to every kind of event",
+            in small writes, to every kind of event",
         &[
             "app_that_dies_mid_stream_ends_it_with_error_trailers",
-            "connection_to_lambda_is_closed_after_a_streamed_answer",
             "events_that_cannot_stream_get_a_plain_buffered_answer",
             "lambda_hanging_up_ends_the_app_connection_and_nothing_else",
             "prelude_holds_status_headers_and_cookies",

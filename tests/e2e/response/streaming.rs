@@ -1,7 +1,7 @@
 //! Response streaming: prelude, body as it arrives, the end, and every failure in between.
 //!
 //! As in the AWS page "Response streaming for custom runtimes": the mode in a header, errors after
-//! the head in HTTP trailers (RFC 9110 6.5), the connection closed afterwards.
+//! the head in HTTP trailers (RFC 9110 6.5). The connection is kept, as AWS's own runtimes do.
 
 use crate::harness::api::{Invocation, Post};
 use crate::harness::app::{Response, chunk, raw, response};
@@ -305,33 +305,6 @@ fn status_in_the_error_list_is_not_streamed() {
 }
 
 #[test]
-fn connection_to_lambda_is_closed_after_a_streamed_answer() {
-    let run = streaming()
-        .respond(response("200 OK", "ok"))
-        .invoke_all([get("/"), get("/")])
-        .run();
-    let used: Vec<_> = (1..=2)
-        .map(|number| run.posts(number)[0].0.connection)
-        .collect();
-    assert_ne!(used[0], used[1]);
-    let after = run
-        .entries()
-        .into_iter()
-        .filter(|entry| entry.connection == used[0])
-        .skip_while(|entry| {
-            entry
-                .message()
-                .is_none_or(|message| !message.target.ends_with("/response"))
-        });
-    assert!(
-        after
-            .skip(1)
-            .all(|entry| matches!(entry.kind, EntryKind::Closed)),
-        "the connection was used again"
-    );
-}
-
-#[test]
 fn invocation_id_is_echoed_on_a_stream() {
     let invocation = Invocation::from(get("/")).header("Lambda-Runtime-Invocation-Id", "inv-7");
     assert_eq!(
@@ -421,6 +394,35 @@ fn lambda_hanging_up_ends_the_app_connection_and_nothing_else() {
             .any(|entry| entry.connection == flooded && matches!(entry.kind, EntryKind::Closed))
     });
     assert_eq!(run.connections(Side::App), 2);
+}
+
+#[test]
+fn streams_share_a_connection_to_lambda_with_the_other_calls() {
+    let run = streaming().invoke_all(vec![get("/x"); 5]).run();
+    let posts: Vec<_> = (1..=5)
+        .map(|number| run.posts(number)[0].0.connection)
+        .collect();
+    assert_eq!(posts, [posts[0]; 5]);
+    assert!(
+        run.connections(Side::Api) <= 3,
+        "{}",
+        run.connections(Side::Api)
+    );
+}
+
+#[test]
+fn connection_that_lambda_closes_after_a_stream_is_replaced() {
+    let closing = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    for post in [Post::Close, Post::Response(closing.to_vec())] {
+        let run = streaming()
+            .invoke(Invocation::from(get("/x")).post(post))
+            .invoke(get("/y"))
+            .run();
+        let connection = |number: usize| run.posts(number)[0].0.connection;
+        assert_ne!(connection(1), connection(2));
+        assert_eq!(parts(&run.response(2)).0["statusCode"], 200);
+        assert!(!run.log().contains("WARN"), "{}", run.log());
+    }
 }
 
 #[test]

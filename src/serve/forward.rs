@@ -123,6 +123,9 @@ fn exchange<'a>(
         }
         Plan::RenderWhileReading(kind) => {
             let (out, read) = (memory.reply, memory.body);
+            // Enough for a text without escapes.
+            let declared = body.declared().unwrap_or(0).min(reply::MAX_REPLY as u64);
+            out.reserve(reply::ENVELOPE + declared as usize);
             reply::render_while_reading(&response, kind, &mut body, out, read)?;
             Ok(Reply::Buffered(out))
         }

@@ -117,8 +117,8 @@ pub fn render(
     check_size(body.len(), out)
 }
 
-/// Writes the reply while its body is read, which saves text a copy. Once the body turns out
-/// not to be text, its bytes are collected in `read` and written as base64 at the end.
+/// Writes the reply while its body is read, which saves a copy. Once the body turns out not to be
+/// text, its beginning is taken back and written again as base64.
 pub fn render_while_reading(
     response: &Response,
     kind: Kind,
@@ -127,11 +127,10 @@ pub fn render_while_reading(
     read: &mut Vec<u8>,
 ) -> Result<(), Failure> {
     out.clear();
-    out.reserve(ENVELOPE);
+    let mut text = may_be_text(response).then(Escaper::default);
     write_start(response, kind, out);
     let start = out.len();
-    let mut text = may_be_text(response).then(Escaper::default);
-    let mut total = 0;
+    let (mut bytes, mut total) = (base64::Encoder::default(), 0);
     while let Chunk::Data(data) = body.fill(Wait::Block)? {
         let count = data.len();
         total += count;
@@ -144,10 +143,11 @@ pub fn render_while_reading(
                 text = None;
                 out.truncate(written);
                 take_back(out, start, before, read);
+                bytes.push(out, read);
             }
         }
         if text.is_none() {
-            read.extend_from_slice(data);
+            bytes.push(out, data);
         }
         body.consume(count);
     }
@@ -155,10 +155,11 @@ pub fn render_while_reading(
     if let Some(escaper) = text.filter(|escaper| !escaper.held().is_empty()) {
         text = None;
         take_back(out, start, escaper, read);
+        bytes.push(out, read);
     }
     if text.is_none() {
         warn_about_base64(response, kind);
-        base64::encode(out, read);
+        bytes.finish(out);
     }
     write_end(text.is_some(), out);
     check_size(total, out)
@@ -215,7 +216,7 @@ pub fn too_large(body: u64, reply: Option<usize>) -> Failure {
 }
 
 /// Room for everything in a usual reply but its body.
-const ENVELOPE: usize = 1024;
+pub const ENVELOPE: usize = 1024;
 
 /// Writes everything before the body.
 fn write_start(response: &Response, kind: Kind, out: &mut Vec<u8>) {

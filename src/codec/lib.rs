@@ -11,3 +11,4 @@ pub mod headers;
 pub mod json;
 mod scan;
 pub mod simd;
+pub mod zeros;

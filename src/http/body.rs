@@ -2,7 +2,9 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::{Error, Framing, Input, excerpt, find, hexadecimal, malformed};
+use codec::zeros;
+
+use super::{Error, FIRST_READ, Framing, Input, LARGE_READ, excerpt, find, hexadecimal, malformed};
 use crate::http::headers::trim;
 
 /// The line of a chunk's size with its extensions.
@@ -135,6 +137,10 @@ impl Body {
 
     pub fn consume(&mut self, input: &mut Input, count: usize) {
         input.consume(count);
+        self.advance(count);
+    }
+
+    fn advance(&mut self, count: usize) {
         let used = count as u64;
         self.received += used;
         self.state = match self.state {
@@ -158,6 +164,13 @@ impl Body {
             return Ok(false);
         }
         loop {
+            let room = limit.saturating_sub(out.len()) as u64;
+            if let State::Sized(left) = self.state
+                && (LARGE_READ as u64..=room).contains(&left)
+                && input.pending().is_empty()
+            {
+                self.read_directly(left as usize, from, out)?;
+            }
             let count = self.fill(input, from)?;
             if count == 0 {
                 return Ok(true);
@@ -168,6 +181,35 @@ impl Body {
             out.extend_from_slice(input.pending().get(..count).unwrap_or_default());
             self.consume(input, count);
         }
+    }
+
+    /// Reads a long body straight into `out`, without a copy in the input, up to its end. That is
+    /// left to the input, which sees what follows it.
+    fn read_directly(
+        &mut self,
+        mut left: usize,
+        from: &mut dyn Read,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let mut end = out.len();
+        out.reserve(left);
+        let read = loop {
+            if left < LARGE_READ {
+                break Ok(());
+            }
+            zeros::extend_to(out, end + LARGE_READ.min(left - FIRST_READ));
+            match from.read(out.get_mut(end..).unwrap_or_default()) {
+                Ok(0) => break Err(self.closed(None)),
+                Ok(count) => {
+                    end += count;
+                    left -= count;
+                    self.advance(count);
+                }
+                Err(error) => break Err(self.read_error(error)),
+            }
+        };
+        out.truncate(end);
+        read
     }
 }
 

@@ -439,6 +439,10 @@ mod tests {
         let wire: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
         let body = all(Framing::Sized(wire.len() as u64), &mut &wire[..]).expect("whole");
         assert_eq!(body, wire);
+        let (mut input, mut out) = (Input::new(8), Vec::new());
+        let mut body = Body::new(Framing::Sized(299_999));
+        let whole = body.read_to(&mut input, &mut OneByte(&wire), &mut out, 300_000);
+        assert!(whole.expect("whole") && out == wire[..299_999]);
         let error = all(Framing::Sized(300_001), &mut &wire[..]).expect_err("cut");
         assert!(error.to_string().contains("300000 of 300001"), "{error}");
     }

@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use log::{info, warn};
+use crate::logger::line::{info, warn};
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 

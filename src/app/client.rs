@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::debug;
+use crate::logger::line::debug;
 
 use super::pool::{Pool, Ticket};
 use crate::config::Address;

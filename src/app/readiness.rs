@@ -8,7 +8,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use crate::logger::line::{info, warn};
 
 use super::client::Client;
 use super::supervisor::Supervisor;

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 
-use log::debug;
+use crate::logger::line::debug;
 use rustix::io::Errno;
 use rustix::process::{Pid, getppid};
 

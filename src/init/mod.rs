@@ -10,7 +10,7 @@ use std::env;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::warn;
+use crate::logger::line::warn;
 
 use crate::app::client::Client;
 use crate::app::readiness;

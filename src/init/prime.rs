@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use crate::logger::line::{info, warn};
 
 use crate::app::client::Client;
 use crate::config::Config;

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use log::info;
+use crate::logger::line::info;
 
 use crate::app::client::Client;
 use crate::app::readiness;

@@ -7,8 +7,8 @@
 use std::io::{self, IoSlice, Write};
 use std::time::Duration;
 
+use crate::logger::line::error;
 use codec::base64;
-use log::error;
 
 use super::{ApiError, MAX_TRAILER_MESSAGE, error_body};
 use crate::error::Failure;

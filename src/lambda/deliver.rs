@@ -3,7 +3,7 @@
 //! A refused delivery ends this invocation and nothing else. It is logged, since the caller
 //! gets no more than a generic error.
 
-use log::error;
+use crate::logger::line::error;
 
 use super::{ApiError, Runtime};
 use crate::error::{Class, Failure};

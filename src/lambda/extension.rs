@@ -13,7 +13,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use crate::logger::line::{debug, warn};
 
 use super::{ApiError, Runtime};
 use crate::error::Fatal;

@@ -7,8 +7,8 @@ pub mod extension;
 
 use std::fmt;
 
+use crate::logger::line::warn;
 use client::{Call, Client, Payload};
-use log::warn;
 
 use crate::error::{Failure, Fatal, MAX_MESSAGE};
 use crate::http::body_reader::BodyReader;

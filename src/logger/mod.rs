@@ -5,6 +5,7 @@
 //! they have the keys `timestamp` and `level`. If the level is not set there, `RUST_LOG` sets
 //! it, provided it names a level and nothing else.
 
+pub mod line;
 pub mod stderr;
 
 use std::cell::RefCell;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use log::{debug, warn};
+use crate::logger::line::{debug, warn};
 
 use super::NO_TIME;
 use super::forward::App;

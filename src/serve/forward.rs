@@ -1,6 +1,6 @@
 //! Forwards one invocation to the app and makes its reply.
 
-use log::{debug, warn};
+use crate::logger::line::{debug, warn};
 
 use super::buffers::Buffers;
 use super::plan::{self, Plan};

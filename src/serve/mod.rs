@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::{debug, error, warn};
+use crate::logger::line::{debug, error, warn};
 
 use crate::app::client::Client;
 use crate::app::readiness;

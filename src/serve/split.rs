@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use log::{debug, warn};
+use crate::logger::line::{debug, warn};
 
 use super::forward::App;
 use super::{DEFAULT_MARGIN, NO_TIME};

@@ -10,10 +10,10 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::logger::line::warn;
 use codec::base64;
 use codec::escape::{Escaper, escape, unescape};
 use codec::json;
-use log::warn;
 
 use crate::config::Config;
 use crate::error::{Class, Failure, MAX_MESSAGE};

@@ -8,10 +8,10 @@
 
 use std::borrow::Cow;
 
+use crate::logger::line::debug;
 use codec::base64;
 use codec::escape::unescape;
 use codec::simd::find;
-use log::debug;
 
 use super::context_headers::{
     self, LAMBDA_CONTEXT, PRIME, REQUEST_CONTEXT, TENANT_ID, WEB_FUNCTION,

@@ -1,7 +1,7 @@
 //! The result of an event that is not an HTTP request: the body of the response alone.
 
+use crate::logger::line::warn;
 use codec::{base64, json};
-use log::warn;
 
 use crate::error::{Class, Failure};
 

@@ -6,7 +6,7 @@
 //! dropped with it because it belongs to that parent (W3C Trace Context 3.3 and 4.3; X-Ray,
 //! "Tracing header").
 
-use log::debug;
+use crate::logger::line::debug;
 
 use crate::http::headers::Headers;
 

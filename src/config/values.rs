@@ -172,17 +172,10 @@ pub fn base_path(text: &str) -> Option<Vec<String>> {
 /// Accepts braces only in `{source}`: a misspelt one must not become a path.
 pub fn pass_through_path(text: &str) -> Option<String> {
     let path = encoded(text, b"\"<>`")?;
-    for (index, part) in path.split('{').enumerate() {
-        let part = if index == 0 {
-            part
-        } else {
-            part.strip_prefix("source}")?
-        };
-        if part.contains('}') {
-            return None;
-        }
-    }
-    Some(path)
+    let mut parts = path.split('{').skip(1);
+    let count = |brace: u8| path.bytes().filter(|byte| *byte == brace).count();
+    let is_valid = parts.all(|part| part.starts_with("source}")) && count(b'{') == count(b'}');
+    is_valid.then_some(path)
 }
 
 /// A host name or address, without the brackets around IPv6.

@@ -45,8 +45,7 @@ pub struct Deadline {
 
 /// The time until a deadline in milliseconds of Unix time; zero if it is past.
 pub fn left(deadline_ms: u64) -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Duration::from_millis(deadline_ms).saturating_sub(now.unwrap_or_default())
+    time_left(Some(deadline_ms), Duration::ZERO)
 }
 
 impl Deadline {

@@ -62,16 +62,15 @@ fn request_hook(
     let status = app
         .client
         .exchange(&request, &mut deadline, &mut Vec::new());
-    let status = status.map_err(|failure| match app.supervisor {
-        Some(supervisor) if failure.connection_lost => {
-            supervisor.with_exit_status(failure, app.generation).message
+    match status {
+        Ok(status @ 400..) => Err(format!("the app responded with status {status}")),
+        Ok(_) => {
+            let took = deadline.elapsed_ms();
+            debug!("the after-response hook `{path}` took {took} ms");
+            Ok(())
         }
-        _ => failure.message,
-    })?;
-    if status >= 400 {
-        return Err(format!("the app responded with status {status}"));
+        // A hook that takes too long does not have the app killed.
+        Err(failure) if !failure.connection_lost => Err(failure.message),
+        Err(failure) => Err(app.with_exit_status(failure).message),
     }
-    let took = deadline.elapsed_ms();
-    debug!("the after-response hook `{path}` took {took} ms");
-    Ok(())
 }

@@ -23,6 +23,7 @@ use crate::translate::records::Batch;
 use crate::translate::reply;
 use crate::translate::request::{self, Rejection};
 use crate::translate::result;
+use crate::translate::source;
 
 /// API Gateway reads no more of a stream in search of the end of its prelude ("Set up a Lambda
 /// proxy integration with payload response streaming").
@@ -33,6 +34,17 @@ pub struct App<'a> {
     pub client: &'a mut Client,
     pub supervisor: Option<&'a Supervisor>,
     pub generation: u32,
+}
+
+impl App<'_> {
+    /// Adds the exit status to the failure of an app that has ended.
+    #[inline(never)]
+    pub fn with_exit_status(&self, failure: Failure) -> Failure {
+        match self.supervisor {
+            Some(supervisor) => supervisor.with_exit_status(failure, self.generation),
+            None => failure,
+        }
+    }
 }
 
 /// Memory for the parts of a reply.
@@ -98,7 +110,7 @@ fn exchange<'a>(
             message: decoded,
             response: memory.body,
         };
-        return split.forward(&batch, memory.reply);
+        return split.forward(batch, memory.reply);
     }
     let request = match request::build(&event, payload, invocation, config, decoded) {
         Ok(request) => request,
@@ -234,7 +246,7 @@ fn read_whole<'a>(
     let mut body: &[u8] = if is_compressed { compressed } else { read };
     reply::check_status(request, &response, body, kind, config)?;
     // The body of the request is the event.
-    if kind.is_none() && event::is_polled(request.body) {
+    if kind.is_none() && source::is_polled(request.body) {
         body = result::of_batch(body)?;
     }
     reply::render(&response, body, kind, reply)?;

@@ -17,7 +17,7 @@ use crate::error::{Class, Failure};
 use crate::invocation::Invocation;
 use crate::lambda::deliver::Reply;
 use crate::net::deadline::{self, Deadline};
-use crate::translate::records::{Batch, Progress};
+use crate::translate::records::Batch;
 use crate::translate::reply;
 
 /// What partial failures need.
@@ -47,40 +47,38 @@ impl Split<'_> {
     #[inline(never)]
     pub fn forward<'o>(
         mut self,
-        batch: &Batch,
+        mut batch: Batch,
         out: &'o mut Vec<u8>,
     ) -> Result<Reply<'o>, Failure> {
-        let mut progress = Progress::new(batch);
         let deadline_ms = self.invocation.effective_deadline_ms();
         let margin = self.config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
         let margin = deadline::margin_within(deadline_ms, margin);
-        let mut first: Option<(usize, Failure)> = None;
-        while let Some(index) = progress.next_index() {
-            let outcome = self.forward_record(batch, index, deadline_ms, margin);
-            progress.record(index, outcome.is_ok());
+        let mut first = None;
+        while let Some(index) = batch.next_index() {
+            let outcome = self.forward_record(&batch, index, deadline_ms, margin);
+            batch.record_outcome(index, outcome.is_ok());
             let Err(failure) = outcome else { continue };
             debug!("the record `{}` failed: {failure}", batch.id(index));
             let ends_batch = ends_batch(failure.class);
-            first.get_or_insert((index, failure));
+            if first.is_none() {
+                first = Some(failure);
+            }
             if ends_batch {
                 break;
             }
         }
-        if let Some((index, failure)) = first {
-            let (count, id) = (batch.len(), batch.id(index));
-            let failed = progress.failed().count();
-            let summary = format!("{failed} of {count} records failed, the first `{id}`");
-            if progress.fails(failed) {
-                return Err(Failure {
-                    message: format!("{summary}: {}", failure.message),
-                    connection_lost: false,
-                    ..failure
-                });
+        if let Some(mut failure) = first {
+            let (count, (failed, id)) = (batch.len(), batch.failed());
+            let summary = format!("{failed} of {count} records failed, the first `{id}`: ");
+            if batch.fails(failed) {
+                failure.message.insert_str(0, &summary);
+                failure.connection_lost = false;
+                return Err(failure);
             }
             let is_first = !WARNED.swap(true, Ordering::Relaxed);
-            warn!("{summary}: {failure}{}", if is_first { ADVICE } else { "" });
+            warn!("{summary}{failure}{}", if is_first { ADVICE } else { "" });
         }
-        progress.write_reply(out);
+        batch.write_reply(out);
         Ok(Reply::Buffered(out))
     }
 
@@ -93,25 +91,22 @@ impl Split<'_> {
         margin: Duration,
     ) -> Result<(), Failure> {
         let (target, invocation, config) = (&self.target, self.invocation, self.config);
-        let request = if deadline::time_left(deadline_ms, margin).is_zero() {
-            Err((Class::AppTimeout, NO_TIME))
-        } else {
-            batch
-                .request(index, target, invocation, config, self.message)
-                .map_err(|message| (Class::InvalidEvent, message))
-        };
-        let request = request.map_err(|(class, cause)| Failure::new(class, cause.into()))?;
+        if deadline::time_left(deadline_ms, margin).is_zero() {
+            return Err(Failure::new(Class::AppTimeout, NO_TIME.into()));
+        }
+        if batch.read_message(index, self.message).is_none() {
+            let cause = "the message of the record cannot be decoded".into();
+            return Err(Failure::new(Class::InvalidEvent, cause));
+        }
+        let request = batch.request(index, target, invocation, config, self.message);
         let mut deadline = Deadline::at(request.name(), deadline_ms, Some(margin));
         let App { client, .. } = &mut self.app;
         let status = client.exchange(&request, &mut deadline, self.response);
         *self.reached |= !is_unreachable(&status);
-        match (status, self.app.supervisor) {
-            (Ok(status @ 200..=299), _) if !config.error_statuses.contains(status) => Ok(()),
-            (Ok(status), _) => Err(reply::status_failure(status, self.response, Some(target))),
-            (Err(failure), Some(supervisor)) => {
-                Err(supervisor.with_exit_status(failure, self.app.generation))
-            }
-            (Err(failure), None) => Err(failure),
+        match status {
+            Ok(status @ 200..=299) if !config.error_statuses.contains(status) => Ok(()),
+            Ok(status) => Err(reply::status_failure(status, self.response, Some(target))),
+            Err(failure) => Err(self.app.with_exit_status(failure)),
         }
     }
 }

@@ -91,11 +91,7 @@ fn write_lambda_context(out: &mut Vec<u8>, invocation: &Invocation, config: &Con
 fn write_identity(out: &mut Vec<u8>, invocation: &Invocation) {
     let json = invocation.cognito_identity.as_deref().unwrap_or("null");
     let identity = Object::parse(json).unwrap_or_default();
-    let named = |keys: [&str; 3]| {
-        keys.iter()
-            .find_map(|key| identity.text(key))
-            .unwrap_or_default()
-    };
+    let named = |keys: [&str; 3]| identity.first_text(&keys).unwrap_or_default();
     if identity.is_empty() {
         return out.extend_from_slice(b"null");
     }

@@ -130,32 +130,6 @@ pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     })
 }
 
-/// Whether an event source mapping polled the records of this event. Their sender reads the
-/// result: it is an object that lists the failed records, or null ("Reporting batch item
-/// failures").
-pub fn is_polled(payload: &[u8]) -> bool {
-    let Ok(event) = object(payload) else {
-        return false;
-    };
-    let records = event.member("Records").map(json::elements);
-    let first = records.and_then(|mut records| records.next());
-    let record = first.map(Object::from_raw).unwrap_or_default();
-    let source = record.string("eventSource");
-    let source = source.or_else(|| event.string("eventSource"));
-    source.is_some_and(|source| POLLED.contains(&&*source))
-}
-
-const POLLED: [&str; 8] = [
-    "aws:sqs",
-    "aws:kinesis",
-    "aws:dynamodb",
-    "aws:kafka",
-    "SelfManagedKafka",
-    "aws:mq",
-    "aws:rmq",
-    "aws:docdb",
-];
-
 /// The members of the payload; none if it is not an object.
 fn object(payload: &[u8]) -> Result<Object<'_>, Failure> {
     let not_json = |cause: &dyn fmt::Display| {
@@ -215,7 +189,7 @@ fn http_v2<'a>(
     } else {
         Kind::HttpApi
     };
-    let path = ["rawPath", "path"].iter().find_map(|key| event.text(key));
+    let path = event.first_text(&["rawPath", "path"]);
     let cookies = event.member("cookies").map(json::elements);
     Http {
         method: http.text("method").unwrap_or_default(),
@@ -359,28 +333,6 @@ mod tests {
             ("null", None),
         ] {
             assert_eq!(kind(payload), expected, "{payload}");
-        }
-    }
-
-    #[test]
-    fn the_source_of_the_records_or_of_the_event_tells_batches_apart() {
-        for (payload, expected) in [
-            (r#"{"Records":[{"eventSource":"aws:sqs"},{}]}"#, true),
-            (r#"{"Records":[{"eventSource":"aws:kinesis"}]}"#, true),
-            (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, true),
-            (r#"{"eventSource":"aws:kafka","records":{}}"#, true),
-            (r#"{"eventSource":"SelfManagedKafka","records":{}}"#, true),
-            (r#"{"eventSource":"aws:mq","messages":[]}"#, true),
-            (r#"{"eventSource":"aws:rmq","rmqMessagesByQueue":{}}"#, true),
-            (r#"{"eventSource":"aws:docdb","events":[]}"#, true),
-            (r#"{"Records":[{"EventSource":"aws:sns"}]}"#, false),
-            (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, false),
-            (r#"{"Records":[]}"#, false),
-            (r#"{"source":"aws.events"}"#, false),
-            ("[]", false),
-            ("", false),
-        ] {
-            assert_eq!(is_polled(payload.as_bytes()), expected, "{payload}");
         }
     }
 

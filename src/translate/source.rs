@@ -3,25 +3,25 @@
 //! An event has no member that names its sender in all cases. Its shape does: the members that
 //! the service documents for its events ("Invoking Lambda with events from other AWS services").
 
-use codec::json::{self, Object};
+use codec::json::{self, Object, Raw};
 
 /// The source of an event of no known shape.
 const OTHER: &str = "other";
 
 /// A shape a line, behind its source; the first that an event has decides. Each of its members
 /// must be there and not null, and have the value behind `=`. Members are those of the
-/// event, behind `record:` those of its first record (or of the first element of an event that
-/// is an array), and behind `context:` those of its `requestContext`.
+/// event, behind a dot those of its first record (or of the first element of an event that
+/// is an array), and behind a slash those of its `requestContext`.
 ///
 /// It is text because a table of slices takes four times as much of the binary.
 const SHAPES: &str = "\
-sqs record:eventSource=aws:sqs
-sns record:EventSource=aws:sns
-s3 record:eventSource=aws:s3
-dynamodb record:eventSource=aws:dynamodb
-kinesis record:eventSource=aws:kinesis
-ses record:eventSource=aws:ses
-edge record:cf
+sqs .eventSource=aws:sqs
+sns .EventSource=aws:sns
+s3 .eventSource=aws:s3
+dynamodb .eventSource=aws:dynamodb
+kinesis .eventSource=aws:kinesis
+ses .eventSource=aws:ses
+edge .cf
 kafka eventSource=aws:kafka
 kafka eventSource=SelfManagedKafka
 mq eventSource=aws:mq
@@ -33,7 +33,7 @@ eventbridge detail-type,source
 authorizer methodArn
 authorizer routeArn
 authorizer authorizationToken,requestContext
-websocket context:connectionId,context:eventType
+websocket /connectionId,/eventType
 bedrock-agent agent,actionGroup
 cognito triggerSource,userPoolId
 cognito identityPoolId,datasetName
@@ -50,11 +50,14 @@ lex bot,invocationSource
 alexa version,context,request
 alexa directive
 appsync info,arguments
-appsync record:info,record:arguments
+appsync .info,.arguments
 appsync info,events
 connect Name=ContactFlowEvent,Details
 s3-object-lambda xAmzRequestId,userRequest
 ";
+
+/// The sources whose records an event source mapping polls.
+const POLLED: [&str; 6] = ["sqs", "kinesis", "dynamodb", "kafka", "mq", "documentdb"];
 
 /// The members of an event; none if it is not an object.
 #[inline(never)]
@@ -64,21 +67,41 @@ pub fn members(payload: &[u8]) -> Object<'_> {
 }
 
 /// The source of an event that is not an HTTP request.
-#[inline(never)]
 pub fn of(payload: &[u8]) -> &'static str {
-    let event = members(payload);
-    let list = match event.member("Records") {
-        Some(records) => records.get().as_bytes(),
-        None => payload,
-    };
-    let first = str::from_utf8(list).ok().and_then(json::first);
+    if let Some(source) = by_shape(payload) {
+        return source;
+    }
+    // The last event of a tumbling window has no records.
+    let stream = members(payload).text("eventSourceARN").unwrap_or_default();
+    for part in [":kinesis:", ":dynamodb:"] {
+        let mut parts = stream.as_bytes().windows(part.len());
+        if parts.any(|at| at == part.as_bytes()) {
+            return part.get(1..part.len() - 1).unwrap_or(OTHER);
+        }
+    }
+    OTHER
+}
+
+/// Whether an event source mapping polled the records of this event. Their sender reads the
+/// result: it is an object that lists the failed records, or null ("Reporting batch item
+/// failures").
+pub fn is_polled(payload: &[u8]) -> bool {
+    by_shape(payload).is_some_and(|source| POLLED.contains(&source))
+}
+
+#[inline(never)]
+fn by_shape(payload: &[u8]) -> Option<&'static str> {
+    let text = str::from_utf8(payload).unwrap_or_default();
+    let event = Object::parse(text).unwrap_or_default();
+    let records = event.member("Records").or_else(|| Raw::parse(text).ok());
+    let records = records.filter(|records| records.get().starts_with('['));
+    let first = records.and_then(|records| json::elements(records).next());
     let record = first.map(Object::from_raw).unwrap_or_default();
     let context = event.object("requestContext");
     let has = |member: &str| {
-        let (object, member) = match member.split_once(':') {
-            Some(("record", member)) => (&record, member),
-            Some(("context", member)) => (&context, member),
-            // A value may have a colon.
+        let (object, member) = match member.split_at_checked(1) {
+            Some((".", member)) => (&record, member),
+            Some(("/", member)) => (&context, member),
             _ => (&event, member),
         };
         match member.split_once('=') {
@@ -90,19 +113,10 @@ pub fn of(payload: &[u8]) -> &'static str {
         if let Some((source, members)) = line.split_once(' ')
             && members.split(',').all(has)
         {
-            return source;
+            return Some(source);
         }
     }
-    // The last event of a tumbling window has no records.
-    let stream = event.text("eventSourceARN").unwrap_or_default();
-    for part in stream.split(':') {
-        for source in ["kinesis", "dynamodb"] {
-            if part == source {
-                return source;
-            }
-        }
-    }
-    OTHER
+    None
 }
 
 #[cfg(test)]
@@ -159,6 +173,28 @@ mod tests {
             let arn = format!("arn:aws:{service}:eu-west-1:111122223333:stream/a");
             let event = format!(r#"{{"Records":[],"window":{{}},"eventSourceARN":"{arn}"}}"#);
             assert_eq!(of(event.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn the_source_of_the_records_or_of_the_event_tells_batches_apart() {
+        for (payload, expected) in [
+            (r#"{"Records":[{"eventSource":"aws:sqs"},{}]}"#, true),
+            (r#"{"Records":[{"eventSource":"aws:kinesis"}]}"#, true),
+            (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, true),
+            (r#"{"eventSource":"aws:kafka","records":{}}"#, true),
+            (r#"{"eventSource":"SelfManagedKafka","records":{}}"#, true),
+            (r#"{"eventSource":"aws:mq","messages":[]}"#, true),
+            (r#"{"eventSource":"aws:rmq","rmqMessagesByQueue":{}}"#, true),
+            (r#"{"eventSource":"aws:docdb","events":[]}"#, true),
+            (r#"{"Records":[{"EventSource":"aws:sns"}]}"#, false),
+            (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, false),
+            (r#"{"Records":[]}"#, false),
+            (r#"{"source":"aws.events"}"#, false),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(is_polled(payload.as_bytes()), expected, "{payload}");
         }
     }
 }

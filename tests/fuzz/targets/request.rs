@@ -138,9 +138,10 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
 fn check_records(batch: &Batch, invocation: &Invocation, config: &Config) {
     let mut body = Vec::new();
     for index in 0..batch.len() {
-        let Ok(request) = batch.request(index, b"/events", invocation, config, &mut body) else {
+        if batch.read_message(index, &mut body).is_none() {
             continue;
-        };
+        }
+        let request = batch.request(index, b"/events", invocation, config, &body);
         let mut wire = Vec::new();
         request.write_head(&mut wire);
         wire.extend_from_slice(request.body);

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::Fatal;
+use crate::text;
 
 /// The output of `--version`.
 pub const VERSION: &str = concat!("lambda-adapter ", env!("CARGO_PKG_VERSION"), "\n");
@@ -97,7 +98,7 @@ pub fn parse(
             Some(parent) => Ok(Role::Child(parent, command(argv)?)),
             _ if flag.starts_with('-') => Err(Fatal::Usage(format!(
                 "unknown option `{}`: see --help",
-                flag.escape_debug()
+                text::escaped(flag)
             ))),
             _ => Ok(Role::Entrypoint(CommandLine {
                 program: first,

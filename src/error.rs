@@ -118,7 +118,7 @@ impl fmt::Display for BadSetting {
             value,
             accepted,
         } = self;
-        let value = text::plain(value.escape_debug().to_string().as_bytes(), MAX_VALUE);
+        let value = text::plain(text::escaped(value).as_bytes(), MAX_VALUE);
         write!(f, "{name}=`{value}` is not valid: expected {accepted}")
     }
 }

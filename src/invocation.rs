@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::http::headers;
+use crate::text;
 
 /// The headers that the adapter uses. An empty header counts as missing: some environments
 /// always send every header.
@@ -40,7 +41,7 @@ impl Invocation {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte))
         {
-            let id = id.escape_debug();
+            let id = text::escaped(&id);
             return Err(format!(
                 "the Runtime API sent the invalid request ID `{id}`"
             ));

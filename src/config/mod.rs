@@ -18,6 +18,7 @@ pub use values::Statuses;
 use crate::error::{BadSetting, Fatal};
 use crate::gzip;
 use crate::http::path_guard;
+use crate::text;
 
 /// The `HOST:PORT` of the Runtime API; always set on Lambda.
 pub const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -267,7 +268,7 @@ fn read_http_endpoint(settings: &mut Settings, app: &Address) -> String {
             "{}=`{}` has no effect on the adapter, which takes port {}: the port that is set by \
              AWS_LWA_PORT or PORT",
             HTTP_ENDPOINT.name,
-            given.escape_debug(),
+            text::escaped(given),
             app.port
         ));
     }

@@ -5,6 +5,7 @@ use std::iter;
 
 use super::{Error, Input, decimal, excerpt, find, malformed};
 use crate::http::headers::{Headers, is_token, list, trim};
+use crate::text;
 use codec::simd::find_control;
 
 /// Limits on a head, far above those of real servers. A larger head fails the exchange.
@@ -142,7 +143,7 @@ pub fn parse_head(bytes: &[u8], headers: &mut Headers, to_head: bool) -> Result<
         if find_control(value).is_some() && value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
             return malformed(format!(
                 "header `{}` holds a control byte",
-                name.escape_ascii()
+                text::escaped_bytes(name)
             ));
         }
         if headers.len() == MAX_FIELDS {

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 
+use crate::text;
+
 mod body;
 pub mod body_reader;
 mod head;
@@ -210,5 +212,5 @@ fn number(digits: &[u8], radix: u32) -> Option<u64> {
 fn excerpt(bytes: &[u8]) -> String {
     let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let start = line.get(..40).unwrap_or(line);
-    start.escape_ascii().to_string()
+    text::escaped_bytes(start)
 }

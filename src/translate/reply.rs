@@ -70,7 +70,7 @@ pub fn status_failure(status: u16, body: &[u8], event_path: Option<&[u8]>) -> Fa
         let hint = format!(
             "events that are not HTTP requests are sent as POST {}: {missing}the app needs that \
              route, or one that AWS_LWA_PASS_THROUGH_PATH names",
-            path.escape_ascii()
+            text::escaped_bytes(path)
         );
         message.extend_from_slice(b"\"hint\":");
         json::write_string(&mut message, &hint);
@@ -177,7 +177,7 @@ fn warn_about_base64(response: &Response, kind: Kind) {
         warn!(
             "a `{}` that is not UTF-8 is sent as base64, and a REST API decodes that only for \
              its binary media types: send UTF-8, or set its binary media types to */*",
-            content_type.escape_ascii()
+            text::escaped_bytes(content_type)
         );
     }
 }

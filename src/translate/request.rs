@@ -230,10 +230,8 @@ fn copy_fields(http: &Http, config: &Config, headers: &mut Headers) -> Result<()
     let mut has_cookies = false;
     for (name, value) in &http.headers {
         if !is_token(name.as_bytes()) {
-            debug!(
-                "dropped header `{}` of the event: the name is not valid",
-                name.escape_debug()
-            );
+            let name = text::escaped(name);
+            debug!("dropped header `{name}` of the event: the name is not valid");
             continue;
         }
         let cleaned = clean(value);
@@ -347,8 +345,7 @@ fn target(http: &Http, config: &Config) -> Vec<u8> {
     }
     encode(&mut target, path, &|rest| match rest {
         [b'%', digits @ ..] => http.path_is_decoded && !starts_with_two_hex_digits(digits),
-        [byte, ..] => b"\"<>`{}?#\\".contains(byte),
-        [] => false,
+        _ => b"\"<>`{}?#\\".contains(rest.first().unwrap_or(&0)),
     });
     let pairs = |target: &mut Vec<u8>, pairs: &Pairs, reserved: &[u8]| {
         for (index, (key, value)) in pairs.iter().enumerate() {

@@ -9,6 +9,7 @@
 use crate::logger::line::debug;
 
 use crate::http::headers::Headers;
+use crate::text;
 
 const TRACEPARENT: &[u8] = b"traceparent";
 
@@ -19,10 +20,8 @@ pub fn add_parent(headers: &mut Headers, trace_id: &str) {
         return;
     }
     let Some(parent) = traceparent(trace_id) else {
-        debug!(
-            "no traceparent added: the trace ID `{}` has no valid parent",
-            trace_id.escape_debug()
-        );
+        let trace_id = text::escaped(trace_id);
+        debug!("no traceparent added: the trace ID `{trace_id}` has no valid parent");
         return;
     };
     headers.remove(TRACEPARENT);

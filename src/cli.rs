@@ -4,8 +4,7 @@
 //! ("Building a custom runtime for AWS Lambda"), so the file name decides between the two.
 //! Arguments after the options are the app's command and are not parsed.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
 
 use crate::error::Fatal;
 use crate::text;
@@ -60,11 +59,11 @@ pub struct Parent {
 impl Parent {
     fn parse(text: &str) -> Option<Parent> {
         let (id, limit) = match text.split_once(',') {
-            Some((id, limit)) => (id, Some(limit.parse().ok()?)),
+            Some((id, limit)) => (id, Some(text::number(limit)?)),
             None => (text, None),
         };
         Some(Parent {
-            id: id.parse().ok()?,
+            id: text::number(id)?,
             descriptors: limit,
         })
     }
@@ -85,8 +84,8 @@ pub fn parse(
     let mut argv = argv.into_iter();
     let own_name = argv.next().unwrap_or_default();
     let Some(first) = argv.next() else {
-        return match Path::new(&own_name).file_name() {
-            Some(name) if name == "bootstrap" => handler(lookup).map(Role::Entrypoint),
+        return match file_name(&own_name).as_str() {
+            "bootstrap" => handler(lookup).map(Role::Entrypoint),
             _ => Ok(Role::Extension),
         };
     };
@@ -129,19 +128,50 @@ fn handler(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CommandLine, Fatal
                 .into(),
         )
     })?;
-    let root = PathBuf::from(lookup("LAMBDA_TASK_ROOT").unwrap_or_else(|| "/var/task".into()));
-    let program = root.join(&handler);
+    let root = lookup("LAMBDA_TASK_ROOT").unwrap_or_else(|| "/var/task".into());
+    let program = join(&root, &handler);
     // Common in templates; the adapter would start itself in an endless loop.
-    if program == root.join("bootstrap") {
+    if plain(&program) == plain(&join(&root, "bootstrap")) {
         return Err(Fatal::Usage(format!(
             "the function's handler `{handler}` is the adapter itself: \
              it must name the app's file, such as run.sh"
         )));
     }
     Ok(CommandLine {
-        program: program.into_os_string(),
+        program: program.into(),
         args: Vec::new(),
     })
+}
+
+/// The path of `file`, seen from the folder.
+fn join(folder: &str, file: &str) -> String {
+    let folder = if file.starts_with('/') { "" } else { folder };
+    let slash = if folder.is_empty() || folder.ends_with('/') {
+        ""
+    } else {
+        "/"
+    };
+    [folder, slash, file].concat()
+}
+
+/// The path without what does not change it.
+fn plain(path: &str) -> String {
+    let mut plain = String::new();
+    for part in path.split('/') {
+        if !matches!(part, "" | ".") {
+            plain.push('/');
+            plain.push_str(part);
+        }
+    }
+    plain
+}
+
+/// The name of a program's file; empty if the path has none.
+pub fn file_name(program: &OsStr) -> String {
+    let path = program.to_string_lossy();
+    let path = path.trim_end_matches('/');
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    name.to_owned()
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Invocation {
         }
         Ok(Invocation {
             deadline_is_past: false,
-            deadline_ms: text("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok()),
+            deadline_ms: text("lambda-runtime-deadline-ms").and_then(|ms| text::number(&ms)),
             function_arn: text("lambda-runtime-invoked-function-arn").unwrap_or_default(),
             trace_id: text("lambda-runtime-trace-id").map(clean),
             client_context: text("lambda-runtime-client-context"),

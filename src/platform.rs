@@ -1,4 +1,5 @@
-//! The calls that only Linux has, and their replacements on other systems.
+//! Threads and small files, and the calls that only Linux has with their replacements on other
+//! systems.
 //!
 //! Lambda runs Linux. On macOS the adapter runs under `lambda-local`, where it may be slower, and
 //! where `lambda-local` itself ends every process.
@@ -8,10 +9,31 @@ pub use system::{
     stream_socket, use_plain_congestion_control,
 };
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::thread::Builder;
+
+/// Starts a thread with a stack of so many bytes. What starts a thread is in the binary once for
+/// each type of closure, so there is one.
+pub fn start_thread(stack: usize, run: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    Builder::new().stack_size(stack).spawn(run)?;
+    Ok(())
+}
+
+/// The text of a file; as much as can be read.
+pub fn read_text(path: &str) -> String {
+    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+    if let Ok(mut file) = File::open(path) {
+        while let Ok(count @ 1..) = file.read(&mut buffer) {
+            text.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        }
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::ffi::OsString;
-    use std::fs;
     use std::io;
     use std::net::TcpStream;
     use std::os::fd::OwnedFd;
@@ -52,7 +74,7 @@ mod system {
 
     /// Returns the set of signals that this process ignores; bit 0 is signal 1.
     pub fn ignored_signals() -> u64 {
-        ignored_set(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+        ignored_set(&crate::platform::read_text("/proc/self/status"))
     }
 
     /// The set in `/proc/self/status` (proc_pid_status(5)).

@@ -44,6 +44,12 @@ pub fn write(out: &mut Vec<u8>, text: &[u8], limit: usize, form: Form) {
     }
 }
 
+/// The number that the text is. All are read as the widest, which is one function.
+pub fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    let number: u64 = text.parse().ok()?;
+    number.try_into().ok()
+}
+
 /// The text with escapes as in Rust's literals. By characters: the standard library's form of a
 /// whole text takes five times as much of the binary.
 #[inline(never)]

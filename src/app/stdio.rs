@@ -16,7 +16,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use crate::logger::line::{debug, warn};
@@ -24,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{ioctl_fionbio, ioctl_fionread};
 
 use crate::logger::stderr::{self, TIMEOUT, write_whole};
+use crate::platform::start_thread;
 
 /// The capacity of a pipe (pipe(7)), so that one read empties it.
 const PIPE_CAPACITY: usize = 64 << 10;
@@ -71,9 +71,7 @@ impl StdioRelay {
             let relay = Arc::new(StdioRelay::open()?);
             let relaying = Arc::clone(&relay);
             if !relay.lock().all.is_empty() {
-                thread::Builder::new()
-                    .stack_size(64 << 10)
-                    .spawn(move || relaying.run())?;
+                start_thread(64 << 10, Box::new(move || relaying.run()))?;
             }
             Ok(relay)
         };
@@ -288,6 +286,7 @@ impl Stream {
 mod tests {
     use super::*;
     use std::io::{ErrorKind, Write};
+    use std::thread;
     use std::time::Instant;
 
     /// The app's end of a stream, and a relay from there to `to`.

@@ -13,7 +13,6 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::logger::line::{debug, info, warn};
@@ -29,6 +28,7 @@ use crate::app::stdio::StdioRelay;
 use crate::cli::CommandLine;
 use crate::error::{Class, Failure, Fatal};
 use crate::logger;
+use crate::platform::start_thread;
 use crate::shutdown::Shutdown;
 
 /// The exit of an app after one of these is intended, SIGCONT excepted: it is not restarted.
@@ -78,10 +78,7 @@ impl Supervisor {
             endpoint,
             signals,
         };
-        thread::Builder::new()
-            .stack_size(128 << 10)
-            .spawn(move || parent.run())
-            .map_err(failed)?;
+        start_thread(128 << 10, Box::new(move || parent.run())).map_err(failed)?;
         Ok(supervisor)
     }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use settings::*;
-pub use settings::{SETTINGS, Setting, unknown_names};
+pub use settings::{SETTINGS, Setting, unknown_name};
 pub use values::Statuses;
 
 use crate::error::{BadSetting, Fatal};
@@ -309,8 +309,8 @@ fn read_readiness_timeout(settings: &mut Settings) -> Option<Duration> {
 
 /// The replaced setting N, which meant that statuses from 100 to N-1 are healthy.
 fn read_min_unhealthy(settings: &mut Settings) -> Option<Statuses> {
-    let healthy = settings.read(&MIN_UNHEALTHY, |text| match text.parse() {
-        Ok(first @ 101..=1000) => Some(Statuses::range(100, first - 1)),
+    let healthy = settings.read(&MIN_UNHEALTHY, |text| match text::number(text) {
+        Some(first @ 101..=1000) => Some(Statuses::range(100, first - 1)),
         _ => None,
     })?;
     settings.warn_deprecated(MIN_UNHEALTHY.name, READINESS_STATUS.name);
@@ -359,7 +359,7 @@ fn hook_path(path: &str, other_paths: [&String; 2]) -> Option<String> {
 /// Set on Lambda Managed Instances.
 fn read_concurrency(settings: &Settings) -> usize {
     let concurrency = settings.get("AWS_LAMBDA_MAX_CONCURRENCY");
-    let concurrency = concurrency.and_then(|number| number.parse().ok());
+    let concurrency = concurrency.and_then(|number| text::number(&number));
     usize::clamp(concurrency.unwrap_or(1), 1, MAX_THREADS)
 }
 
@@ -368,10 +368,11 @@ const MAX_THREADS: usize = 4096;
 
 fn read_function(settings: &Settings) -> Function {
     let text = |name| settings.get(name).unwrap_or_default();
+    let memory = text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
     Function {
         name: text("AWS_LAMBDA_FUNCTION_NAME"),
         version: text("AWS_LAMBDA_FUNCTION_VERSION"),
-        memory: text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").parse().unwrap_or(0),
+        memory: text::number(&memory).unwrap_or(0),
         log_group: text("AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream: text("AWS_LAMBDA_LOG_STREAM_NAME"),
     }
@@ -678,7 +679,7 @@ mod tests {
             "AWS_LWA_LOG_LEVEL",
             "AWS_LWA_",
         ];
-        let warnings = unknown_names(names.into_iter().map(str::to_owned));
+        let warnings: Vec<_> = names.into_iter().filter_map(unknown_name).collect();
         assert_eq!(warnings.len(), 4);
         for far in &warnings[2..] {
             assert!(far.ends_with("has no effect"), "{far}");

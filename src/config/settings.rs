@@ -252,25 +252,26 @@ impl Settings<'_> {
     }
 }
 
-/// Returns a warning for each `AWS_LWA_*` name that is not a setting, with a name that is near.
-pub fn unknown_names(names: impl Iterator<Item = String>) -> Vec<String> {
-    let known = || {
-        SETTINGS
-            .iter()
-            .flat_map(|s| s.deprecated.iter().copied().chain([s.name]))
-    };
-    names
-        .filter(|name| name.starts_with("AWS_LWA_") && !known().any(|known| known == name))
-        .map(|name| {
-            let near = known().map(|known| (distance(known, &name), known));
-            match near.min().filter(|(distance, _)| is_near(*distance, &name)) {
-                Some((_, nearest)) => {
-                    format!("{name} is not a setting of lambda-adapter: did you mean {nearest}?")
-                }
-                None => format!("{name} is not a setting of lambda-adapter, and has no effect"),
+/// Returns a warning for an `AWS_LWA_*` name that is not a setting, with a name that is near.
+pub fn unknown_name(name: &str) -> Option<String> {
+    if !name.starts_with("AWS_LWA_") {
+        return None;
+    }
+    let mut nearest = (usize::MAX, "");
+    for setting in SETTINGS {
+        for known in setting.deprecated.iter().chain([&setting.name]) {
+            if *known == name {
+                return None;
             }
-        })
-        .collect()
+            nearest = nearest.min((distance(known, name), known));
+        }
+    }
+    let (distance, nearest) = nearest;
+    Some(if is_near(distance, name) {
+        format!("{name} is not a setting of lambda-adapter: did you mean {nearest}?")
+    } else {
+        format!("{name} is not a setting of lambda-adapter, and has no effect")
+    })
 }
 
 /// Whether a name may be a misspelling: two letters, or a quarter of them, differ.

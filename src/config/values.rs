@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Protocol;
 use crate::gzip;
 use crate::http::headers::is_token;
+use crate::text::number;
 
 /// A set of status codes, as inclusive ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,9 +44,7 @@ impl Statuses {
 }
 
 fn status(text: &str) -> Option<u16> {
-    text.parse()
-        .ok()
-        .filter(|status| (100..=999).contains(status))
+    number(text).filter(|status| (100..=999).contains(status))
 }
 
 fn one_of<T: Copy>(text: &str, accepted: impl IntoIterator<Item = (&'static str, T)>) -> Option<T> {
@@ -101,7 +100,7 @@ pub fn compression(text: &str) -> Option<Option<gzip::Level>> {
 pub fn port(text: &str) -> Option<u16> {
     // `parse` accepts a plus sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
+    number(text).filter(|port| digits && *port != 0)
 }
 
 /// A number of seconds with or without a fraction, of which nanoseconds count.
@@ -113,7 +112,7 @@ pub fn seconds(text: &str) -> Option<Duration> {
     }
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
     let nanos = digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
-    let seconds: u32 = whole.parse().ok()?;
+    let seconds: u32 = number(whole)?;
     Some(Duration::new(seconds.into(), nanos))
 }
 
@@ -126,9 +125,7 @@ pub fn limit(text: &str) -> Option<Option<Duration>> {
 }
 
 pub fn millis(text: &str) -> Option<Duration> {
-    text.parse::<u32>()
-        .ok()
-        .map(|millis| Duration::from_millis(millis.into()))
+    number::<u32>(text).map(|millis| Duration::from_millis(millis.into()))
 }
 
 /// A path with or without a query, as it is sent.

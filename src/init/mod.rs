@@ -113,8 +113,11 @@ fn read_config() -> Result<Config, Fatal> {
         config::check_host(&config.app, resolves, &crate::variable)?;
         Ok(config)
     });
-    let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-    warnings.extend(config::unknown_names(names));
+    for (name, _) in env::vars_os() {
+        if let Some(warning) = config::unknown_name(&name.to_string_lossy()) {
+            warnings.push(warning);
+        }
+    }
     for warning in warnings {
         warn!("{warning}");
     }

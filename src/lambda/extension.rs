@@ -9,13 +9,14 @@
 //! process SIGTERM only where any extension is registered.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::logger::line::{debug, warn};
+use crate::platform::start_thread;
 
 use super::{ApiError, Runtime};
+use crate::cli::file_name;
 use crate::error::Fatal;
 
 /// How long a refused connection is retried: the API may start a moment after the adapter.
@@ -29,7 +30,10 @@ const INTERNAL: &str = "lambda-adapter.entrypoint";
 /// Registers under the name of the program's file, as Lambda demands of extensions in
 /// `/opt/extensions`.
 pub fn register(runtime: Runtime, program: Option<OsString>) -> Result<(), Fatal> {
-    let name = file_name(program);
+    let mut name = program.as_deref().map(file_name).unwrap_or_default();
+    if name.is_empty() {
+        name = "lambda-adapter".into();
+    }
     register_as(runtime, &name).map_err(|error| Fatal::RuntimeApi {
         act: "register the extension",
         cause: format!("`{name}`: {error}"),
@@ -61,16 +65,6 @@ fn register_as(mut runtime: Runtime, name: &str) -> Result<(), ApiError> {
         Ok(()) => debug!("the Extensions API sent an event that was not registered for"),
         Err(error) => warn!("the wait for extension events ended: {error}"),
     };
-    thread::Builder::new()
-        .stack_size(STACK)
-        .spawn(wait)
-        .map(|_| ())
+    start_thread(STACK, Box::new(wait))
         .map_err(|error| ApiError::Transport(format!("failed to start a thread: {error}")))
-}
-
-fn file_name(program: Option<OsString>) -> String {
-    let name = program.as_deref().map(Path::new).and_then(Path::file_name);
-    name.map_or("lambda-adapter".into(), |name| {
-        name.to_string_lossy().into_owned()
-    })
 }

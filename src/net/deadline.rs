@@ -124,14 +124,10 @@ impl Deadline {
 
     fn warn(&self, left: Option<Duration>) {
         let (subject, elapsed) = (&self.subject, self.elapsed_ms());
-        match left {
-            Some(left) => {
-                let left = left.as_millis() as u64;
-                warn!(
-                    "{subject} is not finished after {elapsed} ms, {left} ms before the deadline"
-                );
-            }
-            None => warn!("{subject} is not finished after {elapsed} ms"),
-        }
+        let left = left.map_or(String::new(), |left| {
+            let left = left.as_millis() as u64;
+            format!(", {left} ms before the deadline")
+        });
+        warn!("{subject} is not finished after {elapsed} ms{left}");
     }
 }

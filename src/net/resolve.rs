@@ -3,9 +3,10 @@
 //! The app and the Runtime API are on this machine. Their host is an address, `localhost`, or a
 //! name in `/etc/hosts`.
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::{platform, text};
 
 /// Both families: a server that listens on `localhost` may have chosen either.
 pub const LOOPBACK: [IpAddr; 2] = [
@@ -16,7 +17,7 @@ pub const LOOPBACK: [IpAddr; 2] = [
 /// The addresses of `host:port`.
 pub fn endpoint(address: &str) -> io::Result<Vec<SocketAddr>> {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-    let Ok(port) = port.parse() else {
+    let Some(port) = text::number(port) else {
         let problem = format!("`{address}` is not HOST:PORT");
         return Err(io::Error::new(ErrorKind::InvalidInput, problem));
     };
@@ -34,7 +35,7 @@ pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Ok(LOOPBACK.map(with_port).to_vec());
     }
     // A scratch image has no such file.
-    let table = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let table = platform::read_text("/etc/hosts");
     let found: Vec<SocketAddr> = listed(&table, host).map(with_port).collect();
     if found.is_empty() {
         let problem = format!("the host `{host}` is neither an address nor in /etc/hosts");

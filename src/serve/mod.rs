@@ -34,6 +34,7 @@ use crate::lambda::{ApiError, Runtime};
 use crate::logger;
 use crate::net::deadline::{self, Deadline};
 use crate::net::descriptors;
+use crate::platform::start_thread;
 use crate::shutdown::{self, Shutdown};
 use buffers::Buffers;
 use forward::forward;
@@ -48,18 +49,18 @@ const DEFAULT_MARGIN: Duration = Duration::from_millis(500);
 const NO_TIME: &str = "no time is left before the deadline";
 
 /// Shared by the threads of the loop.
-struct Shared<'a> {
-    config: &'a Config,
-    shutdown: &'a Shutdown,
-    supervisor: Option<&'a Supervisor>,
+struct Shared {
+    config: &'static Config,
+    shutdown: &'static Shutdown,
+    supervisor: Option<&'static Supervisor>,
     /// The app's generation that was seen ready, 0 before the first. An app that Lambda starts
     /// has only one.
     ready_generation: AtomicU32,
 }
 
 /// One thread of the loop, with its own connections and buffers.
-struct Worker<'a> {
-    shared: &'a Shared<'a>,
+struct Worker {
+    shared: &'static Shared,
     runtime: Runtime,
     app: Client,
     buffers: Buffers,
@@ -76,51 +77,55 @@ enum Turn {
 
 /// Serves with as many threads as Lambda may have invocations in flight.
 pub fn run(environment: Environment) -> ! {
-    let config = &environment.config;
-    let shared = Shared {
+    let Environment {
         config,
-        shutdown: &environment.shutdown,
-        supervisor: environment.supervisor.as_deref(),
-        ready_generation: AtomicU32::new(u32::from(environment.app_is_ready)),
-    };
-    let shared = &shared;
-    let threads = threads(config.concurrency);
-    let app = environment.app.share();
-    descriptors::on_shortage(move || app.close_idle());
-    thread::scope(|scope| {
-        if threads > 1 {
-            let app = environment.app.share();
-            let builder = thread::Builder::new().stack_size(STACK);
-            if let Err(cause) = builder.spawn_scoped(scope, move || -> () { app.close_in_time() }) {
-                warn!("failed to start the thread that closes idle connections: {cause}");
-            }
+        shutdown,
+        runtime,
+        app,
+        app_is_ready,
+        supervisor,
+    } = environment;
+    // For ever, since this never returns: the threads only borrow it.
+    let (config, shutdown, supervisor) = Box::leak(Box::new((config, shutdown, supervisor)));
+    let shared: &'static Shared = Box::leak(Box::new(Shared {
+        config,
+        shutdown,
+        supervisor: supervisor.as_deref(),
+        ready_generation: AtomicU32::new(u32::from(app_is_ready)),
+    }));
+    let threads = count(config.concurrency);
+    let idle = app.share();
+    descriptors::on_shortage(move || idle.close_idle());
+    if threads > 1 {
+        let app = app.share();
+        if let Err(cause) = start_thread(STACK, Box::new(move || app.close_in_time())) {
+            warn!("failed to start the thread that closes idle connections: {cause}");
         }
-        for number in 1..threads {
-            let worker = Worker {
-                shared,
-                runtime: Runtime::new(&config.runtime_api),
-                app: environment.app.share(),
-                buffers: Buffers::default(),
-            };
-            let builder = thread::Builder::new().stack_size(STACK);
-            if let Err(cause) = builder.spawn_scoped(scope, move || -> () { worker.run() }) {
-                let wanted = config.concurrency;
-                error!("serving with {number} threads, not {wanted}: {cause}");
-                break;
-            }
-        }
+    }
+    for number in 1..threads {
         let worker = Worker {
             shared,
-            runtime: environment.runtime,
-            app: environment.app,
+            runtime: Runtime::new(&config.runtime_api),
+            app: app.share(),
             buffers: Buffers::default(),
         };
-        worker.run()
-    })
+        if let Err(cause) = start_thread(STACK, Box::new(move || worker.run())) {
+            let wanted = config.concurrency;
+            error!("serving with {number} threads, not {wanted}: {cause}");
+            break;
+        }
+    }
+    let worker = Worker {
+        shared,
+        runtime,
+        app,
+        buffers: Buffers::default(),
+    };
+    worker.run()
 }
 
 /// As many as `wanted`, if the limit of descriptors is enough for their connections.
-fn threads(wanted: usize) -> usize {
+fn count(wanted: usize) -> usize {
     let threads = descriptors::reserve(wanted);
     if threads < wanted {
         error!("serving with {threads} threads, not {wanted}: the limit of descriptors is too low");
@@ -128,7 +133,7 @@ fn threads(wanted: usize) -> usize {
     threads
 }
 
-impl Worker<'_> {
+impl Worker {
     fn run(mut self) -> ! {
         loop {
             match self.serve_one() {

@@ -17,6 +17,7 @@ use crate::http::headers::{Headers, clean, is_token};
 use crate::http::request::Request;
 use crate::invocation::Invocation;
 use crate::logger;
+use crate::text;
 
 const SOURCE: &[u8] = b"x-amzn-event-source";
 const ID: &[u8] = b"x-amzn-event-id";
@@ -325,7 +326,7 @@ fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
     add(headers, b"x-aws-sqsd-queue", queue);
     let attributes = record.object("attributes");
     let ms = attributes.text("ApproximateFirstReceiveTimestamp");
-    if let Some(ms) = ms.and_then(|ms| ms.parse().ok()) {
+    if let Some(ms) = ms.and_then(|ms| text::number(&ms)) {
         let time = logger::timestamp(Duration::from_millis(ms));
         add(headers, b"x-aws-sqsd-first-received-at", &time);
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::http::headers;
+use crate::http::request;
 use crate::text;
 
 /// The headers that the adapter uses. An empty header counts as missing: some environments
@@ -69,7 +69,7 @@ impl Invocation {
 
 /// Replaces control bytes: the value becomes a header of the request.
 fn clean(value: String) -> String {
-    match headers::clean(&value) {
+    match request::clean(&value) {
         Cow::Borrowed(_) => value,
         Cow::Owned(cleaned) => cleaned,
     }

@@ -4,8 +4,6 @@
 //! does not allocate. Names are stored in lower case, the form that the app and Lambda receive.
 
 use std::borrow::Cow;
-
-use crate::simd::find_control;
 use std::cmp::Ordering;
 
 /// The fields of one message, in their order.
@@ -236,16 +234,6 @@ pub fn fold(name: &[u8]) -> Cow<'_, [u8]> {
     }
     let fold = |byte: &u8| if is_kept(byte) { *byte } else { b'-' };
     Cow::Owned(name.iter().map(fold).collect())
-}
-
-/// Replaces each control byte except the tab with a space, and then trims the value
-/// (RFC 9110 5.5).
-pub fn clean(value: &str) -> Cow<'_, str> {
-    if find_control(value.as_bytes()).is_none() {
-        return Cow::Borrowed(value);
-    }
-    let replaced = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");
-    Cow::Owned(replaced.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use codec::simd::find_control;
+
 use crate::http::headers::Headers;
 use crate::http::write_request_line;
 use crate::text;
@@ -41,4 +43,18 @@ impl Request<'_> {
         self.headers.write_to(out);
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Replaces each control byte except the tab with a space, and then trims the value
+/// (RFC 9110 5.5).
+pub fn clean(value: &str) -> Cow<'_, str> {
+    if find_control(value.as_bytes()).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut cleaned = String::new();
+    for c in value.chars() {
+        let is_replaced = c.is_ascii_control() && c != '\t';
+        cleaned.push(if is_replaced { ' ' } else { c });
+    }
+    Cow::Owned(cleaned.trim().to_owned())
 }

@@ -93,6 +93,17 @@ fn weight<'a>(mut parameters: impl Iterator<Item = &'a [u8]>) -> u64 {
     }
 }
 
+/// The headers that describe the bytes of the uncompressed body.
+const OF_THE_BYTES: [&[u8]; 7] = [
+    b"content-length",
+    b"content-encoding",
+    b"accept-ranges",
+    b"content-md5",
+    b"digest",
+    b"content-digest",
+    b"repr-digest",
+];
+
 /// Returns the headers of the response in this coding.
 pub fn rewrite_headers(coding: Coding, headers: &Headers) -> Cow<'_, Headers> {
     let is_gzip = match coding {
@@ -102,15 +113,14 @@ pub fn rewrite_headers(coding: Coding, headers: &Headers) -> Cow<'_, Headers> {
     };
     let mut rewritten = Headers::new();
     for (name, value) in headers.iter() {
-        match name {
-            _ if !is_gzip => rewritten.push(name, value),
-            // These describe the bytes of the uncompressed body.
-            b"content-length" | b"content-encoding" | b"accept-ranges" | b"content-md5"
-            | b"digest" | b"content-digest" | b"repr-digest" => {}
+        if !is_gzip {
+            rewritten.push(name, value);
+        } else if name == b"etag" && value.starts_with(b"\"") {
             // A strong validator must differ between codings; a weak one need not
             // (RFC 9110 8.8.3.3).
-            b"etag" if value.starts_with(b"\"") => rewritten.push(name, &[b"W/", value].concat()),
-            _ => rewritten.push(name, value),
+            rewritten.push(name, &[b"W/", value].concat());
+        } else if !OF_THE_BYTES.contains(&name) {
+            rewritten.push(name, value);
         }
     }
     if is_gzip {

@@ -113,18 +113,19 @@ pub fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     };
     let http = context.object("http");
     Ok(if context.member("elb").as_ref().is_some_and(is_object) {
-        Event::Http(alb(event, raw_context))
+        let multi = is_multi(&event);
+        Event::Http(simple(Kind::Alb { multi }, &event, raw_context))
     } else if http.member("method").is_some() {
-        Event::Http(http_v2(event, raw_context, &context, &http))
+        Event::Http(http_v2(&event, raw_context, &context, &http))
     } else if event.text("version").as_deref() == Some("2.0")
         && event.member("method").is_some()
         && (context.member("serviceNetworkArn").is_some() || context.member("serviceArn").is_some())
     {
-        Event::Http(lattice(event, raw_context))
+        Event::Http(simple(Kind::Lattice, &event, raw_context))
     } else if context.member("connectionId").is_some() && context.member("eventType").is_some() {
         other
     } else if event.member("httpMethod").is_some() {
-        Event::Http(rest(event, raw_context))
+        Event::Http(simple(Kind::Rest, &event, raw_context))
     } else {
         other
     })
@@ -140,57 +141,58 @@ fn object(payload: &[u8]) -> Result<Object<'_>, Failure> {
     Object::parse(text).map_err(|error| not_json(&error))
 }
 
-fn rest<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
-    let pairs = merged(
-        &event,
-        "multiValueQueryStringParameters",
-        "queryStringParameters",
-    );
+/// The request of an event of the older kinds, which differ in little.
+fn simple<'a>(kind: Kind, event: &Object<'a>, context: Raw<'a>) -> Http<'a> {
+    let (method, multi) = match kind {
+        Kind::Lattice => ("method", ""),
+        _ => ("httpMethod", "multiValueQueryStringParameters"),
+    };
+    let pairs = merged(event, multi, "queryStringParameters");
+    let is_rest = kind == Kind::Rest;
     Http {
-        query: Query::Decoded(pairs),
+        method: event.text(method).unwrap_or_default(),
+        path: event.text("path").unwrap_or_default(),
         // The events of REST APIs have no version, those of HTTP APIs have 1.0.
-        path_is_decoded: event.member("version").is_some(),
-        ..common(Kind::Rest, &event, context, "httpMethod", "path")
+        path_is_decoded: is_rest && event.member("version").is_some(),
+        query: if is_rest {
+            Query::Decoded(pairs)
+        } else {
+            Query::Encoded(pairs)
+        },
+        ..common(kind, event, context)
     }
 }
 
-fn alb<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
-    // An event has either the single-value or the multi-value maps; both may be null.
-    let multi = event.member("multiValueHeaders").is_some()
-        || event.member("multiValueQueryStringParameters").is_some();
-    let pairs = merged(
-        &event,
-        "multiValueQueryStringParameters",
-        "queryStringParameters",
-    );
-    Http {
-        query: Query::Encoded(pairs),
-        ..common(Kind::Alb { multi }, &event, context, "httpMethod", "path")
-    }
+/// Whether a load balancer sends several values of a name. An event has either the single-value
+/// or the multi-value maps; both may be null.
+fn is_multi(event: &Object) -> bool {
+    event.member("multiValueHeaders").is_some()
+        || event.member("multiValueQueryStringParameters").is_some()
 }
 
-fn lattice<'a>(event: Object<'a>, context: Raw<'a>) -> Http<'a> {
-    let pairs = merged(&event, "queryStringParameters", "");
-    Http {
-        query: Query::Encoded(pairs),
-        ..common(Kind::Lattice, &event, context, "method", "path")
-    }
-}
+/// A part of the domain of every function URL.
+const URL_DOMAIN: &[u8] = b".lambda-url.";
 
 fn http_v2<'a>(
-    event: Object<'a>,
+    event: &Object<'a>,
     raw_context: Raw<'a>,
     context: &Object<'a>,
     http: &Object<'a>,
 ) -> Http<'a> {
     let domain = context.text("domainName").unwrap_or_default();
-    let kind = if domain.contains(".lambda-url.") {
+    let mut parts = domain.as_bytes().windows(URL_DOMAIN.len());
+    let kind = if parts.any(|part| part == URL_DOMAIN) {
         Kind::FunctionUrl
     } else {
         Kind::HttpApi
     };
     let path = event.first_text(&["rawPath", "path"]);
-    let cookies = event.member("cookies").map(json::elements);
+    let mut cookies = Vec::new();
+    if let Some(list) = event.member("cookies") {
+        for cookie in json::elements(list) {
+            cookies.extend(json::text(cookie));
+        }
+    }
     Http {
         method: http.text("method").unwrap_or_default(),
         path: path.unwrap_or_default(),
@@ -198,29 +200,19 @@ fn http_v2<'a>(
         query: match event.text("rawQueryString") {
             Some(query) => Query::Whole(query),
             // Handwritten test events often omit it.
-            None => Query::Decoded(merged(&event, "queryStringParameters", "")),
+            None => Query::Decoded(merged(event, "queryStringParameters", "")),
         },
-        cookies: cookies
-            .into_iter()
-            .flatten()
-            .filter_map(json::text)
-            .collect(),
-        ..common(kind, &event, raw_context, "", "")
+        cookies,
+        ..common(kind, event, raw_context)
     }
 }
 
 /// The members that the kinds have in common; the caller sets the others.
-fn common<'a>(
-    kind: Kind,
-    event: &Object<'a>,
-    context: Raw<'a>,
-    method: &str,
-    path: &str,
-) -> Http<'a> {
+fn common<'a>(kind: Kind, event: &Object<'a>, context: Raw<'a>) -> Http<'a> {
     Http {
         kind,
-        method: event.text(method).unwrap_or_default(),
-        path: event.text(path).unwrap_or_default(),
+        method: Cow::default(),
+        path: Cow::default(),
         path_is_decoded: false,
         query: Query::Encoded(Vec::new()),
         headers: merged(event, "multiValueHeaders", "headers"),

@@ -13,27 +13,26 @@ use codec::json::{self, Object, Raw};
 
 use super::{request, source};
 use crate::config::Config;
-use crate::http::headers::{Headers, clean, is_token};
-use crate::http::request::Request;
+use crate::http::headers::{Headers, is_token};
+use crate::http::request::{Request, clean};
 use crate::invocation::Invocation;
 use crate::logger;
 use crate::text;
 
-const SOURCE: &[u8] = b"x-amzn-event-source";
-const ID: &[u8] = b"x-amzn-event-id";
-const ATTRIBUTES: &[u8] = b"x-amzn-event-attributes";
+pub const SOURCE: &[u8] = b"x-amzn-event-source";
+pub const ID: &[u8] = b"x-amzn-event-id";
+pub const ATTRIBUTES: &[u8] = b"x-amzn-event-attributes";
 const SQSD: &str = "x-aws-sqsd-";
 /// The middleware of frameworks looks for this name.
 const SQSD_AGENT: &[u8] = b"aws-sqsd";
 const USER_AGENT: &str = concat!("aws-sqsd/3.0 lambda-adapter/", env!("CARGO_PKG_VERSION"));
 
-/// Whether a header is one of those of a record, which a client must not send; the name in
-/// lower case, with `-` for `_`.
+/// Whether a header is one of those of Elastic Beanstalk's daemon, which a client must not send
+/// either; the name in lower case, with `-` for `_`.
 pub fn is_reserved(name: &[u8], value: &[u8]) -> bool {
     let is_agent =
         |part: &[u8]| matches!(part, [b'a' | b'A', ..]) && part.eq_ignore_ascii_case(SQSD_AGENT);
-    matches!(name, SOURCE | ID | ATTRIBUTES)
-        || name.starts_with(SQSD.as_bytes())
+    name.starts_with(SQSD.as_bytes())
         || name == b"user-agent" && value.windows(SQSD_AGENT.len()).any(is_agent)
 }
 

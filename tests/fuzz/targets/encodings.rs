@@ -2,7 +2,7 @@
 
 use codec::base64;
 use codec::json::{self, Object, Raw};
-use lambda_adapter::http::headers::clean;
+use lambda_adapter::http::request::clean;
 use lambda_adapter::invocation::Invocation;
 use serde_json::Value;
 use serde_json::value::RawValue;

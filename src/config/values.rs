@@ -166,13 +166,15 @@ pub fn base_path(text: &str) -> Option<Vec<String>> {
     Some(spellings)
 }
 
+const SOURCE: &[u8] = b"{source}";
+
 /// Accepts braces only in `{source}`: a misspelt one must not become a path.
 pub fn pass_through_path(text: &str) -> Option<String> {
     let path = encoded(text, b"\"<>`")?;
-    let mut parts = path.split('{').skip(1);
-    let count = |brace: u8| path.bytes().filter(|byte| *byte == brace).count();
-    let is_valid = parts.all(|part| part.starts_with("source}")) && count(b'{') == count(b'}');
-    is_valid.then_some(path)
+    let names = path.as_bytes().windows(SOURCE.len());
+    let names = names.filter(|part| *part == SOURCE).count();
+    let braces = path.bytes().filter(|byte| matches!(byte, b'{' | b'}'));
+    (braces.count() == 2 * names).then_some(path)
 }
 
 /// A host name or address, without the brackets around IPv6.

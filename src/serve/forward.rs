@@ -99,9 +99,9 @@ fn exchange<'a>(
     }
     if config.split_batches
         && kind.is_none()
-        && let Some(batch) = Batch::parse(payload)
+        && let Some(mut batch) = Batch::parse(payload)
     {
-        let split = Split {
+        let mut split = Split {
             config,
             app,
             invocation,
@@ -110,7 +110,7 @@ fn exchange<'a>(
             message: decoded,
             response: memory.body,
         };
-        return split.forward(batch, memory.reply);
+        return split.forward(&mut batch, memory.reply);
     }
     let request = match request::build(&event, payload, invocation, config, decoded) {
         Ok(request) => request,

@@ -46,28 +46,28 @@ impl Split<'_> {
     #[cold]
     #[inline(never)]
     pub fn forward<'o>(
-        mut self,
-        mut batch: Batch,
+        &mut self,
+        batch: &mut Batch,
         out: &'o mut Vec<u8>,
     ) -> Result<Reply<'o>, Failure> {
         let deadline_ms = self.invocation.effective_deadline_ms();
         let margin = self.config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
         let margin = deadline::margin_within(deadline_ms, margin);
-        let mut first = None;
+        let mut first = Ok(());
         while let Some(index) = batch.next_index() {
-            let outcome = self.forward_record(&batch, index, deadline_ms, margin);
+            let outcome = self.forward_record(batch, index, deadline_ms, margin);
             batch.record_outcome(index, outcome.is_ok());
-            let Err(failure) = outcome else { continue };
+            let Err(failure) = &outcome else { continue };
             debug!("the record `{}` failed: {failure}", batch.id(index));
             let ends_batch = ends_batch(failure.class);
-            if first.is_none() {
-                first = Some(failure);
+            if first.is_ok() {
+                first = outcome;
             }
             if ends_batch {
                 break;
             }
         }
-        if let Some(mut failure) = first {
+        if let Err(mut failure) = first {
             let (count, (failed, id)) = (batch.len(), batch.failed());
             let summary = format!("{failed} of {count} records failed, the first `{id}`: ");
             if batch.fails(failed) {

@@ -39,6 +39,7 @@ pub fn is_reserved(name: &[u8], value: &[u8]) -> bool {
 /// Where the records of a service have their id, in a reply and elsewhere, and their message.
 #[derive(Debug)]
 struct Layout {
+    service: Service,
     source: &'static str,
     /// The member with both; empty if they are members of the record.
     part: &'static str,
@@ -47,45 +48,58 @@ struct Layout {
     message: &'static str,
 }
 
-static SQS: Layout = Layout {
-    source: "aws:sqs",
-    part: "",
-    id: "messageId",
-    message: "body",
-};
-static SNS: Layout = Layout {
-    source: "aws:sns",
-    part: "Sns",
-    id: "MessageId",
-    message: "Message",
-};
-static KINESIS: Layout = Layout {
-    source: "aws:kinesis",
-    part: "kinesis",
-    id: "sequenceNumber",
-    message: "data",
-};
-static DYNAMO_DB: Layout = Layout {
-    source: "aws:dynamodb",
-    part: "dynamodb",
-    id: "SequenceNumber",
-    message: "",
-};
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Sqs,
+    Sns,
+    Kinesis,
+    DynamoDb,
+}
+
+static LAYOUTS: [Layout; 4] = [
+    Layout {
+        service: Service::Sqs,
+        source: "aws:sqs",
+        part: "",
+        id: "messageId",
+        message: "body",
+    },
+    Layout {
+        service: Service::Sns,
+        source: "aws:sns",
+        part: "Sns",
+        id: "MessageId",
+        message: "Message",
+    },
+    Layout {
+        service: Service::Kinesis,
+        source: "aws:kinesis",
+        part: "kinesis",
+        id: "sequenceNumber",
+        message: "data",
+    },
+    Layout {
+        service: Service::DynamoDb,
+        source: "aws:dynamodb",
+        part: "dynamodb",
+        id: "SequenceNumber",
+        message: "",
+    },
+];
 
 impl Layout {
     fn of(record: &Object) -> Option<&'static Layout> {
         let source = record.first_text(&["eventSource", "EventSource"])?;
-        let layouts = [&SQS, &SNS, &KINESIS, &DYNAMO_DB];
-        layouts.into_iter().find(|layout| layout.source == source)
+        LAYOUTS.iter().find(|layout| layout.source == source)
     }
 
-    fn is(&self, other: &Layout) -> bool {
-        std::ptr::eq(self, other)
+    fn is(&self, service: Service) -> bool {
+        self.service == service
     }
 
     /// Whether a failed record ends the batch: streams go on from it.
     fn is_stream(&self) -> bool {
-        self.is(&KINESIS) || self.is(&DYNAMO_DB)
+        matches!(self.service, Service::Kinesis | Service::DynamoDb)
     }
 
     /// The member of a record, or of the part of it that has its id and its message.
@@ -124,7 +138,7 @@ impl<'a> Batch<'a> {
         let event = source::members(payload);
         let elements = event.member("Records").map(json::elements)?;
         let mut batch = Batch {
-            layout: &SQS,
+            layout: LAYOUTS.first()?,
             is_fifo: false,
             records: Vec::new(),
             next: 0,
@@ -134,10 +148,10 @@ impl<'a> Batch<'a> {
             let record = Object::from_raw(raw);
             let layout = Layout::of(&record)?;
             let arn = record.text("eventSourceARN").unwrap_or_default();
-            let is_fifo = layout.is(&SQS) && arn.ends_with(".fifo");
+            let is_fifo = layout.is(Service::Sqs) && arn.ends_with(".fifo");
             if batch.records.is_empty() {
                 (batch.layout, batch.is_fifo) = (layout, is_fifo);
-            } else if !layout.is(batch.layout) || is_fifo != batch.is_fifo {
+            } else if !layout.is(batch.layout.service) || is_fifo != batch.is_fifo {
                 return None;
             }
             let id = layout.member(&record, layout.id).and_then(json::text)?;
@@ -183,7 +197,7 @@ impl<'a> Batch<'a> {
             return Some(());
         };
         match json::raw_contents(message) {
-            Some(_) if self.layout.is(&KINESIS) => {
+            Some(_) if self.layout.is(Service::Kinesis) => {
                 base64::decode(body, json::text(message)?.as_bytes())
             }
             Some(escaped) => unescape(body, escaped),
@@ -211,16 +225,17 @@ impl<'a> Batch<'a> {
         let headers = &mut request.headers;
         add(headers, SOURCE, layout.source);
         add(headers, ID, id);
-        if layout.is(&SQS) {
+        if layout.is(Service::Sqs) {
             add_sqsd(headers, &record, id);
         }
         if config.context_headers {
             let mut attributes = Vec::new();
-            match (layout.part, layout.message) {
-                ("", message) => write_attributes(&mut attributes, record, message, None),
-                (part, "") => write_attributes(&mut attributes, record, part, None),
-                (part, message) => write_attributes(&mut attributes, record, message, Some(part)),
-            }
+            let (skipped, part) = match (layout.part, layout.message) {
+                ("", message) => (message, None),
+                (part, "") => (part, None),
+                (part, message) => (message, Some(part)),
+            };
+            write_attributes(&mut attributes, record, skipped, part);
             headers.push(ATTRIBUTES, &attributes);
         }
         request
@@ -275,7 +290,7 @@ impl<'a> Batch<'a> {
     /// Whether the invocation fails with so many failed records: where no record has succeeded,
     /// Lambda needs no list, and SNS reads none.
     pub fn fails(&self, failed: usize) -> bool {
-        failed == self.records.len() || failed > 0 && self.layout.is(&SNS)
+        failed == self.records.len() || failed > 0 && self.layout.is(Service::Sns)
     }
 
     /// Writes the reply with the ids of the failed records, or of the first in a stream.
@@ -316,6 +331,11 @@ fn add(headers: &mut Headers, name: &[u8], value: &str) {
     headers.push(name, clean(value).as_bytes());
 }
 
+const SQSD_ATTRIBUTES: [(&str, &str); 2] = [
+    ("x-aws-sqsd-receive-count", "ApproximateReceiveCount"),
+    ("x-aws-sqsd-sender-id", "SenderId"),
+];
+
 /// Adds the headers of Elastic Beanstalk's daemon.
 fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
     add(headers, b"user-agent", USER_AGENT);
@@ -329,10 +349,7 @@ fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
         let time = logger::timestamp(Duration::from_millis(ms));
         add(headers, b"x-aws-sqsd-first-received-at", &time);
     }
-    for (name, key) in [
-        ("x-aws-sqsd-receive-count", "ApproximateReceiveCount"),
-        ("x-aws-sqsd-sender-id", "SenderId"),
-    ] {
+    for (name, key) in &SQSD_ATTRIBUTES {
         if let Some(value) = attributes.text(key) {
             add(headers, name.as_bytes(), &value);
         }
@@ -377,7 +394,7 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum Service {
+    enum Sender {
         Sqs,
         SqsFifo,
         Sns,
@@ -385,19 +402,19 @@ mod tests {
         DynamoDb,
     }
 
-    const SERVICES: [Service; 5] = [
-        Service::Sqs,
-        Service::SqsFifo,
-        Service::Sns,
-        Service::Kinesis,
-        Service::DynamoDb,
+    const SENDERS: [Sender; 5] = [
+        Sender::Sqs,
+        Sender::SqsFifo,
+        Sender::Sns,
+        Sender::Kinesis,
+        Sender::DynamoDb,
     ];
 
     /// A record with an id and, in a FIFO queue, a group.
-    fn record(service: Service, id: &str, group: &str) -> String {
+    fn record(service: Sender, id: &str, group: &str) -> String {
         match service {
-            Service::Sqs | Service::SqsFifo => {
-                let name = if service == Service::Sqs {
+            Sender::Sqs | Sender::SqsFifo => {
+                let name = if service == Sender::Sqs {
                     "q"
                 } else {
                     "q.fifo"
@@ -408,14 +425,14 @@ mod tests {
                         "attributes":{{"MessageGroupId":"{group}"}}}}"#
                 )
             }
-            Service::Sns => {
+            Sender::Sns => {
                 format!(r#"{{"EventSource":"aws:sns","Sns":{{"MessageId":"{id}","Message":"b"}}}}"#)
             }
-            Service::Kinesis => format!(
+            Sender::Kinesis => format!(
                 r#"{{"eventSource":"aws:kinesis",
                     "kinesis":{{"sequenceNumber":"{id}","data":"YQ=="}}}}"#
             ),
-            Service::DynamoDb => format!(
+            Sender::DynamoDb => format!(
                 r#"{{"eventSource":"aws:dynamodb","dynamodb":{{"SequenceNumber":"{id}"}}}}"#
             ),
         }
@@ -455,7 +472,7 @@ mod tests {
             format!(r#"{{"eventSource":"aws:kinesis","kinesis":{member}}}"#)
         };
         let sns = r#"{"EventSource":"aws:sns","Sns":{"MessageId":"m","Message":"caf\u00e9 \/"}}"#;
-        let dynamodb = record(Service::DynamoDb, "1", "");
+        let dynamodb = record(Sender::DynamoDb, "1", "");
         for (record, body, kind) in [
             (
                 sqs(r#""{\"a\" : 1.0e2}""#),
@@ -529,7 +546,7 @@ mod tests {
     fn the_attributes_are_the_record_without_its_message() {
         for (service, expected) in [
             (
-                Service::Sqs,
+                Sender::Sqs,
                 concat!(
                     r#"{"messageId":"i","eventSource":"aws:sqs","#,
                     r#""eventSourceARN":"arn:aws:sqs:eu-west-1:1:q","#,
@@ -537,14 +554,14 @@ mod tests {
                 ),
             ),
             (
-                Service::Sns,
+                Sender::Sns,
                 r#"{"EventSource":"aws:sns","Sns":{"MessageId":"i"}}"#,
             ),
             (
-                Service::Kinesis,
+                Sender::Kinesis,
                 r#"{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"i"}}"#,
             ),
-            (Service::DynamoDb, r#"{"eventSource":"aws:dynamodb"}"#),
+            (Sender::DynamoDb, r#"{"eventSource":"aws:dynamodb"}"#),
         ] {
             let (headers, _) = request(&record(service, "i", "g"), &[]);
             let value = |name: &[u8]| {
@@ -554,15 +571,15 @@ mod tests {
             assert_eq!(value(ATTRIBUTES), Some(expected));
             assert_eq!(value(ID), Some("i"));
             let source = match service {
-                Service::Sqs | Service::SqsFifo => "aws:sqs",
-                Service::Sns => "aws:sns",
-                Service::Kinesis => "aws:kinesis",
-                Service::DynamoDb => "aws:dynamodb",
+                Sender::Sqs | Sender::SqsFifo => "aws:sqs",
+                Sender::Sns => "aws:sns",
+                Sender::Kinesis => "aws:kinesis",
+                Sender::DynamoDb => "aws:dynamodb",
             };
             assert_eq!(value(SOURCE), Some(source));
         }
         let off = [("AWS_LWA_CONTEXT_HEADERS", "off")];
-        let (headers, _) = request(&record(Service::Sqs, "i", "g"), &off);
+        let (headers, _) = request(&record(Sender::Sqs, "i", "g"), &off);
         assert!(
             headers
                 .iter()
@@ -572,18 +589,18 @@ mod tests {
 
     #[test]
     fn other_events_are_not_split() {
-        let sqs = record(Service::Sqs, "m", "");
+        let sqs = record(Sender::Sqs, "m", "");
         for payload in [
             r#"{"Records":[]}"#.to_owned(),
             r#"{"Records":null}"#.to_owned(),
             r#"{"Records":[{"eventSource":"aws:s3"}]}"#.to_owned(),
             // Nothing that a reply could list.
             r#"{"Records":[{"eventSource":"aws:sqs","body":"b"}]}"#.to_owned(),
-            event(&[sqs.clone(), record(Service::Kinesis, "1", "")]),
-            event(&[sqs, record(Service::SqsFifo, "m", "")]),
+            event(&[sqs.clone(), record(Sender::Kinesis, "1", "")]),
+            event(&[sqs, record(Sender::SqsFifo, "m", "")]),
             format!(
                 r#"{{"Records":[{}],"window":{{}},"state":{{}}}}"#,
-                record(Service::Kinesis, "1", "")
+                record(Sender::Kinesis, "1", "")
             ),
             r#"[{"eventSource":"aws:sqs","messageId":"m"}]"#.to_owned(),
             "{".to_owned(),
@@ -625,20 +642,20 @@ mod tests {
         }
 
         /// The ids that must come again, by the rule of each service, and whether none succeeded.
-        fn expected(&self, service: Service) -> (HashSet<&str>, bool) {
+        fn expected(&self, service: Sender) -> (HashSet<&str>, bool) {
             let ok = |index: usize| self.successes[index] && index < self.stops_at;
             let all = 0..self.ids.len();
             let first = all.clone().find(|i| !ok(*i)).unwrap_or(all.end);
             let blocked = |index: usize| match service {
-                Service::SqsFifo => {
+                Sender::SqsFifo => {
                     (0..index).any(|i| !ok(i) && self.groups[i] == self.groups[index])
                 }
-                Service::Kinesis | Service::DynamoDb => index > first,
+                Sender::Kinesis | Sender::DynamoDb => index > first,
                 _ => false,
             };
             let failed: Vec<usize> = all.filter(|i| !ok(*i) || blocked(*i)).collect();
             let listed = match service {
-                Service::Kinesis | Service::DynamoDb => failed.len().min(1),
+                Sender::Kinesis | Sender::DynamoDb => failed.len().min(1),
                 _ => failed.len(),
             };
             let ids = failed[..listed].iter().map(|i| self.ids[*i].as_str());
@@ -651,8 +668,8 @@ mod tests {
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
         let sizes = (1..40).chain([100, 101, 1_000, 10_000]);
         for size in sizes {
-            for service in SERVICES {
-                let size = if service == Service::SqsFifo {
+            for service in SENDERS {
+                let size = if service == Sender::SqsFifo {
                     size.min(200)
                 } else {
                     size
@@ -679,7 +696,7 @@ mod tests {
                 }
                 assert!(sent.values().all(|times| *times == 1));
                 let (expected, none) = script.expected(service);
-                let fails = none || service == Service::Sns && !expected.is_empty();
+                let fails = none || service == Sender::Sns && !expected.is_empty();
                 assert_eq!(batch.fails(batch.failed().0), fails, "{service:?} {size}");
                 let mut reply = Vec::new();
                 batch.write_reply(&mut reply);

@@ -59,6 +59,9 @@ s3-object-lambda xAmzRequestId,userRequest
 /// The sources whose records an event source mapping polls.
 const POLLED: [&str; 6] = ["sqs", "kinesis", "dynamodb", "kafka", "mq", "documentdb"];
 
+/// A part of the ARNs of the streams that have tumbling windows.
+const STREAMS: [&str; 2] = [":kinesis:", ":dynamodb:"];
+
 /// The members of an event; none if it is not an object.
 #[inline(never)]
 pub fn members(payload: &[u8]) -> Object<'_> {
@@ -73,7 +76,7 @@ pub fn of(payload: &[u8]) -> &'static str {
     }
     // The last event of a tumbling window has no records.
     let stream = members(payload).text("eventSourceARN").unwrap_or_default();
-    for part in [":kinesis:", ":dynamodb:"] {
+    for part in &STREAMS {
         let mut parts = stream.as_bytes().windows(part.len());
         if parts.any(|at| at == part.as_bytes()) {
             return part.get(1..part.len() - 1).unwrap_or(OTHER);

@@ -129,8 +129,8 @@ impl Client {
                 "the response has more than {MAX_RESPONSE} bytes"
             )));
         }
-        // AWS documents that a runtime closes the connection after a streamed response. Those of
-        // AWS, for Node.js, Go and Rust, keep it. Where the API closes it, `/next` is sent again.
+        // AWS documents that a runtime closes the connection after a streamed response; AWS's own
+        // client for Node.js keeps it. Where the API closes it, `/next` is sent again.
         let is_regular = head.reusable && sent.is_ok() && !body.is_odd();
         if is_regular && connection.input.pending().is_empty() {
             self.idle = Some(connection);

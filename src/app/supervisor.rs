@@ -133,19 +133,16 @@ impl Supervisor {
 
     /// Adds the exit status to a failure if the app exited in this generation. A timeout marks
     /// the generation as hung.
-    pub fn with_exit_status(&self, failure: Failure, generation: u32) -> Failure {
+    pub fn add_exit_status(&self, failure: &mut Failure, generation: u32) {
         if failure.class == Class::AppTimeout {
             self.lock().mark_hung(generation);
         }
         let status = failure
             .connection_lost
             .then(|| self.await_exit(generation, EXIT_GRACE));
-        match status.flatten() {
-            Some(status) => Failure::new(
-                Class::AppExited,
-                format!("the app exited ({status}): {}", failure.message),
-            ),
-            None => failure,
+        if let Some(status) = status.flatten() {
+            let message = format!("the app exited ({status}): {}", failure.message);
+            *failure = Failure::new(Class::AppExited, message);
         }
     }
 

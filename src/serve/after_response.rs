@@ -69,8 +69,12 @@ fn request_hook(
             debug!("the after-response hook `{path}` took {took} ms");
             Ok(())
         }
-        // A hook that takes too long does not have the app killed.
-        Err(failure) if !failure.connection_lost => Err(failure.message),
-        Err(failure) => Err(app.with_exit_status(failure).message),
+        Err(mut failure) => {
+            // A hook that takes too long does not have the app killed.
+            if failure.connection_lost {
+                app.add_exit_status(&mut failure);
+            }
+            Err(failure.message)
+        }
     }
 }

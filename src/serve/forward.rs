@@ -38,11 +38,9 @@ pub struct App<'a> {
 
 impl App<'_> {
     /// Adds the exit status to the failure of an app that has ended.
-    #[inline(never)]
-    pub fn with_exit_status(&self, failure: Failure) -> Failure {
-        match self.supervisor {
-            Some(supervisor) => supervisor.with_exit_status(failure, self.generation),
-            None => failure,
+    pub fn add_exit_status(&self, failure: &mut Failure) {
+        if let Some(supervisor) = self.supervisor {
+            supervisor.add_exit_status(failure, self.generation);
         }
     }
 }
@@ -65,15 +63,13 @@ pub fn forward<'a>(
     reached: &mut bool,
 ) -> Result<Reply<'a>, Failure> {
     let (supervisor, generation) = (app.supervisor, app.generation);
-    let reply = exchange(config, app, buffers, invocation, deadline, reached);
-    match (supervisor, reply) {
-        (Some(supervisor), Ok(reply)) => {
-            supervisor.response_received();
-            Ok(reply)
-        }
-        (Some(supervisor), Err(failure)) => Err(supervisor.with_exit_status(failure, generation)),
-        (None, reply) => reply,
+    let mut reply = exchange(config, app, buffers, invocation, deadline, reached);
+    match (supervisor, &mut reply) {
+        (Some(supervisor), Ok(_)) => supervisor.response_received(),
+        (Some(supervisor), Err(failure)) => supervisor.add_exit_status(failure, generation),
+        (None, _) => {}
     }
+    reply
 }
 
 fn exchange<'a>(
@@ -263,10 +259,11 @@ struct SupervisedBody<'a> {
 impl BodyReader for SupervisedBody<'_> {
     fn fill(&mut self, wait: Wait) -> Result<Chunk<'_>, Failure> {
         let (supervisor, generation) = (self.supervisor, self.generation);
-        self.body.fill(wait).map_err(|failure| match supervisor {
-            Some(supervisor) => supervisor.with_exit_status(failure, generation),
-            None => failure,
-        })
+        let mut filled = self.body.fill(wait);
+        if let (Some(supervisor), Err(failure)) = (supervisor, &mut filled) {
+            supervisor.add_exit_status(failure, generation);
+        }
+        filled
     }
 
     fn consume(&mut self, count: usize) {

@@ -53,21 +53,19 @@ impl Split<'_> {
         let deadline_ms = self.invocation.effective_deadline_ms();
         let margin = self.config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
         let margin = deadline::margin_within(deadline_ms, margin);
-        let mut first = Ok(());
+        let mut first = None;
         while let Some(index) = batch.next_index() {
             let outcome = self.forward_record(batch, index, deadline_ms, margin);
             batch.record_outcome(index, outcome.is_ok());
-            let Err(failure) = &outcome else { continue };
+            let Err(failure) = outcome else { continue };
             debug!("the record `{}` failed: {failure}", batch.id(index));
             let ends_batch = ends_batch(failure.class);
-            if first.is_ok() {
-                first = outcome;
-            }
+            first.get_or_insert(failure);
             if ends_batch {
                 break;
             }
         }
-        if let Err(mut failure) = first {
+        if let Some(mut failure) = first {
             let (count, (failed, id)) = (batch.len(), batch.failed());
             let summary = format!("{failed} of {count} records failed, the first `{id}`: ");
             if batch.fails(failed) {
@@ -106,7 +104,10 @@ impl Split<'_> {
         match status {
             Ok(status @ 200..=299) if !config.error_statuses.contains(status) => Ok(()),
             Ok(status) => Err(reply::status_failure(status, self.response, Some(target))),
-            Err(failure) => Err(self.app.with_exit_status(failure)),
+            Err(mut failure) => {
+                self.app.add_exit_status(&mut failure);
+                Err(failure)
+            }
         }
     }
 }

@@ -27,6 +27,9 @@ const SQSD: &str = "x-aws-sqsd-";
 const SQSD_AGENT: &[u8] = b"aws-sqsd";
 const USER_AGENT: &str = concat!("aws-sqsd/3.0 lambda-adapter/", env!("CARGO_PKG_VERSION"));
 
+/// After more failed groups (batches of a FIFO queue have ten messages) all later records fail.
+const MAX_GROUPS: usize = 100;
+
 /// Whether a header is one of those of Elastic Beanstalk's daemon, which a client must not send
 /// either; the name in lower case, with `-` for `_`.
 pub fn is_reserved(name: &[u8], value: &[u8]) -> bool {
@@ -242,39 +245,37 @@ impl<'a> Batch<'a> {
     }
 
     /// The message group of a record in a FIFO queue.
-    fn group(&self, index: usize) -> Option<Cow<'a, str>> {
-        if !self.is_fifo {
-            return None;
-        }
+    fn group(&self, index: usize) -> Cow<'a, str> {
         let attributes = self.record(index).object("attributes");
-        Some(attributes.text("MessageGroupId").unwrap_or_default())
+        attributes.text("MessageGroupId").unwrap_or_default()
     }
 
     /// The record to forward now.
     pub fn next_index(&mut self) -> Option<usize> {
         loop {
             let index = self.next;
-            if index >= self.records.len() {
-                return None;
-            }
+            self.records.get(index)?;
             self.next += 1;
-            match self.group(index) {
-                Some(group) if self.failed_groups.contains(&group) => {}
-                _ => return Some(index),
+            if !self.is_fifo || !self.failed_groups.contains(&self.group(index)) {
+                return Some(index);
             }
         }
     }
 
     /// Records the outcome of the record that is forwarded.
     pub fn record_outcome(&mut self, index: usize, success: bool) {
+        if let Some(record) = self.records.get_mut(index) {
+            record.succeeded = success;
+        }
         if success {
-            if let Some(record) = self.records.get_mut(index) {
-                record.succeeded = true;
-            }
-        } else if self.layout.is_stream() {
-            self.next = self.records.len();
-        } else if let Some(group) = self.group(index) {
+            return;
+        }
+        if self.is_fifo {
+            let group = self.group(index);
             self.failed_groups.push(group);
+        }
+        if self.layout.is_stream() || self.failed_groups.len() > MAX_GROUPS {
+            self.next = self.records.len();
         }
     }
 
@@ -295,22 +296,28 @@ impl<'a> Batch<'a> {
 
     /// Writes the reply with the ids of the failed records, or of the first in a stream.
     pub fn write_reply(&self, out: &mut Vec<u8>) {
+        let mut ids: Vec<&str> = Vec::new();
+        for record in self.records.iter().filter(|record| !record.succeeded) {
+            ids.push(&record.id);
+        }
+        if self.layout.is_stream() {
+            ids.truncate(1);
+        }
+        ids.sort_unstable();
+        // A message may come twice.
+        let mut last = None;
         out.extend_from_slice(b"{\"batchItemFailures\":[");
-        let failed = || self.records.iter().filter(|record| !record.succeeded);
-        for (index, record) in failed().enumerate() {
-            // A message may come twice.
-            if failed().take(index).any(|before| before.id == record.id) {
+        for id in ids {
+            if last == Some(id) {
                 continue;
             }
-            if index > 0 {
+            if last.is_some() {
                 out.push(b',');
             }
+            last = Some(id);
             out.extend_from_slice(b"{\"itemIdentifier\":");
-            json::write_string(out, &record.id);
+            json::write_string(out, id);
             out.push(b'}');
-            if self.layout.is_stream() {
-                break;
-            }
         }
         out.extend_from_slice(b"]}");
     }
@@ -497,6 +504,44 @@ mod tests {
             let (_, length) = named("content-length").expect("a length");
             assert_eq!(*length, body.len().to_string());
         }
+    }
+
+    /// Forwards all records, of which none succeeds but the first; returns the ids of the reply.
+    fn listed_after_failures(payload: &str) -> Vec<String> {
+        let mut batch = Batch::parse(payload.as_bytes()).expect("a batch");
+        while let Some(index) = batch.next_index() {
+            batch.record_outcome(index, index == 0);
+        }
+        let mut reply = Vec::new();
+        batch.write_reply(&mut reply);
+        let reply: serde_json::Value = serde_json::from_slice(&reply).expect("JSON");
+        let items = reply["batchItemFailures"].as_array().expect("a list");
+        let ids = items.iter().map(|item| item["itemIdentifier"].as_str());
+        ids.map(|id| id.expect("an id").to_owned()).collect()
+    }
+
+    #[test]
+    fn the_time_for_a_reply_does_not_grow_with_the_square_of_the_batch() {
+        const COUNT: usize = 200_000;
+        // Each id but the first comes twice.
+        let records: Vec<_> = (0..COUNT)
+            .map(|number| record(Sender::Sqs, &format!("m{}", number.div_ceil(2)), ""))
+            .collect();
+        let payload = event(&records);
+        let started = std::time::Instant::now();
+        let listed: HashSet<_> = listed_after_failures(&payload).into_iter().collect();
+        assert_eq!(listed.len(), COUNT / 2);
+        // 2 s unoptimized, and minutes where each id is compared with all others.
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_batch_ends_after_many_failed_groups_and_lists_the_rest() {
+        let records: Vec<_> = (0..3 * MAX_GROUPS)
+            .map(|number| record(Sender::SqsFifo, &number.to_string(), &number.to_string()))
+            .collect();
+        let listed = listed_after_failures(&event(&records));
+        assert_eq!(listed.len(), 3 * MAX_GROUPS - 1);
     }
 
     #[test]

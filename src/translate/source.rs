@@ -59,8 +59,8 @@ s3-object-lambda xAmzRequestId,userRequest
 /// The sources whose records an event source mapping polls.
 const POLLED: [&str; 6] = ["sqs", "kinesis", "dynamodb", "kafka", "mq", "documentdb"];
 
-/// A part of the ARNs of the streams that have tumbling windows.
-const STREAMS: [&str; 2] = [":kinesis:", ":dynamodb:"];
+/// The streams that have tumbling windows.
+const STREAMS: [&str; 2] = ["kinesis", "dynamodb"];
 
 /// The members of an event; none if it is not an object.
 #[inline(never)]
@@ -76,13 +76,9 @@ pub fn of(payload: &[u8]) -> &'static str {
     }
     // The last event of a tumbling window has no records.
     let stream = members(payload).text("eventSourceARN").unwrap_or_default();
-    for part in &STREAMS {
-        let mut parts = stream.as_bytes().windows(part.len());
-        if parts.any(|at| at == part.as_bytes()) {
-            return part.get(1..part.len() - 1).unwrap_or(OTHER);
-        }
-    }
-    OTHER
+    let service = stream.as_bytes().split(|byte| *byte == b':').nth(2);
+    let is_of = |stream: &&str| service == Some(stream.as_bytes());
+    STREAMS.into_iter().find(is_of).unwrap_or(OTHER)
 }
 
 /// Whether an event source mapping polled the records of this event. Their sender reads the
@@ -95,7 +91,7 @@ pub fn is_polled(payload: &[u8]) -> bool {
 #[inline(never)]
 fn by_shape(payload: &[u8]) -> Option<&'static str> {
     let text = str::from_utf8(payload).unwrap_or_default();
-    let event = Object::parse(text).unwrap_or_default();
+    let event = members(payload);
     let records = event.member("Records").or_else(|| Raw::parse(text).ok());
     let records = records.filter(|records| records.get().starts_with('['));
     let first = records.and_then(|records| json::elements(records).next());

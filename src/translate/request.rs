@@ -195,9 +195,9 @@ fn body<'a>(http: &Http<'a>, decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Rejec
         if base64::decode(decoded, contents.unwrap_or(raw.get()).as_bytes()).is_some() {
             return Ok(decoded);
         }
-        let text = json::text(raw).unwrap_or_default();
+        let text = json::text(raw);
         decoded.clear();
-        return match base64::decode(decoded, text.as_bytes()) {
+        return match text.and_then(|text| base64::decode(decoded, text.as_bytes())) {
             Some(()) => Ok(decoded),
             None => Err(bad_request(
                 "the body of the event is not valid base64".into(),

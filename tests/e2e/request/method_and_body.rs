@@ -227,6 +227,25 @@ fn body_that_is_not_base64_gets_400() {
 }
 
 #[test]
+fn half_a_surrogate_pair_in_base64_gets_400() {
+    for body in [
+        r"\ud800",
+        r"QUJD\ud800QUJD",
+        r"QU\udc00JD",
+        r"QUJDRA\ud83d==",
+    ] {
+        let event = with(
+            url("POST", "/"),
+            json!({"body": "HERE", "isBase64Encoded": true}),
+        );
+        let event = event.to_string().replace("HERE", body);
+        let run = scenario().invoke(event).respond(ok()).run();
+        assert_eq!(run.reply(1)["statusCode"], 400, "{body}");
+        assert!(run.requests().is_empty(), "{body}");
+    }
+}
+
+#[test]
 fn event_that_is_not_json_fails_its_invocation_alone() {
     for event in [
         "",

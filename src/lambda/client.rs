@@ -4,7 +4,7 @@
 //! Runtime API learns of a failure after the response has begun ("Response streaming", Runtime
 //! API).
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::time::Duration;
 
 use crate::logger::line::error;
@@ -14,9 +14,9 @@ use super::{ApiError, MAX_TRAILER_MESSAGE, error_body};
 use crate::error::Failure;
 use crate::http::body_reader::{BodyReader, Chunk, Wait};
 use crate::http::headers::Headers;
-use crate::http::{self, Body, USER_AGENT};
+use crate::http::{self, Body, Error, USER_AGENT};
 use crate::net::connect::{Addresses, Connector};
-use crate::net::connection::Connection;
+use crate::net::connection::{AttemptError, Connection};
 use crate::net::deadline::Deadline;
 use crate::net::resolve;
 
@@ -84,6 +84,7 @@ impl Client {
         headers.clear();
         into.clear();
         let is_stream = matches!(call.payload, Payload::Stream { .. });
+        let is_post = !matches!(call.payload, Payload::None);
         let mut deadline = match call.deadline_ms {
             Some(_) if is_stream => {
                 Deadline::at("the streamed response".into(), call.deadline_ms, None)
@@ -116,18 +117,15 @@ impl Client {
         };
         let head = match head {
             Ok(head) => head,
-            Err(attempt) if attempt.response_started => return Err(transport(&attempt.error)),
-            Err(attempt) => return Err(ApiError::Closed(attempt.error.to_string())),
+            Err(attempt) => return Err(without_response(&attempt)),
         };
-        let (input, mut reader) = connection.reader(&mut deadline, true);
         let mut body = Body::new(head.framing);
-        let whole = body
-            .read_to(input, &mut reader, into, MAX_RESPONSE)
-            .map_err(|cause| transport(&format_args!("the response broke off: {cause}")))?;
-        if !whole {
-            return Err(transport(&format!(
-                "the response has more than {MAX_RESPONSE} bytes"
-            )));
+        match read(&mut body, &mut connection, &mut deadline, into) {
+            // What was posted is accepted, whatever else the API wanted to say.
+            Err(_) if is_post && sent.is_ok() && (200..=299).contains(&head.status) => {
+                return Ok(head.status);
+            }
+            read => read?,
         }
         // AWS documents that a runtime closes the connection after a streamed response; AWS's own
         // client for Node.js keeps it. Where the API closes it, `/next` is sent again.
@@ -216,6 +214,31 @@ impl Client {
             }
             body.consume(count);
         }
+    }
+}
+
+fn read(
+    body: &mut Body,
+    connection: &mut Connection,
+    deadline: &mut Deadline,
+    into: &mut Vec<u8>,
+) -> Result<(), ApiError> {
+    let (input, mut reader) = connection.reader(deadline, true);
+    match body.read_to(input, &mut reader, into, MAX_RESPONSE) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(transport(&format_args!(
+            "the response has more than {MAX_RESPONSE} bytes"
+        ))),
+        Err(cause) => Err(transport(&format_args!("the response broke off: {cause}"))),
+    }
+}
+
+fn without_response(attempt: &AttemptError) -> ApiError {
+    let cause = attempt.error.to_string();
+    match &attempt.error {
+        _ if attempt.response_started => ApiError::Transport(cause),
+        Error::Io(error) if error.kind() == ErrorKind::TimedOut => ApiError::TimedOut(cause),
+        _ => ApiError::Closed(cause),
     }
 }
 

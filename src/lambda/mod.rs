@@ -54,6 +54,8 @@ pub struct Runtime {
 pub enum ApiError {
     /// The connection closed before the first byte of a response.
     Closed(String),
+    /// No response came in time: the API may have taken what was sent.
+    TimedOut(String),
     /// No connection: nothing was sent.
     Unconnected(String),
     /// A broken response.
@@ -78,6 +80,7 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ApiError::Closed(cause)
+            | ApiError::TimedOut(cause)
             | ApiError::Unconnected(cause)
             | ApiError::Transport(cause)
             | ApiError::Unusable(cause) => f.write_str(cause),

@@ -684,6 +684,24 @@ fn api_never_answers_a_post() {
             run.posts(2).iter().any(|(_, message)| message.complete)
         });
         assert_logged(&run, "ERROR", &["lost", "requestId=req-1"]);
+        // The API may have taken the first.
+        assert_eq!(run.posts(1).len(), 1);
+        assert_next_succeeds(&run, 2);
+    }
+}
+
+#[test]
+fn api_accepts_a_post_and_stalls_within_the_response() {
+    let begun = b"HTTP/1.1 202 Accepted\r\nContent-Length: 16\r\n\r\n{\"sta".to_vec();
+    for mode in ["buffered", "response_stream"] {
+        let invocation = Invocation::from(get("/")).remaining(300);
+        let run = scenario()
+            .env("AWS_LWA_INVOKE_MODE", mode)
+            .invoke(invocation.post(Post::Response(begun.clone())))
+            .invoke(get("/"))
+            .run();
+        assert_eq!(run.posts(1).len(), 1);
+        assert!(!run.log().contains("lost"), "{}", run.log());
         assert_next_succeeds(&run, 2);
     }
 }

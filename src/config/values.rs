@@ -166,15 +166,18 @@ pub fn base_path(text: &str) -> Option<Vec<String>> {
     Some(spellings)
 }
 
-const SOURCE: &[u8] = b"{source}";
-
 /// Accepts braces only in `{source}`: a misspelt one must not become a path.
 pub fn pass_through_path(text: &str) -> Option<String> {
     let path = encoded(text, b"\"<>`")?;
-    let names = path.as_bytes().windows(SOURCE.len());
-    let names = names.filter(|part| *part == SOURCE).count();
-    let braces = path.bytes().filter(|byte| matches!(byte, b'{' | b'}'));
-    (braces.count() == 2 * names).then_some(path)
+    let mut rest = path.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = match byte {
+            b'{' => after.strip_prefix(b"source}")?,
+            b'}' => return None,
+            _ => after,
+        };
+    }
+    Some(path)
 }
 
 /// A host name or address, without the brackets around IPv6.

@@ -173,12 +173,12 @@ pub fn pass_through<'a>(
 
 /// The pass-through path, with the source of the event where the setting asks for it.
 pub fn pass_through_target(payload: &[u8], config: &Config) -> Vec<u8> {
-    let mut parts = config.pass_through_path.split('{');
-    let mut target = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        target.extend_from_slice(source::of(payload).as_bytes());
-        let part = part.strip_prefix("source}").unwrap_or(part);
-        target.extend_from_slice(part.as_bytes());
+    let mut target = Vec::new();
+    for part in config.pass_through_path.as_bytes().split(|b| *b == b'{') {
+        let rest = part.strip_prefix(b"source}");
+        let source = rest.map_or("", |_| source::of(payload));
+        target.extend_from_slice(source.as_bytes());
+        target.extend_from_slice(rest.unwrap_or(part));
     }
     target
 }

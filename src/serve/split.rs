@@ -69,7 +69,7 @@ impl Split<'_> {
             let (count, (failed, id)) = (batch.len(), batch.failed());
             let summary = format!("{failed} of {count} records failed, the first `{id}`: ");
             if batch.fails(failed) {
-                failure.message.insert_str(0, &summary);
+                failure.message = summary + &failure.message;
                 failure.connection_lost = false;
                 return Err(failure);
             }
@@ -81,6 +81,7 @@ impl Split<'_> {
     }
 
     /// Succeeds if the app responds with 2xx, `margin` before the deadline at the latest.
+    #[inline(never)]
     fn forward_record(
         &mut self,
         batch: &Batch,
@@ -90,11 +91,11 @@ impl Split<'_> {
     ) -> Result<(), Failure> {
         let (target, invocation, config) = (&self.target, self.invocation, self.config);
         if deadline::time_left(deadline_ms, margin).is_zero() {
-            return Err(Failure::new(Class::AppTimeout, NO_TIME.into()));
+            return fail(Class::AppTimeout, NO_TIME);
         }
         if batch.read_message(index, self.message).is_none() {
-            let cause = "the message of the record cannot be decoded".into();
-            return Err(Failure::new(Class::InvalidEvent, cause));
+            let cause = "the message of the record cannot be decoded";
+            return fail(Class::InvalidEvent, cause);
         }
         let request = batch.request(index, target, invocation, config, self.message);
         let mut deadline = Deadline::at(request.name(), deadline_ms, Some(margin));
@@ -110,6 +111,13 @@ impl Split<'_> {
             }
         }
     }
+}
+
+/// The outcome of a record that is not sent.
+#[cold]
+#[inline(never)]
+fn fail(class: Class, cause: &str) -> Result<(), Failure> {
+    Err(Failure::new(class, cause.into()))
 }
 
 /// Whether the outcome of an exchange is that no connection could be made.

@@ -123,7 +123,7 @@ pub struct Batch<'a> {
     records: Vec<Record<'a>>,
     next: usize,
     /// In these groups of a FIFO queue a record has failed: the later ones have to wait for it.
-    failed_groups: Vec<Cow<'a, str>>,
+    failed_groups: Vec<&'a str>,
 }
 
 #[derive(Debug)]
@@ -150,8 +150,8 @@ impl<'a> Batch<'a> {
         for raw in elements {
             let record = Object::from_raw(raw);
             let layout = Layout::of(&record)?;
-            let arn = record.text("eventSourceARN").unwrap_or_default();
-            let is_fifo = layout.is(Service::Sqs) && arn.ends_with(".fifo");
+            let arn = record.member("eventSourceARN").map_or("", Raw::get);
+            let is_fifo = layout.is(Service::Sqs) && arn.ends_with(".fifo\"");
             if batch.records.is_empty() {
                 (batch.layout, batch.is_fifo) = (layout, is_fifo);
             } else if !layout.is(batch.layout.service) || is_fifo != batch.is_fifo {
@@ -181,6 +181,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The record at `index` with its members.
+    #[inline(never)]
     fn record(&self, index: usize) -> Object<'a> {
         let record = self.records.get(index);
         record
@@ -190,6 +191,7 @@ impl<'a> Batch<'a> {
 
     /// Writes the message of the record at `index`, decoded, to `body`. `None` if it cannot be
     /// decoded.
+    #[inline(never)]
     pub fn read_message(&self, index: usize, body: &mut Vec<u8>) -> Option<()> {
         body.clear();
         let message = match self.layout.message {
@@ -233,24 +235,20 @@ impl<'a> Batch<'a> {
         }
         if config.context_headers {
             let mut attributes = Vec::new();
-            let (skipped, part) = match (layout.part, layout.message) {
-                ("", message) => (message, None),
-                (part, "") => (part, None),
-                (part, message) => (message, Some(part)),
-            };
-            write_attributes(&mut attributes, record, skipped, part);
+            write_attributes(&mut attributes, record, layout.part, layout.message);
             headers.push(ATTRIBUTES, &attributes);
         }
         request
     }
 
-    /// The message group of a record in a FIFO queue.
-    fn group(&self, index: usize) -> Cow<'a, str> {
+    /// The message group of a record in a FIFO queue, as JSON: that is the same in each record.
+    fn group(&self, index: usize) -> &'a str {
         let attributes = self.record(index).object("attributes");
-        attributes.text("MessageGroupId").unwrap_or_default()
+        attributes.member("MessageGroupId").map_or("", Raw::get)
     }
 
     /// The record to forward now.
+    #[inline(never)]
     pub fn next_index(&mut self) -> Option<usize> {
         loop {
             let index = self.next;
@@ -263,6 +261,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Records the outcome of the record that is forwarded.
+    #[inline(never)]
     pub fn record_outcome(&mut self, index: usize, success: bool) {
         if let Some(record) = self.records.get_mut(index) {
             record.succeeded = success;
@@ -338,56 +337,58 @@ fn add(headers: &mut Headers, name: &[u8], value: &str) {
     headers.push(name, clean(value).as_bytes());
 }
 
-const SQSD_ATTRIBUTES: [(&str, &str); 2] = [
-    ("x-aws-sqsd-receive-count", "ApproximateReceiveCount"),
-    ("x-aws-sqsd-sender-id", "SenderId"),
-];
+/// Adds the text of the first of these members that has one.
+#[inline(never)]
+fn add_text(headers: &mut Headers, name: &[u8], object: &Object, keys: &[&str]) {
+    if let Some(text) = object.first_text(keys) {
+        add(headers, name, &text);
+    }
+}
 
 /// Adds the headers of Elastic Beanstalk's daemon.
 fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
     add(headers, b"user-agent", USER_AGENT);
     add(headers, b"x-aws-sqsd-msgid", id);
     let arn = record.text("eventSourceARN").unwrap_or_default();
-    let (_, queue) = arn.rsplit_once(':').unwrap_or_default();
-    add(headers, b"x-aws-sqsd-queue", queue);
+    let colon = arn.bytes().rposition(|byte| byte == b':');
+    let queue = colon.and_then(|colon| arn.get(colon + 1..));
+    add(headers, b"x-aws-sqsd-queue", queue.unwrap_or_default());
     let attributes = record.object("attributes");
     let ms = attributes.text("ApproximateFirstReceiveTimestamp");
     if let Some(ms) = ms.and_then(|ms| text::number(&ms)) {
         let time = logger::timestamp(Duration::from_millis(ms));
         add(headers, b"x-aws-sqsd-first-received-at", &time);
     }
-    for (name, key) in &SQSD_ATTRIBUTES {
-        if let Some(value) = attributes.text(key) {
-            add(headers, name.as_bytes(), &value);
-        }
-    }
-    for (name, attribute) in record.object("messageAttributes").into_members() {
-        let attribute = Object::from_raw(attribute);
-        if let Some(value) = attribute.first_text(&["stringValue", "binaryValue"])
-            && is_token(name.as_bytes())
-        {
-            let name = ["x-aws-sqsd-attr-", &name].concat();
-            add(headers, name.as_bytes(), &value);
+    let (count, sender) = (["ApproximateReceiveCount"], ["SenderId"]);
+    add_text(headers, b"x-aws-sqsd-receive-count", &attributes, &count);
+    add_text(headers, b"x-aws-sqsd-sender-id", &attributes, &sender);
+    for (name, attribute) in &record.object("messageAttributes").into_members() {
+        if is_token(name.as_bytes()) {
+            let name = ["x-aws-sqsd-attr-", name].concat();
+            let attribute = Object::from_raw(*attribute);
+            let values = ["stringValue", "binaryValue"];
+            add_text(headers, name.as_bytes(), &attribute, &values);
         }
     }
 }
 
-/// Writes the record without its message, in ASCII: that is the member `skipped`, of `part` of
-/// the record where there is one.
-fn write_attributes(out: &mut Vec<u8>, record: Object, skipped: &str, part: Option<&str>) {
+/// Writes the record without its message, in ASCII: that is the member `message`, of `part` of
+/// the record where there is one, or all of that part.
+fn write_attributes(out: &mut Vec<u8>, record: Object, part: &str, message: &str) {
     out.push(b'{');
     let start = out.len();
-    for (key, value) in record.into_members() {
-        if part.is_none() && skipped == key {
+    for (key, value) in &record.into_members() {
+        let is_part = !part.is_empty() && key == part;
+        if is_part && message.is_empty() || part.is_empty() && key == message {
             continue;
         }
         if out.len() > start {
             out.push(b',');
         }
-        json::write_ascii_string(out, &key);
+        json::write_ascii_string(out, key);
         out.push(b':');
-        if part == Some(&key) {
-            write_attributes(out, Object::from_raw(value), skipped, None);
+        if is_part {
+            write_attributes(out, Object::from_raw(*value), "", message);
         } else {
             json::write_ascii(out, value.get());
         }

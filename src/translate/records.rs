@@ -339,9 +339,9 @@ fn add(headers: &mut Headers, name: &[u8], value: &str) {
 
 /// Adds the text of the first of these members that has one.
 #[inline(never)]
-fn add_text(headers: &mut Headers, name: &[u8], object: &Object, keys: &[&str]) {
+fn add_text(headers: &mut Headers, name: &str, object: &Object, keys: &[&str]) {
     if let Some(text) = object.first_text(keys) {
-        add(headers, name, &text);
+        add(headers, name.as_bytes(), &text);
     }
 }
 
@@ -359,15 +359,14 @@ fn add_sqsd(headers: &mut Headers, record: &Object, id: &str) {
         let time = logger::timestamp(Duration::from_millis(ms));
         add(headers, b"x-aws-sqsd-first-received-at", &time);
     }
-    let (count, sender) = (["ApproximateReceiveCount"], ["SenderId"]);
-    add_text(headers, b"x-aws-sqsd-receive-count", &attributes, &count);
-    add_text(headers, b"x-aws-sqsd-sender-id", &attributes, &sender);
+    let count = "x-aws-sqsd-receive-count";
+    add_text(headers, count, &attributes, &["ApproximateReceiveCount"]);
+    add_text(headers, "x-aws-sqsd-sender-id", &attributes, &["SenderId"]);
     for (name, attribute) in &record.object("messageAttributes").into_members() {
         if is_token(name.as_bytes()) {
-            let name = ["x-aws-sqsd-attr-", name].concat();
+            let name = String::from("x-aws-sqsd-attr-") + name;
             let attribute = Object::from_raw(*attribute);
-            let values = ["stringValue", "binaryValue"];
-            add_text(headers, name.as_bytes(), &attribute, &values);
+            add_text(headers, &name, &attribute, &["stringValue", "binaryValue"]);
         }
     }
 }

@@ -23,12 +23,8 @@ const BARS: [(&str, &str, Bar); 14] = [
     ("small", measure::LATENCY, Bar::Floor(1.35)),
     ("small", measure::LATENCY, Bar::Hook(1.05)),
     ("small", measure::CPU, Bar::Peer(0.5)),
-    ("small", measure::RESIDENT, Bar::Below(1024.0)),
-    (
-        "start, app up after 30 ms",
-        measure::NEXT,
-        Bar::Below(800.0),
-    ),
+    ("small", measure::RESIDENT, Bar::Below(512.0)),
+    ("start, app up after 30 ms", measure::NEXT, Bar::Peer(0.5)),
     (
         "start, app up after 30 ms",
         measure::REGISTER,
@@ -38,7 +34,7 @@ const BARS: [(&str, &str, Bar); 14] = [
     ("text out 4 MB", measure::LATENCY, Bar::Floor(2.0)),
     ("binary out 3 MB", measure::LATENCY, Bar::Peer(0.4)),
     ("text in 3 MB", measure::LATENCY, Bar::Peer(0.4)),
-    ("stream 64 MB", measure::SPEED, Bar::AbovePeer(1.5)),
+    ("stream 64 MB", measure::SPEED, Bar::AbovePeer(1.0)),
     ("stream 64 MB", measure::PEAK, Bar::Below(1536.0)),
     (
         "head and body apart, nagle",

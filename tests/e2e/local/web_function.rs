@@ -254,7 +254,10 @@ fn the_ports_of_an_app_that_listens_elsewhere_are_logged_and_init_fails_after_te
     let elsewhere = free_port();
     let port = format!("PORT={elsewhere}");
     let site = fixture("site.py");
-    let args = ["--port", "0", "--event", "web-function", "--env", &port];
+    // Of the ports that lambda-local takes, another test may listen on one within ten seconds.
+    let endpoint = format!("AWS_LAMBDA_HTTP_ENDPOINT=127.0.0.1:{}", free_port());
+    let settings = ["--env", &port, "--env", &endpoint];
+    let args = [&["--port", "0", "--event", "web-function"], &settings[..]].concat();
     let started = Instant::now();
     let app = SocketAddr::from(([127, 0, 0, 1], elsewhere));
     let mut local = launch(

@@ -69,7 +69,7 @@ impl Client {
             pool,
             opened: None,
             connector: None,
-            headers: Headers::new(),
+            headers: Headers::default(),
             head: Vec::new(),
         }
     }

@@ -94,7 +94,7 @@ impl Runtime {
     pub fn new(address: &str) -> Runtime {
         Runtime {
             client: Client::new(address),
-            headers: Headers::new(),
+            headers: Headers::default(),
             response_body: Vec::new(),
         }
     }

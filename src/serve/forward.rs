@@ -108,7 +108,7 @@ fn exchange<'a>(
         };
         return split.forward(&mut batch, memory.reply);
     }
-    let request = match request::build(&event, payload, invocation, config, decoded) {
+    let request = match request::build(event, payload, invocation, config, decoded) {
         Ok(request) => request,
         Err(rejection) => return reject(config, kind, &rejection, memory),
     };

@@ -44,10 +44,10 @@ fn bad_request(message: String) -> Rejection {
     }
 }
 
-/// Builds the request for the event. Its body borrows from the event, from `payload`, or from
-/// the buffer `decoded`.
+/// Builds the request for the event, which is freed then: the app may take its time. The body
+/// borrows from `payload` or from the buffer `decoded`.
 pub fn build<'a>(
-    event: &'a Event,
+    event: Event<'a>,
     payload: &'a [u8],
     invocation: &Invocation,
     config: &Config,
@@ -59,22 +59,22 @@ pub fn build<'a>(
             let target = pass_through_target(payload, config);
             let media_type = "application/json";
             Ok(pass_through(
-                target, media_type, payload, *context, invocation, config,
+                target, media_type, payload, context, invocation, config,
             ))
         }
     }
 }
 
 fn from_http<'a>(
-    http: &'a Http,
+    mut http: Http<'a>,
     invocation: &Invocation,
     config: &Config,
     decoded: &'a mut Vec<u8>,
 ) -> Result<Request<'a>, Rejection> {
-    let method = match &*http.method {
-        "" => "GET",
-        method => method,
-    };
+    let mut method = std::mem::take(&mut http.method);
+    if method.is_empty() {
+        method = Cow::Borrowed("GET");
+    }
     // CONNECT requests a tunnel, which an invocation cannot provide.
     if !is_token(method.as_bytes()) || method == "CONNECT" {
         let method = text::plain(method.as_bytes(), 256);
@@ -82,27 +82,27 @@ fn from_http<'a>(
             "the method `{method}` cannot be forwarded"
         )));
     }
-    check_size(http)?;
-    let target = target(http, config);
-    if config.hooks().any(|hook| is_for(hook, &target, http)) {
+    check_size(&http)?;
+    let target = target(&http, config);
+    if config.hooks().any(|hook| is_for(hook, &target, &http)) {
         return Err(Rejection {
             status: 403,
             message: "the path is reserved for a hook of the app".into(),
         });
     }
-    let body = body(http, decoded)?;
+    let body = body(&http, decoded)?;
     let mut headers = Headers::new();
-    copy_fields(http, config, &mut headers)?;
+    copy_fields(&http, config, &mut headers)?;
     context_headers::add(&mut headers, Some(http.context), invocation, config);
     if !headers.contains(b"host") {
         headers.push(b"host", config.app.to_string().as_bytes());
     }
     // Methods that expect a body send its length even if it is zero (RFC 9110 8.6).
-    if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
+    if !body.is_empty() || matches!(&*method, "POST" | "PUT" | "PATCH") {
         headers.push(b"content-length", body.len().to_string().as_bytes());
     }
     Ok(Request {
-        method: Cow::Borrowed(method),
+        method,
         target,
         headers,
         body,

@@ -146,7 +146,7 @@ fn build(payload: &[u8]) {
     let invocation = invocation.expect("an id");
     let event = event::parse(payload).expect("JSON");
     let mut decoded = Vec::new();
-    if let Ok(request) = request::build(&event, payload, &invocation, &config, &mut decoded) {
+    if let Ok(request) = request::build(event, payload, &invocation, &config, &mut decoded) {
         let mut head = Vec::new();
         request.write_head(&mut head);
         assert!(head.len() < 16 << 20, "{} bytes", head.len());

@@ -3,7 +3,7 @@
 
 use lambda_adapter::config::Config;
 use lambda_adapter::invocation::Invocation;
-use lambda_adapter::translate::event::{self, Event};
+use lambda_adapter::translate::event;
 use lambda_adapter::translate::records::Batch;
 use lambda_adapter::translate::request;
 use serde_json::{Value, json};
@@ -96,8 +96,9 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     if let Some(batch) = Batch::parse(payload) {
         check_records(&batch, invocation, config);
     }
+    let is_request = event.kind().is_some();
     let mut decoded = Vec::new();
-    let request = match request::build(&event, payload, invocation, config, &mut decoded) {
+    let request = match request::build(event, payload, invocation, config, &mut decoded) {
         Ok(request) => request,
         Err(rejection) => {
             let plain = |c: char| !c.is_control();
@@ -111,7 +112,7 @@ fn build(payload: &[u8], invocation: &Invocation, config: &Config) -> Option<Req
     let request =
         strict::request(&wire).unwrap_or_else(|error| panic!("{error} in {}", wire.escape_ascii()));
     check_fields(&request, config);
-    if let Event::Other { .. } = event {
+    if !is_request {
         assert_eq!(&*request.method, "POST");
         let parts: Vec<&str> = config.pass_through_path.split("{source}").collect();
         let (before, after) = match parts[..] {

@@ -18,7 +18,7 @@ use crate::net::connect::Addresses;
 use crate::net::deadline::Deadline;
 
 const MIN_INTERVAL: Duration = Duration::from_micros(300);
-const MAX_INTERVAL: Duration = Duration::from_millis(6);
+const MAX_INTERVAL: Duration = Duration::from_micros(4500);
 const MAX_INTERVAL_THROTTLED: Duration = Duration::from_millis(20);
 /// No process on an idle or busy processor is woken so late: it was throttled (cgroups(7),
 /// `cpu.max`).
@@ -220,13 +220,13 @@ mod tests {
 
     #[test]
     fn intervals_grow_with_the_time_waited() {
-        assert_eq!(intervals(Duration::ZERO), [300, 2_449, 4_472, 6_000, 6_000]);
+        assert_eq!(intervals(Duration::ZERO), [300, 2_449, 4_472, 4_500, 4_500]);
     }
 
     #[test]
     fn intervals_grow_with_the_time_throttled() {
         let long = Duration::from_secs(3_600);
         assert_eq!(intervals(long), [300, 2_449, 4_472, 14_142, 20_000]);
-        assert_eq!(intervals(Duration::from_millis(100))[4], 10_000);
+        assert_eq!(intervals(Duration::from_millis(100))[4], 8_500);
     }
 }

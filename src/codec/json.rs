@@ -99,9 +99,7 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
     while has_more {
         let (key, after) = value(rest).filter(|(key, _)| key.get().starts_with('"'))?;
         let (member, after) = value(skip_whitespace(skip_whitespace(after).strip_prefix(':')?))?;
-        // An invalid surrogate pair has no text. Such a key is never looked up.
-        let key = self::text(key).or(raw_contents(key).map(Cow::Borrowed))?;
-        members.push((key, member));
+        members.push((self::text(key)?, member));
         rest = skip_whitespace(after);
         has_more = rest.starts_with(',');
         if has_more {
@@ -146,8 +144,8 @@ fn skip_whitespace(text: &str) -> &str {
     text.get(start..).unwrap_or_default()
 }
 
-/// The unescaped text of a string, or the JSON of another value. `None` for null, and for a
-/// string with an unpaired surrogate, which UTF-8 cannot represent.
+/// The unescaped text of a string, or the JSON of another value. `None` for null. A string with an
+/// unpaired surrogate, which UTF-8 cannot represent, is left as it is written.
 pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = raw.get();
     match raw_contents(raw) {
@@ -156,7 +154,9 @@ pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
         }
         Some(escaped) => {
             let mut text = Vec::new();
-            unescape(&mut text, escaped)?;
+            if unescape(&mut text, escaped).is_none() {
+                return Some(Cow::Borrowed(escaped));
+            }
             String::from_utf8(text).ok().map(Cow::Owned)
         }
         None if json == "null" => None,
@@ -225,7 +225,7 @@ mod tests {
             text(raw(r#""a\n\u00e9\ud83d\ude00""#)).as_deref(),
             Some("a\né😀")
         );
-        assert_eq!(text(raw(r#""\ud83d""#)), None);
+        assert_eq!(text(raw(r#""\n\ud83d""#)).as_deref(), Some(r"\n\ud83d"));
         assert_eq!(text(raw("1.50")).as_deref(), Some("1.50"));
         assert_eq!(text(raw("null")), None);
     }

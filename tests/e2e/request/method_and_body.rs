@@ -246,6 +246,25 @@ fn half_a_surrogate_pair_in_base64_gets_400() {
 }
 
 #[test]
+fn half_a_surrogate_pair_elsewhere_is_sent_as_it_is_written() {
+    let event = with(
+        url("DELETE", "/a HERE"),
+        json!({"rawQueryString": "b=HERE&c=1", "headers": {"x-a": "HERE"}, "cookies": ["d=HERE"]}),
+    );
+    let event = event.to_string().replace("HERE", r"\ud800");
+    let request = invoke_once(event, ok()).request(1);
+    assert_eq!(request.method, "DELETE");
+    assert_eq!(request.target, r"/a%20%5Cud800?b=\ud800&c=1");
+    assert_eq!(request.header("x-a"), Some(r"\ud800"));
+    assert_eq!(request.header("cookie"), Some(r"d=\ud800"));
+
+    let event = url("HERE", "/").to_string().replace("HERE", r"\ud800");
+    let run = scenario().invoke(event).respond(ok()).run();
+    assert_eq!(run.reply(1)["statusCode"], 400);
+    assert!(run.requests().is_empty());
+}
+
+#[test]
 fn event_that_is_not_json_fails_its_invocation_alone() {
     for event in [
         "",

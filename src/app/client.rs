@@ -97,14 +97,15 @@ impl Client {
     /// Connects unless a connection is idle, and keeps it for the next request.
     pub fn ensure_connected(&mut self, addresses: Addresses) -> io::Result<()> {
         if self.opened.is_none() && self.pool.is_empty() {
-            self.opened = Some(self.open(addresses)?);
+            self.opened = Some(self.open(addresses, CONNECT_TIMEOUT)?);
         }
         Ok(())
     }
 
     /// Connects and closes the connection: it would occupy a worker of the server.
     pub fn try_connect(&mut self, addresses: Addresses) -> io::Result<()> {
-        connect(&self.address, &mut self.connector, addresses).map(drop)
+        let (address, connector) = (&self.address, &mut self.connector);
+        connect(address, connector, addresses, CONNECT_TIMEOUT).map(drop)
     }
 
     /// A request of the adapter's own to the app, without a body.
@@ -161,9 +162,9 @@ impl Client {
             let (mut connection, ticket) = match reused.take() {
                 Some(reused) => reused,
                 None => self
-                    .open(Addresses::All)
+                    .open(Addresses::All, deadline.left(CONNECT_TIMEOUT))
                     .map(|(connection, ticket)| (connection, Some(ticket)))
-                    .map_err(|cause| tried(is_retry, self.unreachable(&cause)))?,
+                    .map_err(|cause| tried(is_retry, self.unreachable(&cause, deadline)))?,
             };
             let (head, body, headers) = (&self.head, request.body, &mut self.headers);
             match connection.exchange(head, body, headers, to_head, deadline) {
@@ -209,14 +210,25 @@ impl Client {
         }
     }
 
-    fn open(&mut self, addresses: Addresses) -> io::Result<(Connection, Ticket)> {
+    fn open(
+        &mut self,
+        addresses: Addresses,
+        timeout: Duration,
+    ) -> io::Result<(Connection, Ticket)> {
         let (address, connector) = (&self.address, &mut self.connector);
-        self.pool.open(|| connect(address, connector, addresses))
+        self.pool
+            .open(|| connect(address, connector, addresses, timeout))
     }
 
-    fn unreachable(&self, cause: &io::Error) -> Failure {
-        let message = format!("failed to connect to the app at {}: {cause}", self.address);
-        Failure::new(Class::AppUnreachable, message).connection_lost()
+    #[cold]
+    #[inline(never)]
+    fn unreachable(&self, cause: &io::Error, deadline: &Deadline) -> Failure {
+        let act = format!("failed to connect to the app at {}", self.address);
+        if deadline.left(CONNECT_TIMEOUT).is_zero() {
+            let error = Error::Io(ErrorKind::TimedOut.into());
+            return failure(&act, "no connection", &error, deadline);
+        }
+        Failure::new(Class::AppUnreachable, format!("{act}: {cause}")).connection_lost()
     }
 
     fn failed(&self, request: &Request, error: &Error, deadline: &Deadline) -> Failure {
@@ -234,6 +246,7 @@ fn connect(
     address: &Address,
     idle: &mut Option<Connector>,
     addresses: Addresses,
+    timeout: Duration,
 ) -> io::Result<Connection> {
     let mut connector = match idle.take() {
         Some(connector) => connector,
@@ -242,7 +255,7 @@ fn connect(
             Connector::to(resolve::resolve(host, address.port)?)
         }
     };
-    match connector.connect(addresses, CONNECT_TIMEOUT) {
+    match connector.connect(addresses, timeout) {
         Ok(stream) => Ok(Connection::new(stream)),
         Err(cause) => {
             *idle = Some(connector);

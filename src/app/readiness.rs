@@ -30,6 +30,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(2);
 /// An attempt without a response by then is followed by another, which gets as long as all
 /// before it: the first may be lost on an app that was not up yet, or the app may be slow.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The last attempt gets this at least, so that what it finds can be reported.
+const LEAST_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(100);
 /// A longer health page is not read; its connection is not kept then.
 const MAX_PAGE: usize = 64 << 10;
 const PAGE_TIMEOUT: Duration = Duration::from_millis(20);
@@ -77,7 +79,8 @@ fn probe_until_ready(
         };
         let attempt_timeout = waited
             .max(ATTEMPT_TIMEOUT)
-            .min(limit.saturating_sub(waited));
+            .min(limit.saturating_sub(waited))
+            .max(LEAST_ATTEMPT_TIMEOUT);
         let cause = match probe(app, settings, addresses, attempt_timeout) {
             Ok(status) => {
                 log_ready(settings, status, started.elapsed());

@@ -46,15 +46,15 @@ impl Connector {
         }
     }
 
-    /// Connects to the first address that accepts. `timeout` is the time for each.
+    /// Connects to the first address that accepts, within `timeout` for all of them.
     pub fn connect(&mut self, which: Addresses, timeout: Duration) -> io::Result<TcpStream> {
         let count = match which {
             Addresses::First => 1,
             Addresses::All => self.targets.len(),
         };
-        let mut failed = None;
+        let (started, mut failed) = (Instant::now(), None);
         for target in self.targets.iter_mut().take(count) {
-            match target.connect(timeout) {
+            match target.connect(timeout.saturating_sub(started.elapsed())) {
                 Ok(stream) => return Ok(stream),
                 // The first address is the one that the settings name.
                 Err(error) => failed = failed.or(Some(error)),
@@ -100,23 +100,35 @@ fn open(address: &SocketAddr) -> io::Result<TcpStream> {
     socket.set_nodelay(true)?;
     // Without, large writes are slower.
     let _ = platform::use_plain_congestion_control(&socket);
-    socket.set_read_timeout(Some(TICK))?;
-    socket.set_write_timeout(Some(TICK))?;
+    set_timeouts(&socket, TICK)?;
     Ok(socket)
+}
+
+/// How long a call may block. (Setting both takes less code than each where it is needed.)
+#[inline(never)]
+pub fn set_timeouts(socket: &TcpStream, timeout: Duration) -> io::Result<()> {
+    socket.set_read_timeout(Some(timeout))?;
+    socket.set_write_timeout(Some(timeout))
 }
 
 fn establish(socket: &TcpStream, address: &SocketAddr, timeout: Duration) -> Result<(), Errno> {
     let started = Instant::now();
+    let mut left = timeout;
     loop {
+        if left < TICK {
+            let wait = left.max(Duration::from_millis(1));
+            // If it fails, the wait ends at the next tick.
+            let _ = set_timeouts(socket, wait);
+        }
         match connect(socket, address) {
             Ok(()) | Err(Errno::ISCONN) => return Ok(()),
             // The socket's timeout, or a signal: the attempt goes on, and so does the wait.
-            Err(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => {
-                if started.elapsed() >= timeout {
-                    return Err(Errno::TIMEDOUT);
-                }
-            }
+            Err(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => {}
             Err(error) => return Err(error),
+        }
+        left = timeout.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(Errno::TIMEDOUT);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A blocking TCP connection whose reads and writes check a deadline.
 //!
-//! The socket's own timeout wakes a blocked call each [`TICK`](super::deadline::TICK), and the
+//! The socket's own timeout wakes a blocked call each [`TICK`], and the
 //! deadline is checked then. That costs nothing while data flows: the timeout is set once a
 //! connection, and the clock is read only after it has passed.
 
@@ -11,7 +11,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::deadline::Deadline;
+use super::connect::set_timeouts;
+use super::deadline::{Deadline, TICK};
 use crate::http::headers::Headers;
 use crate::http::{self, Error, Head, Input};
 use crate::platform;
@@ -111,6 +112,11 @@ impl Connection {
         // Skips empty parts, too.
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
+            // Each time: the peer may read slowly.
+            let wait = deadline.check()?;
+            if wait < TICK {
+                set_timeouts(&self.stream, wait)?;
+            }
             match io::Write::write_vectored(&mut &self.stream, parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => IoSlice::advance_slices(&mut parts, count),
@@ -121,7 +127,7 @@ impl Connection {
                     if self.received() != Received::Nothing {
                         return Ok(false);
                     }
-                    self.set_timeouts(deadline.check()?)?;
+                    set_timeouts(&self.stream, deadline.check()?)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -146,12 +152,7 @@ impl Connection {
     /// Makes a blocked read return after `timeout` to check its deadline.
     pub fn set_read_timeout(&self, timeout: Duration) {
         // If it fails, the check comes at its usual time.
-        let _ = self.stream.set_read_timeout(Some(timeout));
-    }
-
-    fn set_timeouts(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_read_timeout(Some(timeout))?;
-        self.stream.set_write_timeout(Some(timeout))
+        let _ = set_timeouts(&self.stream, timeout);
     }
 
     /// Looks at the receive queue without waiting and without taking anything from it.
@@ -194,7 +195,10 @@ impl Read for Reader<'_> {
         if self.response_started {
             platform::acknowledge_at_once(self.stream)?;
             // A peer that sends one byte at a time never hits the socket's timeout.
-            self.deadline.check()?;
+            let wait = self.deadline.check()?;
+            if wait < TICK {
+                set_timeouts(self.stream, wait)?;
+            }
         }
         loop {
             match (&mut &*self.stream).read(out) {
@@ -207,7 +211,7 @@ impl Read for Reader<'_> {
                 // The socket's timeout.
                 Err(error) if is_tick(&error) => {
                     let wait = self.deadline.check()?;
-                    self.stream.set_read_timeout(Some(wait))?;
+                    set_timeouts(self.stream, wait)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -242,5 +246,43 @@ mod tests {
         drop(peer);
         while connection.received() == Received::Nothing {}
         assert!(!connection.is_reusable());
+    }
+
+    fn post(connection: &mut Connection, body: &[u8], timeout: Duration) -> ErrorKind {
+        set_timeouts(&connection.stream, TICK).expect("an option");
+        let mut deadline = Deadline::after(String::new(), timeout, timeout);
+        let head = b"POST / HTTP/1.1\r\n\r\n";
+        let headers = &mut Headers::new();
+        let sent = connection.exchange(head, body, headers, false, &mut deadline);
+        match sent.expect_err("no response").error {
+            Error::Io(error) => error.kind(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_does_not_delay_the_deadline() {
+        let (mut connection, mut peer) = pair();
+        let reader = std::thread::spawn(move || {
+            let mut some = [0; 4096];
+            while peer.read(&mut some).is_ok_and(|count| count > 0) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let started = std::time::Instant::now();
+        let error = post(&mut connection, &vec![0; 32 << 20], 2 * TICK);
+        assert_eq!(error, ErrorKind::TimedOut);
+        assert!(started.elapsed() < Duration::from_secs(3));
+        drop(connection);
+        reader.join().expect("the end of the stream");
+    }
+
+    #[test]
+    fn a_deadline_within_a_tick_is_kept() {
+        let (mut connection, _peer) = pair();
+        let error = post(&mut connection, b"", TICK / 2);
+        assert_eq!(error, ErrorKind::TimedOut);
+        let timeout = connection.stream.read_timeout().expect("an option");
+        assert!(timeout.is_some_and(|timeout| timeout < TICK), "{timeout:?}");
     }
 }

@@ -104,6 +104,13 @@ impl Deadline {
         self.time_out_at = SystemTime::now().checked_add(timeout);
     }
 
+    /// The time until it times out, at most `most`.
+    pub fn left(&self, most: Duration) -> Duration {
+        let now = SystemTime::now();
+        let left = |at: SystemTime| at.duration_since(now).unwrap_or_default();
+        self.time_out_at.map_or(most, |at| left(at).min(most))
+    }
+
     /// Returns how long to wait until the next check, or `TimedOut`.
     pub fn check(&mut self) -> io::Result<Duration> {
         let now = SystemTime::now();

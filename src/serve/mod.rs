@@ -156,7 +156,7 @@ impl Worker {
             return Ok(Turn::Stopped);
         }
         // Before /next: another environment may have an app that is up.
-        if self.generation() > 1 && self.wait_until_ready().is_err() {
+        if self.generation() > 1 && self.wait_until_ready(Duration::MAX).is_err() {
             return Ok(Turn::Stopped);
         }
         // Lambda may freeze a process that waits in /next.
@@ -172,11 +172,12 @@ impl Worker {
         check_deadline(&mut invocation, config.timeout_margin);
         let margin = config.timeout_margin.unwrap_or(DEFAULT_MARGIN);
         let margin = deadline::margin_within(invocation.effective_deadline_ms(), margin);
-        let ready = self.wait_until_ready();
+        let left = deadline::time_left(invocation.effective_deadline_ms(), margin);
+        let ready = self.wait_until_ready(left);
         let mut deadline = Deadline::none();
         let mut reached = false;
         let outcome = match &ready {
-            Ok(generation) => {
+            Ok(Some(generation)) => {
                 let app = forward::App {
                     client: &mut self.app,
                     supervisor,
@@ -192,13 +193,14 @@ impl Worker {
                     &mut reached,
                 )
             }
+            Ok(None) => Err(app_unavailable(&not_ready(left))),
             Err(fatal) => Err(app_unavailable(fatal)),
         };
         deliver(&mut self.runtime, &invocation, outcome);
-        if let (Some(supervisor), Ok(generation)) = (supervisor, &ready) {
+        if let (Some(supervisor), Ok(Some(generation))) = (supervisor, &ready) {
             supervisor.kill_if_hung(*generation);
         }
-        if reached && let Ok(generation) = &ready {
+        if reached && let Ok(Some(generation)) = &ready {
             self.after_response(&invocation, *generation, margin);
         }
         logger::set_request_id("");
@@ -266,8 +268,8 @@ impl Worker {
     }
 
     /// Waits for an app that was not ready after asynchronous init, or that was restarted.
-    /// Returns its generation.
-    fn wait_until_ready(&mut self) -> Result<u32, Fatal> {
+    /// Returns its generation, or none if it is not ready after `limit`.
+    fn wait_until_ready(&mut self, limit: Duration) -> Result<Option<u32>, Fatal> {
         let Shared {
             config, supervisor, ..
         } = *self.shared;
@@ -275,11 +277,12 @@ impl Worker {
             let generation = self.generation();
             let ready = &self.shared.ready_generation;
             if ready.load(Ordering::Relaxed) == generation {
-                return Ok(generation);
+                return Ok(Some(generation));
             }
-            if readiness::wait(&mut self.app, config, Duration::MAX, supervisor)? {
-                ready.store(generation, Ordering::Relaxed);
+            if !readiness::wait(&mut self.app, config, limit, supervisor)? {
+                return Ok(None);
             }
+            ready.store(generation, Ordering::Relaxed);
         }
     }
 
@@ -318,12 +321,23 @@ fn check_deadline(invocation: &mut Invocation, margin: Option<Duration>) {
 }
 
 /// The failure of an invocation while the app is down.
+#[cold]
+#[inline(never)]
 fn app_unavailable(fatal: &Fatal) -> Failure {
     let class = match fatal {
         Fatal::AppExited { .. } => Class::AppExited,
         _ => Class::AppUnreachable,
     };
     Failure::new(class, fatal.to_string())
+}
+
+/// Why an invocation fails that would otherwise outlive its deadline. The app goes on starting: the
+/// next invocation may find it ready.
+fn not_ready(waited: Duration) -> Fatal {
+    Fatal::NotReady {
+        waited_ms: waited.as_millis() as u64,
+        last: NO_TIME.into(),
+    }
 }
 
 /// Waits for the end of the process, which another thread brings about.

@@ -7,6 +7,8 @@ use crate::harness::app::{Response, raw, response};
 use crate::harness::events::*;
 use crate::harness::scenario::{Run, invoke_once, scenario};
 use serde_json::{Value, json};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 /// Runs this response, then a good one; the first invocation must fail so, the second must not.
 ///
@@ -312,6 +314,44 @@ fn loop_goes_on_after_every_kind_of_failure() {
 fn app_that_hangs_fails_in_time_when_a_margin_is_set() {
     let run = assert_fails_in_time(raw("").hang());
     run.assert_failure(1, "Function.AppTimeout", &["/slow"]);
+}
+
+#[test]
+fn app_that_accepts_no_connection_fails_in_time() {
+    let full = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&full, 0).unwrap();
+    let address = full.local_addr().unwrap();
+    let queue: Vec<_> = std::iter::from_fn(|| {
+        TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
+    })
+    .collect();
+    assert!(!queue.is_empty());
+    let ready = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    for margin in ["(unset)", "1000"] {
+        let run = scenario()
+            .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", margin)
+            .env("AWS_LWA_PORT", &port(&full))
+            .env("AWS_LWA_READINESS_CHECK_PORT", &port(&ready))
+            .env("AWS_LWA_READINESS_CHECK_PROTOCOL", "tcp")
+            .invoke(crate::harness::api::Invocation::from(get("/")).remaining(1500))
+            .run();
+        run.assert_failure(
+            1,
+            "Function.AppTimeout",
+            &["connect", "no connection after"],
+        );
+        let waited = run.posts(1)[0].0.at
+            - run.api_requests("/2018-06-01/runtime/invocation/next")[0]
+                .0
+                .at;
+        // Without a margin it ends a second after the deadline.
+        let most = if margin == "1000" { 1400 } else { 2900 };
+        assert!(
+            (200..most).contains(&waited.as_millis()),
+            "{margin}: {waited:?}"
+        );
+    }
 }
 
 #[test]

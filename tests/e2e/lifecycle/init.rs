@@ -275,6 +275,27 @@ fn async_init_asks_for_invocations_while_the_app_is_not_ready() {
 }
 
 #[test]
+fn an_invocation_that_finds_no_app_fails_before_its_deadline() {
+    let mut run = scenario()
+        .env("AWS_LWA_ASYNC_INIT", "true")
+        .app_down()
+        .invoke(crate::harness::api::Invocation::from(get("/")).remaining(1500))
+        .start();
+    run.wait_until("an error", |run| !run.posts(1).is_empty());
+    run.start_app();
+    run.invoke(get("/"));
+    run.finish();
+    run.assert_failure(
+        1,
+        "Function.AppUnreachable",
+        &["not ready after", "no time is left"],
+    );
+    let waited = run.posts(1)[0].0.at - run.api_requests(NEXT)[0].0.at;
+    assert!((400..1400).contains(&waited.as_millis()), "{waited:?}");
+    assert_eq!(run.reply(2)["statusCode"], 200);
+}
+
+#[test]
 fn init_ends_at_once_with_async_init_when_the_app_is_ready() {
     let run: Run = scenario()
         .env("AWS_LWA_ASYNC_INIT", "true")

@@ -8,6 +8,7 @@ pub use crate::harness::run::Run;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 #[derive(Default)]
@@ -242,8 +243,14 @@ pub struct Renamed {
 impl Renamed {
     pub fn copy(name: &str) -> Renamed {
         let renamed = Renamed::in_own_folder(name);
-        fs::copy(crate::harness::differences::adapter(), &renamed.path)
-            .expect("a copy of the adapter");
+        // In a process of its own: what this one has open for writing, another test's child may
+        // have open too for a moment, and a file that is open for writing cannot be started.
+        let mut copy = Command::new("cp");
+        let copied = copy
+            .arg(crate::harness::differences::adapter())
+            .arg(&renamed.path)
+            .status();
+        assert!(copied.is_ok_and(|status| status.success()), "no copy");
         renamed
     }
 

@@ -1,8 +1,8 @@
 //! A blocking TCP connection whose reads and writes check a deadline.
 //!
-//! The socket's own timeout wakes a blocked call each [`TICK`], and the
-//! deadline is checked then. That costs nothing while data flows: the timeout is set once a
-//! connection, and the clock is read only after it has passed.
+//! The socket's own timeout wakes a blocked call each [`TICK`], and the deadline is checked then.
+//! While data flows that costs a look at the clock for each write, and for each read of a body: the
+//! timeout is set once a connection, unless the deadline is nearer.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::TcpStream;

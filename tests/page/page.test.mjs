@@ -75,7 +75,7 @@ test('the first invocation shows the phases of the cold start', async () => {
   const edges = await Promise.all(bars.map(async bar => (await bar.boundingBox()).x));
   assert.deepEqual(edges, [...edges].sort((one, next) => one - next), 'each phase is after the one before it');
   await row('/items/7').click();
-  await shows('adapter: request');
+  await shows('GET /items/7 (0 bytes)');
   assert.equal(await panel().locator('.waterfall').count(), 1, 'a warm invocation has no cold start');
 });
 

@@ -44,7 +44,7 @@ fn connection_the_app_closed_while_idle_is_not_used_again() {
     for method in ["GET", "POST"] {
         let event = || with(url(method, "/x"), json!({"body": "b"}));
         let run = scenario()
-            .respond(ok().open("closed").close())
+            .respond(ok().close().open("closed"))
             .respond(ok());
         let run = run
             .invoke(event())

@@ -261,6 +261,7 @@ fn peek(stream: &TcpStream) -> std::io::Result<Option<Message>> {
 }
 
 fn play(mut stream: &TcpStream, response: Response, record: &Record) -> std::io::Result<()> {
+    let mut ended = Ok(());
     for step in response.0 {
         match step {
             Step::Send(bytes) => stream.write_all(&bytes)?,
@@ -269,13 +270,12 @@ fn play(mut stream: &TcpStream, response: Response, record: &Record) -> std::io:
             Step::WaitFor(gate) => drop(record.wait_for(&gate)),
             Step::Open(gate) => record.open(&gate),
             Step::Close => {
-                return stream
-                    .shutdown(Shutdown::Both)
-                    .and(Err(std::io::ErrorKind::ConnectionAborted.into()));
+                stream.shutdown(Shutdown::Both)?;
+                ended = Err(std::io::ErrorKind::ConnectionAborted.into());
             }
             Step::Reset => return Err(std::io::ErrorKind::ConnectionReset.into()),
             Step::Hang => drop(record.wait(|_| false)),
         }
     }
-    Ok(())
+    ended
 }

@@ -93,7 +93,8 @@ impl<'a> Object<'a> {
 }
 
 fn members(text: &str) -> Option<Vec<(Cow<'_, str>, Raw<'_>)>> {
-    let mut members = Vec::with_capacity(32);
+    // As many as most objects of an event have: each thread that is busy takes this several times.
+    let mut members = Vec::with_capacity(12);
     let mut rest = skip_whitespace(skip_whitespace(text).strip_prefix('{')?);
     let mut has_more = !rest.starts_with('}');
     while has_more {

@@ -95,17 +95,17 @@ impl Client {
     }
 
     /// Connects unless a connection is idle, and keeps it for the next request.
-    pub fn ensure_connected(&mut self, addresses: Addresses) -> io::Result<()> {
+    pub fn ensure_connected(&mut self, addresses: Addresses, timeout: Duration) -> io::Result<()> {
         if self.opened.is_none() && self.pool.is_empty() {
-            self.opened = Some(self.open(addresses, CONNECT_TIMEOUT)?);
+            self.opened = Some(self.open(addresses, timeout)?);
         }
         Ok(())
     }
 
     /// Connects and closes the connection: it would occupy a worker of the server.
-    pub fn try_connect(&mut self, addresses: Addresses) -> io::Result<()> {
+    pub fn try_connect(&mut self, addresses: Addresses, timeout: Duration) -> io::Result<()> {
         let (address, connector) = (&self.address, &mut self.connector);
-        connect(address, connector, addresses, CONNECT_TIMEOUT).map(drop)
+        connect(address, connector, addresses, timeout).map(drop)
     }
 
     /// A request of the adapter's own to the app, without a body.
@@ -255,7 +255,7 @@ fn connect(
             Connector::to(resolve::resolve(host, address.port)?)
         }
     };
-    match connector.connect(addresses, timeout) {
+    match connector.connect(addresses, timeout.min(CONNECT_TIMEOUT)) {
         Ok(stream) => Ok(Connection::new(stream)),
         Err(cause) => {
             *idle = Some(connector);
@@ -269,7 +269,7 @@ impl ResponseBody<'_> {
     pub fn shorten_deadline_to(&mut self, timeout: Duration) {
         self.deadline.shorten_to(timeout);
         if let Some(connection) = &self.connection {
-            connection.set_read_timeout(timeout);
+            connection.wake_after(timeout);
         }
     }
 

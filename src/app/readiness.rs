@@ -178,8 +178,8 @@ fn probe(
     timeout: Duration,
 ) -> Result<Option<u16>, Unready> {
     let connected = match settings.protocol {
-        Protocol::Tcp => app.try_connect(addresses),
-        Protocol::Http => app.ensure_connected(addresses),
+        Protocol::Tcp => app.try_connect(addresses, timeout),
+        Protocol::Http => app.ensure_connected(addresses, timeout),
     };
     connected.map_err(Unready::Refused)?;
     match settings.protocol {

@@ -149,8 +149,8 @@ impl Connection {
         (&mut self.input, reader)
     }
 
-    /// Makes a blocked read return after `timeout` to check its deadline.
-    pub fn set_read_timeout(&self, timeout: Duration) {
+    /// Makes a blocked call return after `timeout` to check its deadline.
+    pub fn wake_after(&self, timeout: Duration) {
         // If it fails, the check comes at its usual time.
         let _ = set_timeouts(&self.stream, timeout);
     }

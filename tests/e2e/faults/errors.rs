@@ -3,12 +3,11 @@
 //! Lambda replaces error types that do not look like `Function.Name`. Types are an interface,
 //! messages are for people.
 
-use crate::harness::app::{Response, raw, response};
+use crate::harness::app::{FullQueue, Response, raw, response};
 use crate::harness::events::*;
 use crate::harness::scenario::{Run, invoke_once, scenario};
 use serde_json::{Value, json};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::TcpListener;
 
 /// Runs this response, then a good one; the first invocation must fail so, the second must not.
 ///
@@ -318,21 +317,14 @@ fn app_that_hangs_fails_in_time_when_a_margin_is_set() {
 
 #[test]
 fn app_that_accepts_no_connection_fails_in_time() {
-    let full = TcpListener::bind("127.0.0.1:0").unwrap();
-    rustix::net::listen(&full, 0).unwrap();
-    let address = full.local_addr().unwrap();
-    let queue: Vec<_> = std::iter::from_fn(|| {
-        TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
-    })
-    .collect();
-    assert!(!queue.is_empty());
+    let full = FullQueue::new();
     let ready = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    let ready_port = ready.local_addr().unwrap().port().to_string();
     for margin in ["(unset)", "1000"] {
         let run = scenario()
             .env("AWS_LWA_INVOKE_TIMEOUT_MARGIN_MS", margin)
-            .env("AWS_LWA_PORT", &port(&full))
-            .env("AWS_LWA_READINESS_CHECK_PORT", &port(&ready))
+            .env("AWS_LWA_PORT", &full.port())
+            .env("AWS_LWA_READINESS_CHECK_PORT", &ready_port)
             .env("AWS_LWA_READINESS_CHECK_PROTOCOL", "tcp")
             .invoke(crate::harness::api::Invocation::from(get("/")).remaining(1500))
             .run();

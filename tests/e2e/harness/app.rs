@@ -159,6 +159,33 @@ fn is_reset(response: &Response) -> bool {
     response.0.iter().any(|step| matches!(step, Step::Reset))
 }
 
+/// A listener that accepts no connection, with a full queue of them.
+pub struct FullQueue {
+    listener: TcpListener,
+    _queue: Vec<TcpStream>,
+}
+
+impl FullQueue {
+    pub fn new() -> FullQueue {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        rustix::net::listen(&listener, 0).expect("a shorter queue");
+        let address = listener.local_addr().expect("an address");
+        let wait = Duration::from_millis(200);
+        let next = || TcpStream::connect_timeout(&address, wait).ok();
+        let queue: Vec<_> = std::iter::from_fn(next).collect();
+        assert!(!queue.is_empty());
+        FullQueue {
+            listener,
+            _queue: queue,
+        }
+    }
+
+    pub fn port(&self) -> String {
+        let address = self.listener.local_addr();
+        address.expect("an address").port().to_string()
+    }
+}
+
 pub fn start(listener: TcpListener, script: Script, record: Arc<Record>) {
     let script = Arc::new(Mutex::new(script));
     thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! From the start of the process to its exit: registration, readiness, the loop.
 
-use crate::harness::app::{raw, response};
+use crate::harness::app::{FullQueue, raw, response};
 use crate::harness::events::{each_kind, get, schedule};
 use crate::harness::record::Side;
 use crate::harness::scenario::{Renamed, Run, scenario};
@@ -197,6 +197,22 @@ fn readiness_timeout_fails_init() {
     assert_eq!(run.exit().code(), Some(1));
     let (_, error) = &run.api_requests("/2018-06-01/runtime/init/error")[0];
     assert!(error.text().contains("503"), "{}", error.text());
+}
+
+#[test]
+fn readiness_timeout_bounds_an_app_that_accepts_no_connection() {
+    let full = FullQueue::new();
+    let mut run = scenario()
+        .env("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", "1")
+        .env("AWS_LWA_PORT", &full.port())
+        .start();
+    assert_eq!(run.exit().code(), Some(1));
+    let (entry, _) = &run.api_requests("/2018-06-01/runtime/init/error")[0];
+    assert!(
+        (900..2500).contains(&entry.at.as_millis()),
+        "{:?}",
+        entry.at
+    );
 }
 
 #[test]
